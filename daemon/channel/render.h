@@ -1,0 +1,65 @@
+/*
+ * Bodies: an alert becomes the bytes of a mail or the JSON of a webhook. Pure: no clock, no I/O.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CHANNEL_RENDER_H
+#define CHANNEL_RENDER_H
+
+#include "model/alert.h"
+#include "settings/settings.h"
+
+/* All mail templates of a configuration, compiled: the built-in ones, overridden by files in templates_dir. */
+struct mail_templates;
+#define RENDER_E_INVALID 1
+/* Return: 0, RENDER_E_INVALID with diags, or a negative errno. Each template is also rendered once with sample data. */
+int mail_templates_new(const struct settings *s, struct diag_list *diags, struct mail_templates **ret);
+struct mail_templates *mail_templates_free(struct mail_templates *t);
+void mail_templates_freep(struct mail_templates **t);
+
+/* The three texts of a mail, before MIME; for `try --mail` and tests. */
+struct mail_text {
+	char *subject, *text, *html; /* malloc'd */
+};
+void mail_text_fini(struct mail_text *m);
+
+/*
+ * mail_render() - texts of an alert in the recipient's language
+ * A template that fails falls back to a plain built-in text; *ret_fallback says so.
+ */
+int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert, struct mail_text *ret,
+		bool *ret_fallback);
+
+/*
+ * mail_message() - the whole RFC 5322 message (DESIGN 6), CRLF line ends, ASCII only
+ * Stable for a given alert: Date and Message-ID come from `date` and alert->message_id.
+ * Return: 0, -EINVAL when an address can't be used.
+ */
+int mail_message(const struct settings *s, const struct alert *alert, const struct mail_text *m, struct wall_time date,
+		 struct buf *out);
+
+/* Columns of closeloop.cases at the time of the event, for webhook bodies. NULL texts become null. */
+struct case_facts {
+	int64_t id, response_id;
+	const char *customer_id, *status, *priority, *owner, *team, *route, *follow_up;
+	const char *const *rules;
+	int n_rules;
+	struct wall_time opened_at, acknowledged_at, first_action_at, contacted_at, resolved_at, closed_at;
+	struct wall_time acknowledge_due_at, resolve_due_at, next_action_at, waiting_until;
+	const char *root_cause, *resolution, *outcome;
+	int reopened, handovers, link_epoch, version;
+	const char *ruleset;
+	const char *url; /* of the case page, or NULL */
+};
+
+/*
+ * webhook_body() - DESIGN 6: {"type":…,"timestamp":…,"data":{"case":{…},"response":{…}}}, or the shape of the format
+ * @type: "case.opened", "praise.received" (cf is NULL then)
+ * @r:    NULL leaves "response" out
+ * Contact data (customer_name, _email, _phone) only with include = [ "contact" ]. Slack, Teams and template formats use
+ * the alert for words (language of the settings). Appends to out.
+ */
+int webhook_body(const struct settings *s, const struct webhook *w, const char *type, struct wall_time at,
+		 const struct case_facts *cf, const struct response *r, const struct alert *alert, struct buf *out);
+
+#endif
