@@ -31,6 +31,7 @@ struct deadline;
 typedef void deadline_fn(struct deadline *d);
 struct deadline {
 	ev_timer timer;
+	struct list soon; /* armed with 0 */
 	struct loop *loop;
 	deadline_fn *fn;
 	const char *label;
@@ -40,14 +41,15 @@ void deadline_arm(struct deadline *d, int64_t in_us); /* 0: on the next turn */
 void deadline_disarm(struct deadline *d);
 bool deadline_is_armed(const struct deadline *d);
 
-/* Signals as callbacks in the loop. */
+/* Signals as callbacks in the loop; a second call for the same signal replaces the first. -EINVAL: no such signal. */
 typedef void loop_signal_fn(void *arg, int signo);
 int loop_on_signal(struct loop *l, int signo, loop_signal_fn *fn, void *arg);
 
 /*
  * Mailbox: any thread posts, the loop's thread receives. Items are intrusive; posting hands over ownership.
  * The fn is called in the loop's thread with each item in order. mailbox_close() delivers nothing more; what is
- * still inside is handed to `drop` (may be NULL when the mailbox is known to be empty).
+ * still inside is handed to `drop` (may be NULL when the mailbox is known to be empty). It may be closed from inside
+ * its own fn; no thread may post any more by then.
  */
 struct mail_item {
 	struct mail_item *next;
@@ -63,7 +65,7 @@ void systemd_ready(const char *status);
 void systemd_status(const char *fmt, ...) PRINTF(1, 2);
 void systemd_reloading(void);
 void systemd_stopping(void);
-/* Pets the watchdog at half its interval from this loop, as long as healthy(arg). */
+/* Pets the watchdog at half its interval from this loop, as long as healthy(arg). 0 also when there is no watchdog. */
 int systemd_watchdog_start(struct loop *l, bool (*healthy)(void *arg), void *arg);
 
 #endif
