@@ -1,0 +1,219 @@
+/*
+ * SQL of cases; see case_store.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "case/case_store.h"
+
+const struct pg_stmt case_lock_customers = {
+	"case_lock_customers",
+	"SELECT count(pg_advisory_xact_lock(k)) FROM (SELECT k FROM unnest($1::bigint[]) AS k ORDER BY k) AS sorted",
+	1,
+	{PG_INT8_ARRAY},
+};
+
+const struct pg_stmt case_lock_responses = {
+	"case_lock_responses",
+	"SELECT id, xmin::text FROM closeloop.responses WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
+	1,
+	{PG_INT8_ARRAY},
+};
+
+const struct pg_stmt case_judged = {
+	"case_judged",
+	"SELECT response_id, coalesce(case_id, 0) FROM closeloop.case_responses WHERE response_id = ANY ($1)",
+	1,
+	{PG_INT8_ARRAY},
+};
+
+const struct pg_stmt case_new_ids = {
+	"case_new_ids",
+	"SELECT nextval('closeloop.cases_id_seq') FROM generate_series(1, $1)",
+	1,
+	{PG_INT4},
+};
+
+const struct pg_stmt case_previous = {
+	"case_previous",
+	"SELECT q.id, p.responded_at, p.touchpoint, p.nps, p.csat, p.ces, p.ratings"
+	" FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS q (id, customer, at)"
+	" CROSS JOIN LATERAL (SELECT r.responded_at, r.touchpoint, r.nps, r.csat, r.ces, r.ratings"
+	"  FROM closeloop.responses r WHERE r.customer_id = q.customer AND r.responded_at < q.at"
+	"  ORDER BY r.responded_at DESC LIMIT 1) AS p",
+	3,
+	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY},
+};
+
+const struct pg_stmt case_now = {
+	"case_now",
+	"SELECT now(), last_value FROM closeloop.directory_version",
+	0,
+	{0},
+};
+
+const struct pg_stmt case_local_times = {
+	"case_local_times",
+	"SELECT extract(year FROM l)::int, extract(month FROM l)::int, extract(day FROM l)::int, extract(hour FROM l)::int,"
+	" extract(minute FROM l)::int, extract(isodow FROM l)::int, l::date - (now() AT TIME ZONE zone)::date"
+	" FROM (SELECT zone, at AT TIME ZONE zone AS l, n"
+	"  FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS q (zone, at, n)) AS t ORDER BY n",
+	2,
+	{PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY},
+};
+
+const struct pg_stmt case_open_stmt = {
+	"case_open",
+	"INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route, follow_up, rules,"
+	" opened_at, acknowledge_within, resolve_within, acknowledge_due_at, resolve_due_at, next_action_at, ruleset)"
+	" OVERRIDING SYSTEM VALUE"
+	" SELECT id, response, customer, 'open', priority::closeloop.priority, owner, team, route, follow_up, rules::text[],"
+	"  now(), ack, solve, now() + ack, now() + solve, least(now() + ack, now() + solve), $12"
+	" FROM (SELECT id, response, customer, priority, owner, team, route, follow_up, rules,"
+	"   make_interval(secs => ack_s) AS ack, make_interval(secs => solve_s) AS solve"
+	"  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
+	"   $9::text[], $10::float8[], $11::float8[])"
+	"  AS q (id, response, customer, priority, owner, team, route, follow_up, rules, ack_s, solve_s)) AS c",
+	12,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
+	 PG_TEXT_ARRAY, PG_FLOAT8_ARRAY, PG_FLOAT8_ARRAY, PG_TEXT},
+};
+
+/* A response noted before may open a case after a change: the row is the same, so there is never a second. */
+const struct pg_stmt case_record_stmt = {
+	"case_record",
+	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, ruleset, at)"
+	" SELECT response, case_id, relation, rules::text[], facts, $6, now()"
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[])"
+	"  AS q (response, case_id, relation, rules, facts)"
+	" ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
+	"  rules = excluded.rules, facts = excluded.facts, ruleset = excluded.ruleset, at = excluded.at"
+	" WHERE c.case_id IS NULL",
+	6,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT},
+};
+
+const struct pg_stmt case_event_stmt = {
+	"case_event",
+	"INSERT INTO closeloop.case_events (case_id, actor, kind, to_status, details)"
+	" SELECT case_id, 'daemon', kind, to_status::closeloop.case_status, details"
+	" FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[]) AS q (case_id, kind, to_status, details)",
+	4,
+	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY},
+};
+
+static void add_seconds(struct pg_array *a, int64_t seconds)
+{
+	if (seconds < 0)
+		pg_array_null(a);
+	else
+		pg_array_float8(a, (double)seconds);
+}
+
+void case_open_params(struct pg_params *p, struct arena *a, const struct case_opening *c, int n, const char *ruleset)
+{
+	struct pg_array ids, responses, texts[7], acknowledge, resolve;
+
+	pg_array_init(&ids, a, PG_INT8);
+	pg_array_init(&responses, a, PG_INT8);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		pg_array_init(&texts[i], a, PG_TEXT);
+	pg_array_init(&acknowledge, a, PG_FLOAT8);
+	pg_array_init(&resolve, a, PG_FLOAT8);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&ids, c[i].id);
+		pg_array_int8(&responses, c[i].response_id);
+		pg_array_text(&texts[0], c[i].customer_id);
+		pg_array_text(&texts[1], priority_name(c[i].priority));
+		pg_array_text(&texts[2], c[i].owner);
+		pg_array_text(&texts[3], c[i].team);
+		pg_array_text(&texts[4], c[i].route);
+		pg_array_text(&texts[5], c[i].follow_up);
+		pg_array_text(&texts[6], c[i].rules);
+		add_seconds(&acknowledge, c[i].acknowledge_within_s);
+		add_seconds(&resolve, c[i].resolve_within_s);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &responses);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		pg_add_array(p, &texts[i]);
+	pg_add_array(p, &acknowledge);
+	pg_add_array(p, &resolve);
+	pg_add_text(p, ruleset);
+}
+
+void case_record_params(struct pg_params *p, struct arena *a, const struct case_record *c, int n, const char *ruleset)
+{
+	struct pg_array responses, cases, relations, rules, facts;
+
+	pg_array_init(&responses, a, PG_INT8);
+	pg_array_init(&cases, a, PG_INT8);
+	pg_array_init(&relations, a, PG_TEXT);
+	pg_array_init(&rules, a, PG_TEXT);
+	pg_array_init(&facts, a, PG_JSONB);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&responses, c[i].response_id);
+		if (c[i].case_id)
+			pg_array_int8(&cases, c[i].case_id);
+		else
+			pg_array_null(&cases);
+		pg_array_text(&relations, c[i].relation);
+		pg_array_text(&rules, c[i].rules);
+		pg_array_text(&facts, c[i].facts);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &responses);
+	pg_add_array(p, &cases);
+	pg_add_array(p, &relations);
+	pg_add_array(p, &rules);
+	pg_add_array(p, &facts);
+	pg_add_text(p, ruleset);
+}
+
+void case_event_params(struct pg_params *p, struct arena *a, const struct case_event *e, int n)
+{
+	struct pg_array cases, kinds, statuses, details;
+
+	pg_array_init(&cases, a, PG_INT8);
+	pg_array_init(&kinds, a, PG_TEXT);
+	pg_array_init(&statuses, a, PG_TEXT);
+	pg_array_init(&details, a, PG_JSONB);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&cases, e[i].case_id);
+		pg_array_text(&kinds, e[i].kind);
+		pg_array_text(&statuses, e[i].to_status);
+		pg_array_text(&details, e[i].details ? e[i].details : "{}");
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &cases);
+	pg_add_array(p, &kinds);
+	pg_add_array(p, &statuses);
+	pg_add_array(p, &details);
+}
+
+struct local_time case_local_time(const struct pg_rows *rows, int row)
+{
+	return (struct local_time){
+		.year = (int16_t)pg_get_int4(rows, row, 0),
+		.month = (int8_t)pg_get_int4(rows, row, 1),
+		.day = (int8_t)pg_get_int4(rows, row, 2),
+		.hour = (int8_t)pg_get_int4(rows, row, 3),
+		.minute = (int8_t)pg_get_int4(rows, row, 4),
+		.weekday = (int8_t)pg_get_int4(rows, row, 5),
+		.day_offset = pg_get_int4(rows, row, 6),
+		.set = true,
+	};
+}
+
+/* FNV-1a, 64 bits. */
+int64_t case_customer_key(const char *customer_id)
+{
+	static const char space[] = "closeloop customer ";
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (const char *s = space; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+	for (; *customer_id; customer_id++)
+		h = (h ^ (unsigned char)*customer_id) * UINT64_C(1099511628211);
+	return (int64_t)h;
+}

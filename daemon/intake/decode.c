@@ -1,0 +1,138 @@
+/*
+ * JSON columns of a response; see decode.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "intake/decode.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void json_freep(json_t **j)
+{
+	json_decref(*j);
+	*j = NULL;
+}
+
+/* The object of a jsonb column; *ret is NULL for "{}" and for values that are no object (nothing to read). */
+static int decode_object(const char *json, size_t n, const char *column, struct arena *a, json_t **ret, const char **ret_why)
+{
+	json_error_t error;
+	json_t *j;
+
+	*ret = NULL;
+	if (!json || n == 0 || (n == 2 && memcmp(json, "{}", 2) == 0))
+		return 0;
+	j = json_loadb(json, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	if (!j) {
+		*ret_why = arena_printf(a, "%s cannot be read: %s", column, error.text);
+		return -EINVAL;
+	}
+	if (!json_is_object(j)) {
+		json_decref(j);
+		return 0;
+	}
+	*ret = j;
+	return 0;
+}
+
+/* A number, or a text that is one from end to end ("4", "3.5"). */
+static bool decode_number(const json_t *value, double *ret)
+{
+	const char *text = json_string_value(value);
+	char *end;
+
+	if (json_is_number(value)) {
+		*ret = json_number_value(value);
+		return true;
+	}
+	if (!text || !*text || strspn(text, "0123456789.") != strlen(text))
+		return false;
+	*ret = strtod(text, &end);
+	return *end == '\0';
+}
+
+int decode_ratings(const char *json, size_t n, struct arena *a, struct response *r, const char **ret_why)
+{
+	json_t *object CLEANUP(json_freep) = NULL;
+	struct rating *ratings;
+	const char *key;
+	json_t *value;
+	int e;
+
+	r->ratings = NULL;
+	r->n_ratings = 0;
+	e = decode_object(json, n, "ratings", a, &object, ret_why);
+	if (e < 0 || !object)
+		return e;
+	if (json_object_size(object) > RESPONSE_RATINGS_MAX) {
+		*ret_why = arena_printf(a, "more than %d ratings", RESPONSE_RATINGS_MAX);
+		return -EINVAL;
+	}
+	ratings = arena_new_array(a, struct rating, json_object_size(object));
+	json_object_foreach(object, key, value) {
+		double number;
+
+		if (!decode_number(value, &number))
+			continue;
+		ratings[r->n_ratings].name = arena_strdup(a, key);
+		ratings[r->n_ratings++].value = number;
+	}
+	r->ratings = ratings;
+	return 0;
+}
+
+static bool decode_scalar(const json_t *value, struct arena *a, struct attribute *ret)
+{
+	if (json_is_string(value)) {
+		ret->type = ATTRIBUTE_TEXT;
+		ret->text = arena_strdup(a, json_string_value(value));
+	} else if (json_is_boolean(value)) {
+		ret->type = ATTRIBUTE_BOOL;
+		ret->truth = json_is_true(value);
+		ret->text = ret->truth ? "true" : "false";
+	} else if (json_is_integer(value)) {
+		ret->type = ATTRIBUTE_NUMBER;
+		ret->number = (double)json_integer_value(value);
+		ret->text = arena_printf(a, "%lld", (long long)json_integer_value(value));
+	} else if (json_is_real(value)) {
+		ret->type = ATTRIBUTE_NUMBER;
+		ret->number = json_real_value(value);
+		ret->text = arena_printf(a, "%.15g", ret->number);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+int decode_attributes(const char *json, size_t n, struct arena *a, struct response *r, const char **ret_why)
+{
+	json_t *object CLEANUP(json_freep) = NULL;
+	struct attribute *attributes;
+	const char *key;
+	json_t *value;
+	int e;
+
+	r->attributes = NULL;
+	r->n_attributes = 0;
+	e = decode_object(json, n, "attributes", a, &object, ret_why);
+	if (e < 0 || !object)
+		return e;
+	if (json_object_size(object) > RESPONSE_ATTRIBUTES_MAX) {
+		*ret_why = arena_printf(a, "more than %d attributes", RESPONSE_ATTRIBUTES_MAX);
+		return -EINVAL;
+	}
+	attributes = arena_new_array(a, struct attribute, json_object_size(object));
+	json_object_foreach(object, key, value) {
+		struct attribute *at = &attributes[r->n_attributes];
+
+		if (!decode_scalar(value, a, at))
+			continue;
+		at->name = arena_strdup(a, key);
+		r->n_attributes++;
+	}
+	r->attributes = attributes;
+	return 0;
+}
