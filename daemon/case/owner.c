@@ -57,11 +57,16 @@ void owner_lookups_sort(struct owner_lookup *l, int n)
 	qsort(l, (size_t)n, sizeof(*l), lookup_order);
 }
 
-static const char *owner_lookup_person(const struct owner_facts *f, const char *dimension, const char *value)
+struct owner_lookup *owner_lookup_find(struct owner_lookup *l, int n, const char *dimension, const char *value)
 {
 	const struct owner_lookup key = {dimension, value, NULL};
-	const struct owner_lookup *found =
-		f->n_lookups ? bsearch(&key, f->lookups, (size_t)f->n_lookups, sizeof(key), lookup_order) : NULL;
+
+	return n ? bsearch(&key, l, (size_t)n, sizeof(key), lookup_order) : NULL;
+}
+
+static const char *owner_lookup_person(const struct owner_facts *f, const char *dimension, const char *value)
+{
+	const struct owner_lookup *found = owner_lookup_find(f->lookups, f->n_lookups, dimension, value);
 
 	return found ? found->person : NULL;
 }

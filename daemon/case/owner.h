@@ -48,6 +48,8 @@ struct owner_facts {
 /* The value a lookup target asks for: "installation+seoul", or NULL when one of its facts is missing. */
 const char *owner_lookup_value(const struct target *t, const struct response *r, struct arena *a);
 void owner_lookups_sort(struct owner_lookup *l, int n);
+/* In sorted lookups; NULL when it wasn't asked for. */
+struct owner_lookup *owner_lookup_find(struct owner_lookup *l, int n, const char *dimension, const char *value);
 
 /* What a target came to; for alerts and explain. */
 struct owner_found {

@@ -5,7 +5,6 @@
  */
 #include "case/owner_store.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const struct pg_stmt owner_lookup_stmt = {
@@ -72,11 +71,11 @@ void owner_lookup_params(struct pg_params *p, struct arena *a, const struct owne
 void owner_lookup_read(const struct pg_rows *rows, struct arena *a, struct owner_lookup *l, int n)
 {
 	for (int row = 0; row < pg_count(rows); row++) {
-		const char *dimension = pg_get_text(rows, row, 0, NULL), *value = pg_get_text(rows, row, 1, NULL);
+		struct owner_lookup *found = owner_lookup_find(l, n, pg_get_text(rows, row, 0, NULL),
+							       pg_get_text(rows, row, 1, NULL));
 
-		for (int i = 0; i < n; i++)
-			if (strcmp(l[i].dimension, dimension) == 0 && strcmp(l[i].value, value) == 0)
-				l[i].person = arena_strdup(a, pg_get_text(rows, row, 2, NULL));
+		if (found)
+			found->person = arena_strdup(a, pg_get_text(rows, row, 2, NULL));
 	}
 }
 

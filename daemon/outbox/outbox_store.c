@@ -1,0 +1,261 @@
+/*
+ * SQL of messages and endpoints; see outbox_store.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "outbox/outbox_store.h"
+
+
+#define FINAL_STATES "('sent', 'failed', 'dead', 'cancelled')"
+
+const struct pg_stmt outbox_insert = {
+	"outbox_insert",
+	"INSERT INTO closeloop.messages (id, case_id, response_id, kind, step, channel, endpoint, recipient, address, payload,"
+	" dedup_key, queued_at, state, attempt, fence, lease_until, next_at, daemon)"
+	" SELECT id, case_id, response_id, kind, step, CASE WHEN endpoint = 'email' THEN 'email' ELSE 'webhook' END, endpoint,"
+	"  recipient, address, payload, dedup_key, coalesce(queued_at, clock_timestamp()),"
+	"  (CASE WHEN leased THEN 'leased' ELSE 'queued' END)::closeloop.message_state, leased::int, leased::int,"
+	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' END,"
+	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' ELSE clock_timestamp() END,"
+	"  CASE WHEN leased THEN $13 END"
+	" FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
+	"  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[])"
+	"  AS m (id, case_id, response_id, kind, step, endpoint, recipient, address, payload, dedup_key, queued_at, leased)"
+	" ON CONFLICT (dedup_key) DO NOTHING RETURNING id",
+	13,
+	{PG_UUID_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
+	 PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_TEXT},
+};
+
+/*
+ * next_at of a leased message is the end of its lease, so one index finds what is due and what was abandoned.
+ * A later message of a case waits for the earlier ones to the same receiver.
+ */
+const struct pg_stmt outbox_claim = {
+	"outbox_claim",
+	"UPDATE closeloop.messages AS m SET state = 'leased', attempt = m.attempt + 1, fence = m.fence + 1, daemon = $3,"
+	" lease_until = clock_timestamp() + interval '30 seconds', next_at = clock_timestamp() + interval '30 seconds'"
+	" WHERE m.id = ANY (ARRAY("
+	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room)"
+	"  CROSS JOIN LATERAL (SELECT q.id FROM closeloop.messages q"
+	"   WHERE q.endpoint = e.name AND q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()"
+	"    AND (q.case_id IS NULL OR NOT EXISTS (SELECT FROM closeloop.messages b WHERE b.case_id = q.case_id"
+	"     AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
+	"     AND b.seq < q.seq AND b.state IN ('queued', 'leased')))"
+	"   ORDER BY q.next_at LIMIT e.room FOR UPDATE OF q SKIP LOCKED) AS d))"
+	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload, m.queued_at",
+	3,
+	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT},
+};
+
+/* One attempts row exactly when the messages row moved, so settling twice (after a lost connection) records once. */
+const struct pg_stmt outbox_settle = {
+	"outbox_settle",
+	"WITH r AS (SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::boolean[], $5::float8[], $6::text[], $7::int[],"
+	"   $8::int[], $9::text[], $10::text[])"
+	"   AS r (id, fence, state, counts, delay_s, outcome, code, duration_ms, error, answer)),"
+	" moved AS (UPDATE closeloop.messages AS m SET state = r.state::closeloop.message_state,"
+	"   attempt = CASE WHEN r.counts THEN m.attempt ELSE greatest(m.attempt - 1, 0) END,"
+	"   next_at = clock_timestamp() + make_interval(secs => r.delay_s), lease_until = NULL,"
+	"   sent_at = CASE WHEN r.state = 'sent' THEN clock_timestamp() END,"
+	"   last_code = CASE WHEN r.counts THEN nullif(r.code, 0) ELSE m.last_code END,"
+	"   last_error = CASE WHEN r.counts THEN nullif(r.error, '') ELSE m.last_error END"
+	"  FROM r WHERE m.id = r.id AND ((m.state = 'leased' AND m.fence = r.fence)"
+	"   OR (r.state = 'sent' AND m.state NOT IN " FINAL_STATES "))"
+	"  RETURNING m.id)"
+	" INSERT INTO closeloop.attempts (message_id, at, outcome, code, duration_ms, error, answer)"
+	" SELECT r.id, clock_timestamp(), r.outcome, nullif(r.code, 0), r.duration_ms, nullif(r.error, ''), nullif(r.answer, '')"
+	" FROM r JOIN moved USING (id) WHERE r.outcome <> 'released'",
+	10,
+	{PG_UUID_ARRAY, PG_INT4_ARRAY, PG_TEXT_ARRAY, PG_BOOL_ARRAY, PG_FLOAT8_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY,
+	 PG_INT4_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY},
+};
+
+const struct pg_stmt outbox_renew = {
+	"outbox_renew",
+	"UPDATE closeloop.messages AS m SET lease_until = clock_timestamp() + interval '30 seconds',"
+	" next_at = clock_timestamp() + interval '30 seconds'"
+	" FROM unnest($1::uuid[], $2::int[]) AS r (id, fence)"
+	" WHERE m.id = r.id AND m.fence = r.fence AND m.state = 'leased'",
+	2,
+	{PG_UUID_ARRAY, PG_INT4_ARRAY},
+};
+
+const struct pg_stmt outbox_reclaim = {
+	"outbox_reclaim",
+	"UPDATE closeloop.messages SET state = 'queued', lease_until = NULL, next_at = clock_timestamp(),"
+	" attempt = greatest(attempt - 1, 0)"
+	" WHERE state = 'leased' AND daemon = $1 AND id <> ALL ($2)",
+	2,
+	{PG_TEXT, PG_UUID_ARRAY},
+};
+
+const struct pg_stmt outbox_next = {
+	"outbox_next",
+	"SELECT extract(epoch FROM min(d.next_at) - clock_timestamp())::float8 FROM unnest($1::text[]) AS e (name)"
+	" CROSS JOIN LATERAL (SELECT q.next_at FROM closeloop.messages q WHERE q.endpoint = e.name"
+	"  AND q.state IN ('queued', 'leased') ORDER BY q.next_at LIMIT 1) AS d",
+	1,
+	{PG_TEXT_ARRAY},
+};
+
+const struct pg_stmt outbox_endpoints = {
+	"outbox_endpoints",
+	"SELECT name, paused, disabled, breaker <> 'closed', coalesce(until <= clock_timestamp(), true), failures"
+	" FROM closeloop.endpoints",
+	0,
+	{0},
+};
+
+const struct pg_stmt outbox_probe = {
+	"outbox_probe",
+	"UPDATE closeloop.endpoints SET breaker = 'half_open', until = clock_timestamp() + make_interval(secs => $2),"
+	" updated_at = clock_timestamp()"
+	" WHERE name = $1 AND breaker <> 'closed' AND coalesce(until <= clock_timestamp(), true) RETURNING name",
+	2,
+	{PG_TEXT, PG_FLOAT8},
+};
+
+/* 60 s after the fifth failure in a row, doubling to an hour (backoff_breaker_s() says the same). */
+const struct pg_stmt outbox_endpoint_result = {
+	"outbox_endpoint_result",
+	"INSERT INTO closeloop.endpoints AS e (name, failures, breaker, reason, updated_at)"
+	" VALUES ($1, $2, 'closed', CASE WHEN $3 THEN NULL ELSE $4 END, clock_timestamp())"
+	" ON CONFLICT (name) DO UPDATE SET"
+	"  failures = CASE WHEN $3 THEN 0 ELSE least(e.failures + $2, 1000) END,"
+	"  breaker = CASE WHEN $3 THEN 'closed' WHEN e.failures + $2 >= 5 THEN 'open' ELSE e.breaker END,"
+	"  until = CASE WHEN NOT $3 AND e.failures + $2 >= 5"
+	"   THEN clock_timestamp() + least(60 * 2 ^ least(e.failures + $2 - 5, 10), 3600) * interval '1 second' END,"
+	"  reason = CASE WHEN e.paused OR e.disabled THEN e.reason WHEN $3 THEN NULL ELSE $4 END,"
+	"  updated_at = clock_timestamp()",
+	4,
+	{PG_TEXT, PG_INT4, PG_BOOL, PG_TEXT},
+};
+
+const struct pg_stmt outbox_endpoint_pause = {
+	"outbox_endpoint_pause",
+	"INSERT INTO closeloop.endpoints AS e (name, paused, reason, updated_at) VALUES ($1, true, $2, clock_timestamp())"
+	" ON CONFLICT (name) DO UPDATE SET paused = true, reason = excluded.reason, updated_at = excluded.updated_at",
+	2,
+	{PG_TEXT, PG_TEXT},
+};
+
+const struct pg_stmt outbox_endpoint_disable = {
+	"outbox_endpoint_disable",
+	"INSERT INTO closeloop.endpoints AS e (name, disabled, reason, updated_at) VALUES ($1, true, $2, clock_timestamp())"
+	" ON CONFLICT (name) DO UPDATE SET disabled = true, reason = excluded.reason, updated_at = excluded.updated_at",
+	2,
+	{PG_TEXT, PG_TEXT},
+};
+
+static void array_id(struct pg_array *a, int64_t id)
+{
+	if (id)
+		pg_array_int8(a, id);
+	else
+		pg_array_null(a);
+}
+
+void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon)
+{
+	struct pg_array ids, cases, responses, texts[7], queued, leased;
+
+	pg_array_init(&ids, a, PG_UUID);
+	pg_array_init(&cases, a, PG_INT8);
+	pg_array_init(&responses, a, PG_INT8);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		pg_array_init(&texts[i], a, PG_TEXT);
+	pg_array_init(&queued, a, PG_TIMESTAMPTZ);
+	pg_array_init(&leased, a, PG_BOOL);
+	for (int i = 0; i < n; i++) {
+		pg_array_uuid(&ids, &m[i].id);
+		array_id(&cases, m[i].case_id);
+		array_id(&responses, m[i].response_id);
+		pg_array_text(&texts[0], m[i].kind);
+		pg_array_text(&texts[1], m[i].step);
+		pg_array_text(&texts[2], m[i].endpoint);
+		pg_array_text(&texts[3], m[i].recipient);
+		pg_array_text(&texts[4], m[i].address);
+		pg_array_text_n(&texts[5], m[i].payload, m[i].payload_bytes);
+		pg_array_text(&texts[6], m[i].dedup_key);
+		pg_array_time(&queued, m[i].queued_at);
+		pg_array_bool(&leased, m[i].leased);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &cases);
+	pg_add_array(p, &responses);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		pg_add_array(p, &texts[i]);
+	pg_add_array(p, &queued);
+	pg_add_array(p, &leased);
+	pg_add_text(p, daemon);
+}
+
+struct delivery *outbox_read(const struct pg_rows *rows, int row)
+{
+	struct uuid id = pg_get_uuid(rows, row, 0);
+	const char *payload;
+	struct delivery *d;
+	size_t n;
+
+	payload = pg_get_text(rows, row, 6, &n);
+	d = delivery_new(&id, pg_get_text(rows, row, 4, NULL), pg_get_text(rows, row, 5, NULL), payload ? payload : "",
+			 payload ? n : 0);
+	d->fence = pg_get_int4(rows, row, 1);
+	d->attempt = pg_get_int4(rows, row, 2);
+	d->case_id = pg_get_int8(rows, row, 3);
+	d->created_at = pg_get_time(rows, row, 7);
+	return d;
+}
+
+void outbox_settle_params(struct pg_params *p, struct arena *a, const struct outbox_settlement *s, int n)
+{
+	struct pg_array ids, fences, states, counts, delays, outcomes, codes, durations, errors, answers;
+
+	pg_array_init(&ids, a, PG_UUID);
+	pg_array_init(&fences, a, PG_INT4);
+	pg_array_init(&states, a, PG_TEXT);
+	pg_array_init(&counts, a, PG_BOOL);
+	pg_array_init(&delays, a, PG_FLOAT8);
+	pg_array_init(&outcomes, a, PG_TEXT);
+	pg_array_init(&codes, a, PG_INT4);
+	pg_array_init(&durations, a, PG_INT4);
+	pg_array_init(&errors, a, PG_TEXT);
+	pg_array_init(&answers, a, PG_TEXT);
+	for (int i = 0; i < n; i++) {
+		pg_array_uuid(&ids, &s[i].id);
+		pg_array_int4(&fences, s[i].fence);
+		pg_array_text(&states, message_state_name(s[i].state));
+		pg_array_bool(&counts, s[i].counts);
+		pg_array_float8(&delays, (double)s[i].delay_us / (double)US_PER_S);
+		pg_array_text(&outcomes, delivery_outcome_name(s[i].result->outcome));
+		pg_array_int4(&codes, s[i].result->code);
+		pg_array_int4(&durations, s[i].result->duration_ms);
+		pg_array_text(&errors, s[i].result->error);
+		pg_array_text(&answers, s[i].result->answer);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &fences);
+	pg_add_array(p, &states);
+	pg_add_array(p, &counts);
+	pg_add_array(p, &delays);
+	pg_add_array(p, &outcomes);
+	pg_add_array(p, &codes);
+	pg_add_array(p, &durations);
+	pg_add_array(p, &errors);
+	pg_add_array(p, &answers);
+}
+
+void outbox_endpoint_read(const struct pg_rows *rows, int row, struct arena *a, struct endpoint_state *ret)
+{
+	*ret = (struct endpoint_state){
+		.name = arena_strdup(a, pg_get_text(rows, row, 0, NULL)),
+		.paused = pg_get_bool(rows, row, 1),
+		.disabled = pg_get_bool(rows, row, 2),
+		.open = pg_get_bool(rows, row, 3),
+		.until_over = pg_get_bool(rows, row, 4),
+		.failures = pg_get_int4(rows, row, 5),
+	};
+}
