@@ -32,7 +32,8 @@ typedef int template_partial_fn(void *arg, const char *name, const char **ret_te
 
 struct template_options {
 	enum template_escape escape;
-	const char *const *trusted; /* NULL-terminated names that {{{ }}} may use, "*" for all (spec tests); NULL: none */
+	const char *const
+	    *trusted; /* NULL-terminated names that {{{ }}} may use, "*" for all (spec tests); NULL: none */
 	template_partial_fn *partial; /* NULL: no partials */
 	void *partial_arg;
 };
@@ -44,6 +45,13 @@ int template_new(const char *path, const char *text, const struct template_optio
 		 struct template **ret);
 struct template *template_free(struct template *t);
 void template_freep(struct template **t);
+
+/*
+ * template_names() - every name a template and its partials ask the context for, in order, repeated as often as used
+ * Called with the file it stands in and the name as written ("a.b"); {{.}} is left out.
+ */
+typedef void template_name_fn(void *arg, const char *path, const char *name);
+void template_names(const struct template *t, template_name_fn *fn, void *arg);
 
 /* Appends to out. Return: 0, or -EMSGSIZE when out's cap was hit, -ELOOP when sections or partials nest too deep. */
 int template_render(const struct template *t, json_t *context, struct buf *out);
