@@ -1,0 +1,106 @@
+-- Who may do what. Four roles that nobody logs in as; people and programs are made members of them.
+--
+--   closeloop_writer  writes responses, and nothing else
+--   closeloop_daemon  closeloopd and the closeloop command
+--   closeloop_pages   reads cases and moves them through case_transition()
+--   closeloop_reader  reports: views, never a message's text
+--
+-- Roles belong to the whole cluster and need CREATEROLE, so they are made on request (roles.sql, `closeloop migrate --roles`).
+-- grant_roles() gives the rights to those that exist; `closeloop migrate` calls it after every change of the schema.
+--
+-- SPDX-License-Identifier: Apache-2.0
+
+CREATE OR REPLACE FUNCTION closeloop.grant_each(role_name text, grants text[]) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	g text;
+BEGIN
+	IF to_regrole(role_name) IS NULL THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('GRANT USAGE ON SCHEMA closeloop TO %I', role_name);
+	FOREACH g IN ARRAY grants LOOP
+		EXECUTE format('GRANT %s TO %I', g, role_name);
+	END LOOP;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION closeloop.grant_each(text, text[]) IS 'Gives a list of rights to a role; false when there is no such role.';
+
+-- PostgreSQL asks for SELECT on what ON CONFLICT DO UPDATE compares and on what it reads from EXCLUDED.
+CREATE OR REPLACE FUNCTION closeloop.grant_writer() RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	columns text := 'source, source_id, survey, touchpoint, channel, customer_id, customer_name, customer_email,'
+		' customer_phone, account, account_name, region, language, nps, csat, ces, ratings, contact_requested, comment,'
+		' attributes, responded_at, received_at';
+BEGIN
+	RETURN closeloop.grant_each('closeloop_writer', ARRAY[
+		format('INSERT (%s), UPDATE (%s), SELECT (id, %s) ON closeloop.responses', columns, columns, columns)]);
+END
+$$;
+COMMENT ON FUNCTION closeloop.grant_writer() IS 'closeloop_writer: INSERT … ON CONFLICT (source, source_id) DO UPDATE, and no more.';
+
+CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT closeloop.grant_each('closeloop_daemon', ARRAY[
+		'SELECT ON ALL TABLES IN SCHEMA closeloop',
+		'UPDATE (received_at) ON closeloop.responses', -- for row locks
+		'INSERT, UPDATE, DELETE ON closeloop.inbox, closeloop.endpoints, closeloop.people, closeloop.absences,'
+			' closeloop.owners, closeloop.team_positions, closeloop.rulesets, closeloop.daemons',
+		'INSERT, UPDATE ON closeloop.cases, closeloop.case_responses, closeloop.messages',
+		'INSERT ON closeloop.case_events, closeloop.attempts',
+		'USAGE, SELECT ON ALL SEQUENCES IN SCHEMA closeloop',
+		'UPDATE ON SEQUENCE closeloop.awake_until',
+		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.wake(), closeloop.raise_awake(bigint),'
+			' closeloop.awake_until_ms(bigint), closeloop.score_text(closeloop.responses),'
+			' closeloop.case_actions(), closeloop.is_unresolved(closeloop.case_status),'
+			' closeloop.case_next_action(closeloop.cases),'
+			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
+			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)'])
+$$;
+COMMENT ON FUNCTION closeloop.grant_daemon() IS 'closeloop_daemon: everything closeloopd and the closeloop command do.';
+
+CREATE OR REPLACE FUNCTION closeloop.grant_pages() RETURNS boolean
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT closeloop.grant_each('closeloop_pages', ARRAY[
+		'SELECT ON closeloop.instance, closeloop.migrations, closeloop.responses, closeloop.cases, closeloop.case_responses,'
+			' closeloop.case_events, closeloop.people, closeloop.absences, closeloop.owners, closeloop.directory_version,'
+			' closeloop.case_overview, closeloop.nps_by_touchpoint, closeloop.follow_up_performance,'
+			' closeloop.message_overview',
+		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.score_text(closeloop.responses), closeloop.case_actions(),'
+			' closeloop.is_unresolved(closeloop.case_status),'
+			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
+			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)'])
+$$;
+COMMENT ON FUNCTION closeloop.grant_pages() IS 'closeloop_pages: reads cases, and moves them only through functions.';
+
+CREATE OR REPLACE FUNCTION closeloop.grant_reader() RETURNS boolean
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT closeloop.grant_each('closeloop_reader', ARRAY[
+		'SELECT ON closeloop.case_overview, closeloop.nps_by_touchpoint, closeloop.follow_up_performance,'
+			' closeloop.message_overview',
+		'EXECUTE ON FUNCTION closeloop.score_text(closeloop.responses), closeloop.is_unresolved(closeloop.case_status)'])
+$$;
+COMMENT ON FUNCTION closeloop.grant_reader() IS 'closeloop_reader: the views.';
+
+CREATE OR REPLACE FUNCTION closeloop.grant_roles() RETURNS int
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT closeloop.grant_writer()::int + closeloop.grant_daemon()::int + closeloop.grant_pages()::int
+		+ closeloop.grant_reader()::int
+$$;
+COMMENT ON FUNCTION closeloop.grant_roles() IS 'Gives their rights to those of the four roles that exist; returns how many do.';
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;
