@@ -1,0 +1,268 @@
+"""
+./quickstart after the build: private servers, closeloopd with this folder's configuration, a stream of responses.
+
+  quickstart.py BUILD [FILE.csv [--map TO=COLUMN,…]] [--once]
+
+Everything that is started here ends with this process, and the temp folder goes with it.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import argparse
+import base64
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+import servers  # noqa: E402
+import show  # noqa: E402
+import stream  # noqa: E402
+
+TICK = 0.25
+CONFIGURATION_FILES = ("closeloop.conf", "owners.csv")
+LOCAL = """# The servers of this run of ./quickstart.
+database: {{ conninfo = "{database}"; }};
+http: {{ listen = "127.0.0.1:{http}"; }};
+email: {{ url = "smtp://127.0.0.1:{smtp}"; tls = "off"; from = "Halden Care <care@halden.example>";
+         reply_to = "care@halden.example"; connections = 2; }};
+webhooks: {{ crm: {{ url = "http://127.0.0.1:{hook}/crm"; secret_file = "crm-secret"; events = [ "case.*" ]; }}; }};
+"""
+
+
+class Stopped(Exception):
+    pass
+
+
+class Quickstart:
+    def __init__(self, build):
+        self.build = build
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="closeloop-demo."))
+        os.chmod(self.folder, 0o711)  # the database's user must get to its own folder below
+        self.mails = self.folder / "mails"
+        self.hooks = self.folder / "webhooks.log"
+        self.configuration = self.folder / "closeloop.conf"
+        self.log = self.folder / "closeloopd.log"
+        self.postgres = self.catcher = self.hook = self.daemon = None
+        self.sessions = []
+
+    def program(self, name):
+        for path in (self.build / "daemon" / name, self.build / "daemon/cli" / name):
+            if path.exists():
+                return path
+        raise stream.Refused(f"{name} was not built; is {self.build} a build folder?")
+
+    def keep_mail(self, mail):
+        subject = "".join(c if c.isalnum() or c in "-_ " else "_" for c in str(mail.message["subject"] or ""))[:60]
+        folder = self.mails / mail.recipient
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{mail.number:05d} {subject.strip()}.eml").write_bytes(mail.raw)
+
+    def keep_request(self, request):
+        with open(self.hooks, "ab") as file:
+            file.write(request.body + b"\n")
+
+    def start_servers(self):
+        self.postgres = servers.Postgres(self.folder / "postgres", tcp=False).create().start()
+        self.postgres.psql("postgres", "CREATE DATABASE closeloop")
+        self.mails.mkdir()
+        self.catcher = servers.MailCatcher(self.keep_mail).start()
+        self.hook = servers.HookCatcher(self.keep_request).start()
+
+    def write_configuration(self):
+        for name in CONFIGURATION_FILES:
+            shutil.copy(HERE / name, self.folder / name)
+        self.http_port = servers.free_port()
+        (self.folder / "local.conf").write_text(LOCAL.format(
+            database=self.postgres.conninfo("closeloop"), http=self.http_port, smtp=self.catcher.port,
+            hook=self.hook.port), encoding="utf-8")
+        secret = self.folder / "crm-secret"
+        secret.touch(0o600)
+        secret.write_text("whsec_" + base64.b64encode(secrets.token_bytes(24)).decode() + "\n", encoding="ascii")
+
+    def closeloop(self, *arguments):
+        command = [str(self.program("closeloop")), "-c", str(self.configuration), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise RuntimeError(f"closeloop {' '.join(arguments)} ended with {done.returncode}:\n"
+                               f"{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start_daemon(self):
+        with open(self.log, "ab") as log:
+            self.daemon = subprocess.Popen([str(self.program("closeloopd")), "-c", str(self.configuration)], stdout=log,
+                                           stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                           preexec_fn=servers.die_with_parent(signal.SIGTERM))
+        servers.wait_until(self.ready, 20, lambda: f"closeloopd ready\n{self.log_tail()}", 0.05)
+
+    def log_tail(self):
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+
+    def check_daemon(self):
+        if self.daemon.poll() is not None:
+            raise RuntimeError(f"closeloopd ended with {self.daemon.returncode}:\n{self.log_tail()}")
+
+    def ready(self):
+        self.check_daemon()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def session(self):
+        session = stream.Session(self.postgres.bin / "psql", self.postgres.conninfo("closeloop"))
+        session.run("SET client_min_messages = warning")
+        self.sessions.append(session)
+        return session
+
+    def pour(self, rows, total, seconds, screen):
+        """Spreads the rows over the seconds, and shows what comes of them."""
+        writer, started, done = self.session(), time.monotonic(), 0
+        rows, next_look = iter(rows), 0.0
+        while done < total:
+            elapsed = time.monotonic() - started
+            due = total if seconds <= 0 else min(total, int(total * elapsed / seconds) + 1)
+            batch = [row for row, _ in zip(rows, range(min(due - done, 1000)))]
+            if batch:
+                stream.insert(writer, batch)
+                done += len(batch)
+            elif due > done:
+                break  # fewer than were counted
+            if elapsed >= next_look:
+                self.check_daemon()
+                screen.tick()
+                next_look = elapsed + TICK
+            time.sleep(0.02)
+
+    def drain(self, screen, seconds=120):
+        """Until everything that came in is judged, and every message has left."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.check_daemon()
+            news = screen.tick()
+            states = {state.split()[1] for state, n in (news["messages"] or {}).items() if n}
+            if news["waiting"] <= news["aside"] and not states & {"queued", "leased"} and not news["fresh"]:
+                return news
+            time.sleep(TICK)
+        return screen.tick()
+
+    def stop(self):
+        """Backwards, and each step whatever the others did."""
+        steps = [self.stop_daemon, *(s.close for s in self.sessions)]
+        steps += [server.stop for server in (self.hook, self.catcher) if server]
+        steps += [self.postgres.remove] if self.postgres else []
+        for step in steps:
+            try:
+                step()
+            except (OSError, subprocess.SubprocessError) as e:
+                print(f"quickstart: while stopping: {e}", file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop_daemon(self):
+        if self.daemon is None or self.daemon.poll() is not None:
+            return
+        self.daemon.terminate()
+        try:
+            self.daemon.wait(15)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+
+
+def say_hints(demo, screen):
+    closeloop = f"{os.path.relpath(demo.program('closeloop'))} -c {demo.configuration}"
+    screen.line(f"""
+  mails     {demo.mails}/   (a folder per person, one .eml per mail)
+  webhooks  {demo.hooks}
+  rules     {demo.configuration}
+  log       {demo.log}
+
+Try next, in another terminal:
+  {closeloop} status
+  {closeloop} case list
+  {closeloop} try nps=2 touchpoint=installation region=hamburg comment='Seit gestern keine Wärme' --mail
+""")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="./quickstart", add_help=False)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("file", nargs="?", metavar="FILE.csv")
+    parser.add_argument("--map", metavar="TO=COLUMN,…")
+    parser.add_argument("--once", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.map and not options.file:
+        parser.error("--map needs a FILE.csv")
+    try:
+        options.seconds = float(os.environ.get("QUICKSTART_SECONDS", "60"))
+    except ValueError:
+        parser.error("QUICKSTART_SECONDS must be a number of seconds")
+    return options
+
+
+def run(options):
+    # The file is read once before anything starts: what is wrong with it is said at once, and the pace is known.
+    responses = stream.Responses(options.file or HERE / "responses.csv", stream.read_mapping(options.map))
+    responses.source = responses.source if options.file else "survey"
+    total = sum(1 for _ in responses)
+    if not total:
+        reasons = "".join(f"\n  {count} rows: {reason}" for reason, count in responses.skipped.items())
+        raise stream.Refused(f"{responses.path}: no row can be used{reasons}")
+    skipped = dict(responses.skipped)
+    demo = Quickstart(options.build.resolve())
+    try:
+        started = time.monotonic()
+        demo.start_servers()
+        demo.write_configuration()
+        demo.closeloop("migrate")
+        demo.closeloop("owner", "import", str(demo.folder / "owners.csv"))
+        demo.start_daemon()
+        screen = show.Show(demo.session(), show.names_of(demo.configuration.read_text(encoding="utf-8")))
+        print(f"closeloopd is ready after {time.monotonic() - started:.1f} s: PostgreSQL {demo.postgres.folder}, mails to"
+              f" 127.0.0.1:{demo.catcher.port}, metrics on http://127.0.0.1:{demo.http_port}/metrics\n"
+              f"{total} responses over {options.seconds:.0f} s; Ctrl-C ends it and takes everything away\n", flush=True)
+        demo.pour(responses, total, options.seconds, screen)
+        screen.summary(demo.drain(screen), skipped)
+        say_hints(demo, screen)
+        while not options.once:
+            demo.check_daemon()
+            screen.tick()
+            time.sleep(TICK)
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)  # the end is under way, a second Ctrl-C can't make it quicker
+        demo.stop()
+
+
+def main():
+    def stop(signum, frame):
+        raise Stopped
+
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, stop)
+    options = parse(sys.argv[1:])
+    try:
+        run(options)
+    except stream.Refused as e:
+        print(f"quickstart: {e}", file=sys.stderr)
+        return 65
+    except (RuntimeError, TimeoutError, OSError) as e:
+        print(f"\nquickstart: {e}", file=sys.stderr)
+        return 70
+    except Stopped:
+        print("\nstopped; nothing is left running or on disk")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

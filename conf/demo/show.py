@@ -1,0 +1,162 @@
+"""
+What ./quickstart prints while the responses stream in: a pair of lines per alert, one counting line, and the summary.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import re
+import shutil
+import sys
+import time
+import unicodedata
+
+LINES_PER_TICK = 3  # a flood is counted, not printed
+WORST_FIRST = ("urgent", "high", "normal", "low")
+
+NEWS = """
+SELECT json_build_object(
+  'responses', (SELECT count(*) FROM closeloop.responses),
+  'waiting', (SELECT count(*) FROM closeloop.inbox),
+  'aside', (SELECT count(*) FROM closeloop.inbox WHERE set_aside_at IS NOT NULL),
+  'matched', (SELECT count(*) FROM closeloop.case_responses),
+  'cases', (SELECT count(*) FROM closeloop.cases),
+  'messages', (SELECT json_object_agg(state, n) FROM (SELECT channel || ' ' || state AS state, count(*) AS n
+               FROM closeloop.messages GROUP BY 1) AS m),
+  'news', (SELECT json_agg(x) FROM (
+    SELECT m.id, m.kind, m.recipient, m.address, m.case_id, c.priority, c.rules, r.nps, r.touchpoint, r.region, r.comment,
+           r.contact_requested, coalesce(r.account_name, r.customer_name) AS who, m.sent_at::text AS sent_at,
+           round(1000 * extract(epoch FROM m.sent_at - m.queued_at)) AS ms
+    FROM closeloop.messages AS m
+    LEFT JOIN closeloop.responses AS r ON r.id = m.response_id
+    LEFT JOIN closeloop.cases AS c ON c.id = m.case_id
+    WHERE m.state = 'sent' AND m.channel = 'email' AND m.sent_at >= '{since}'
+    ORDER BY m.sent_at LIMIT 200) AS x))
+"""
+
+SUMMARY = """
+SELECT json_build_object(
+  'rules', (SELECT json_agg(json_build_array(rule, n) ORDER BY n DESC) FROM (
+     SELECT unnest(rules) AS rule, count(*) AS n FROM closeloop.case_responses GROUP BY 1) AS x),
+  'priorities', (SELECT json_object_agg(priority, n) FROM (
+     SELECT priority, count(*) AS n FROM closeloop.cases GROUP BY 1) AS x),
+  'people', (SELECT json_agg(json_build_array(recipient, n, cases) ORDER BY n DESC, recipient) FROM (
+     SELECT recipient, count(*) AS n, count(DISTINCT case_id) AS cases FROM closeloop.messages
+     WHERE channel = 'email' AND state = 'sent' GROUP BY 1) AS x),
+  'latency', (SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - queued_at))
+     FROM closeloop.messages WHERE state = 'sent' AND channel = 'email'))
+"""
+
+
+def clean(text):
+    """A customer's words, harmless on a terminal: no control, no invisible turning of the direction."""
+    return "".join(" " if c in "\n\r\t" else "·" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") else c
+                   for c in text or "")
+
+
+def width(text):
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text, columns):
+    if width(text) <= columns:
+        return text
+    while text and width(text) > columns - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def names_of(configuration):
+    """{id: name} of the people in the configuration, for the eye only."""
+    return dict(re.findall(r"([\w-]+):\s*\{\s*name = \"([^\"]+)\"", configuration))
+
+
+class Show:
+    def __init__(self, session, names):
+        self.session, self.names = session, names
+        self.live = sys.stdout.isatty()
+        self.colour = self.live
+        self.started = time.monotonic()
+        self.since, self.seen, self.last, self.unshown = "-infinity", set(), None, 0
+        self.next_count = self.started + 10
+
+    def paint(self, code, text):
+        return f"\033[{code}m{text}\033[0m" if self.colour else text
+
+    def line(self, text=""):
+        if self.live:
+            sys.stdout.write("\r\033[K")
+        print(text, flush=True)
+
+    def _columns(self):
+        return max(60, min(shutil.get_terminal_size((120, 24)).columns, 140))
+
+    def alert(self, news):
+        seconds = time.monotonic() - self.started
+        score = "-" if news["nps"] is None else f"{news['nps']}/10"
+        where = " · ".join(filter(None, (news["touchpoint"], news["region"], clean(news["who"] or ""))))
+        if news["contact_requested"]:
+            where += " · asked for a call"
+        words = f' "{clean(news["comment"])}"' if news["comment"] else ""
+        head = f"{seconds:5.1f} s  {score:>5}  {where}"
+        self.line(cut(head + words, self._columns()))
+        person = f"{self.names.get(news['recipient'], news['recipient'])} <{news['address']}>"
+        if news["case_id"] is None:
+            self.line(f"                {self.paint(32, 'praise')} → {person} · {news['ms']:.0f} ms")
+            return
+        colour = {"urgent": "1;31", "high": "31", "normal": "33"}.get(news["priority"], "0")
+        self.line(f"                {self.paint(colour, news['priority'])} C-{news['case_id']} → {person}"
+                  f" · {news['ms']:.0f} ms · {', '.join(news['rules'])}")
+
+    def counts(self, news):
+        messages = news["messages"] or {}
+        sent = {c: messages.get(f"{c} sent", 0) for c in ("email", "webhook")}
+        waiting = sum(n for state, n in messages.items() if state.split()[1] in ("queued", "leased"))
+        text = (f"{time.monotonic() - self.started:5.1f} s  responses {news['responses']} · matched {news['matched']}"
+                f" · cases {news['cases']} · mails {sent['email']} · webhooks {sent['webhook']}")
+        if news["waiting"] - news["aside"]:
+            text += f" · being judged {news['waiting'] - news['aside']}"
+        if waiting:
+            text += f" · leaving {waiting}"
+        if news["aside"]:
+            text += f" · set aside {news['aside']}"
+        return text
+
+    def tick(self):
+        """Looks once, prints what is new; returns the counts."""
+        news = self.session.json(NEWS.format(since=self.since))
+        fresh = [n for n in news["news"] or [] if n["id"] not in self.seen]
+        shown = sorted(fresh, key=lambda n: WORST_FIRST.index(n["priority"]) if n["priority"] else 9)[:LINES_PER_TICK]
+        for item in fresh:
+            if item in shown:
+                self.alert(item)
+            self.seen.add(item["id"])
+            self.since = item["sent_at"]
+        self.unshown += len(fresh) - len(shown)
+        text = self.counts(news)
+        if self.live:
+            sys.stdout.write("\r\033[K" + cut(self.paint(1, text), self._columns() + 8))
+            sys.stdout.flush()
+        elif time.monotonic() > self.next_count:
+            self.next_count += 10
+            print(text, flush=True)
+        news["fresh"] = len(fresh)
+        return news
+
+    def summary(self, news, skipped):
+        facts = self.session.json(SUMMARY)
+        seconds = time.monotonic() - self.started
+        self.line()
+        self.line(self.paint(1, f"{news['responses']} responses in {seconds:.0f} s: {news['matched']} matched a rule, "
+                                f"{news['cases']} cases opened, {sum((news['messages'] or {}).values())} messages"))
+        for reason, count in sorted(skipped.items()):
+            self.line(f"  skipped   {count} rows: {reason}")
+        if news["aside"]:
+            self.line(f"  set aside {news['aside']} responses could not be judged: closeloop inbox list")
+        self.line("  rules     " + " · ".join(f"{rule} {n}" for rule, n in facts["rules"] or []))
+        priorities = facts["priorities"] or {}
+        self.line("  cases     " + " · ".join(f"{p} {priorities[p]}" for p in WORST_FIRST if p in priorities))
+        for person, mails, cases in facts["people"] or []:
+            name = self.names.get(person, person)
+            self.line(f"  alerted   {name}{' ' * max(1, 20 - width(name))}{mails:>5} mails, {cases} cases")
+        if facts["latency"]:
+            self.line("  latency   from the INSERT to the mail server's 250: "
+                      f"half within {1000 * facts['latency'][0]:.0f} ms, 99 % within {1000 * facts['latency'][1]:.0f} ms")
