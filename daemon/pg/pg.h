@@ -52,7 +52,7 @@ struct pg_stmt {
 	enum pg_type params[PG_PARAMS_MAX];
 };
 
-/* Parameter values, built in the order of the statement. Memory is the arena's; valid as long as it is. */
+/* Parameter values, built in the order of the statement. Values are copied into the arena and valid as long as it is. */
 struct pg_params {
 	struct arena *arena;
 	int n;
@@ -72,7 +72,7 @@ void pg_add_time(struct pg_params *p, struct wall_time v); /* WALL_NONE: null */
 void pg_add_uuid(struct pg_params *p, const struct uuid *v);
 void pg_add_jsonb(struct pg_params *p, const char *v);
 
-/* An array parameter: begin with the element type, add elements, then pg_add_array(). Grows in the arena. */
+/* An array parameter: begin with the element type, add elements of it, then pg_add_array() once. Grows in the arena. */
 struct pg_array {
 	struct arena *arena;
 	enum pg_type element;
@@ -101,21 +101,25 @@ int pg_count(const struct pg_rows *r);
 /* Rows touched by a statement that returns none. */
 int64_t pg_affected(const struct pg_rows *r);
 bool pg_is_null(const struct pg_rows *r, int row, int column);
-/* Each asserts the column's type; a null is 0, false, NULL or WALL_NONE. */
+/*
+ * Each asserts the column's type; a null is 0, false, NULL or WALL_NONE. Types that aren't here (numeric, float4, date, interval,
+ * xid …) come in a binary form of their own: cast them in the SQL.
+ */
 bool pg_get_bool(const struct pg_rows *r, int row, int column);
 int32_t pg_get_int4(const struct pg_rows *r, int row, int column); /* int2 and int4 */
 int64_t pg_get_int8(const struct pg_rows *r, int row, int column); /* int2, int4, int8 */
 double pg_get_float8(const struct pg_rows *r, int row, int column);
-/* text, varchar, name, jsonb, enums, xid: NUL-terminated, owned by the rows. ret_n may be NULL. */
+/* text, varchar, name, json, jsonb, enums: NUL-terminated, owned by the rows. ret_n may be NULL. */
 const char *pg_get_text(const struct pg_rows *r, int row, int column, size_t *ret_n);
+/* timestamptz; infinity is INT64_MAX, -infinity INT64_MIN + 1. */
 struct wall_time pg_get_time(const struct pg_rows *r, int row, int column);
 struct uuid pg_get_uuid(const struct pg_rows *r, int row, int column);
-/* Elements of an array column, copied into the arena; returns their number. */
+/* Elements of an array column, copied into the arena; returns their number. A null element is 0 or NULL. */
 int pg_get_int8_array(const struct pg_rows *r, int row, int column, struct arena *a, const int64_t **ret);
 int pg_get_text_array(const struct pg_rows *r, int row, int column, struct arena *a, const char *const **ret);
 
 struct pg_error {
-	char sqlstate[6];  /* "" when the connection was lost */
+	char sqlstate[6];  /* "" when the connection was lost without a word from the server */
 	char message[300]; /* primary message only: DETAIL quotes rows and never reaches a log */
 	char statement[64]; /* name of the one that failed */
 	bool lost;         /* the connection is gone: what a COMMIT did is unknown */
@@ -140,15 +144,26 @@ struct pg_conn_options {
 	void (*on_up)(void *arg);
 	void (*on_down)(void *arg, const struct pg_error *why); /* after batches under way were failed with lost */
 	void (*on_notify)(void *arg, const char *payload);
+	/*
+	 * With `listen`: whether notifications arrive. Through PgBouncer in transaction mode LISTEN answers OK and delivers
+	 * nothing, so each time after on_up a second, short-lived connection sends a NOTIFY; not here within 5 s → false.
+	 */
+	void (*on_listening)(void *arg, bool works);
 	void *arg;
 };
-/* Starts connecting on the next turn; keepalives, tcp_user_timeout and application_name are added unless given. */
+/*
+ * Options are copied. Starts connecting on the next turn; keepalives, tcp_user_timeout and application_name are added unless
+ * given, connect_timeout of the conninfo counts when connect_timeout_us is 0. on_down is called only after an on_up;
+ * failed attempts are logged and tell pg_conn_trouble(). Any callback may free or reset the connection.
+ */
 struct pg_conn *pg_conn_new(struct loop *l, const struct pg_conn_options *o);
 struct pg_conn *pg_conn_free(struct pg_conn *c); /* batches under way: done is called with lost */
 bool pg_conn_is_up(const struct pg_conn *c);
+/* Why it isn't up, one line; "" when it is, or before the first attempt failed. */
+const char *pg_conn_trouble(const struct pg_conn *c);
 /* Drops the connection and connects again with back-off; for a statement that overstayed its deadline. */
 void pg_conn_reset(struct pg_conn *c, const char *why);
-/* Back-off: 0.5 s doubling to 30 s, full jitter; starts anew after 10 s of being up. */
+/* From the next turn: done with lost for each batch under way, then on_down. Back-off: 0.5 s doubling to 30 s, full jitter; starts anew after 10 s of being up. */
 
 /*
  * pg_batch: statements queued together. rows callbacks run in order for the statements that succeeded; after the
@@ -160,9 +175,14 @@ struct pg_batch;
 typedef void pg_rows_fn(void *arg, const struct pg_rows *rows);
 typedef void pg_done_fn(void *arg, const struct pg_error *error);
 struct pg_batch *pg_batch_new(struct pg_conn *c);
+/* For a batch that is not sent after all. */
+struct pg_batch *pg_batch_free(struct pg_batch *b);
 /* params may be NULL for a statement without any; values must live until done. on_rows may be NULL. */
 void pg_batch_add(struct pg_batch *b, const struct pg_stmt *stmt, const struct pg_params *params, pg_rows_fn *on_rows, void *arg);
-/* Sends. Frees b. timeout_us: 0 takes 60 s; past it the connection is reset and done gets lost. */
+/*
+ * Sends. Frees b. timeout_us: 0 takes 60 s; past it the connection is reset and done gets lost. On a connection that isn't up
+ * done gets lost on the next turn. done may be NULL.
+ */
 void pg_batch_send(struct pg_batch *b, int64_t timeout_us, pg_done_fn *done, void *arg);
 
 /* ---- synchronous connection, for the closeloop command ---- */
@@ -177,7 +197,7 @@ int pg_sync_run(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_p
 		struct pg_error *error);
 /* A script of several statements (migrations), no parameters, no rows. */
 int pg_sync_script(struct pg_sync *s, const char *sql, struct pg_error *error);
-/* Rows of a large answer one at a time (single-row mode): fn returns non-zero to stop. */
+/* Rows of a large answer one at a time (single-row mode): fn returns non-zero to stop, which is returned. Row 0 is the row. */
 int pg_sync_stream(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_params *params,
 		   int (*fn)(void *arg, const struct pg_rows *row), void *arg, struct pg_error *error);
 struct pg_rows *pg_rows_free(struct pg_rows *r);
