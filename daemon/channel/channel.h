@@ -21,8 +21,21 @@ struct channel;
 /* Called in the main thread, once per submitted delivery; owns the result. */
 typedef void channel_result_fn(void *arg, struct delivery_result *result);
 
-/* settings is not kept: what the threads need is copied. Call curl_global_init before any thread: done inside, once. */
+/* How long a peer may take, in milliseconds. */
+struct channel_patience {
+	int connect_ms;     /* name, TCP, TLS; for mail also greeting and AUTH */
+	int webhook_ms;     /* a webhook's whole attempt */
+	int mail_reply_ms;  /* any reply of a mail server but the last */
+	int mail_answer_ms; /* the reply after the body: RFC 5321 4.5.3.2.6 wants ten minutes */
+	int mail_idle_ms;   /* a mail connection without work is closed after this */
+};
+extern const struct channel_patience channel_patience_default;
+
+/* settings is not kept: what the threads need is copied. NULL when libcurl or a thread can't be had. */
 struct channel *channel_new(struct loop *l, const struct settings *settings, channel_result_fn *fn, void *arg);
+/* The same with another patience than the default one (tests). */
+struct channel *channel_new_patient(struct loop *l, const struct settings *settings,
+				    const struct channel_patience *patience, channel_result_fn *fn, void *arg);
 
 /* New settings for deliveries submitted from now on; those under way end under the old ones. */
 void channel_reload(struct channel *c, const struct settings *settings);
