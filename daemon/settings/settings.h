@@ -144,6 +144,8 @@ struct webhook {
 	struct string_list events; /* "case.*"; empty: all */
 	struct text_pos pos;
 };
+/* The types of DESIGN 6, NULL-terminated. */
+extern const char *const webhook_types[];
 /* true when the endpoint wants this type ("case.opened"); a trailing * matches the rest. */
 bool webhook_wants(const struct webhook *w, const char *type);
 

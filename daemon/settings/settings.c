@@ -1,0 +1,161 @@
+/*
+ * Loading: read, check the grammar, let libconfig parse, fill the struct by the table, keep the text; see settings.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "settings/settings.h"
+#include "settings/load.h"
+#include "settings/source.h"
+#include "settings/syntax.h"
+
+#include <libconfig.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct settings *settings_free(struct settings *s)
+{
+	struct settings_own *own;
+
+	if (!s)
+		return NULL;
+	own = container_of(s, struct settings_own, s);
+	secrets_free(own);
+	ruleset_free(s->ruleset);
+	arena_free(s->arena);
+	free(own);
+	return NULL;
+}
+
+void settings_freep(struct settings **s)
+{
+	*s = settings_free(*s);
+}
+
+static struct settings *settings_new(const char *path)
+{
+	struct settings_own *own = xcalloc(1, sizeof(*own));
+
+	own->s.arena = arena_new(64 * 1024);
+	own->s.path = arena_strdup(own->s.arena, path);
+	return &own->s;
+}
+
+static void hex(const unsigned char *bytes, size_t n, char *ret)
+{
+	for (size_t i = 0; i < n; i++)
+		sprintf(ret + 2 * i, "%02x", bytes[i]);
+}
+
+/* What `rulesets` keeps: where the database is and who connects is no part of the rules. */
+static void keep_text(struct settings *s, const struct source *src, struct text_span database)
+{
+	const char *text = buf_str(&src->text);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	char *kept = arena_alloc(s->arena, src->text.n + 1);
+	size_t tail = src->text.n - database.to, n = database.from;
+	unsigned digest_n = 0;
+
+	memcpy(kept, text, database.from);
+	memcpy(kept + n, text + database.to, tail);
+	n += tail;
+	kept[n] = '\0';
+	s->text = kept;
+	EVP_Digest(kept, n, digest, &digest_n, EVP_sha256(), NULL);
+	hex(digest, MIN(digest_n, (sizeof(s->sha256) - 1) / 2), s->sha256);
+}
+
+/* libconfig's own complaint about a text that syntax_check() let pass. */
+static void parser_error(const struct source *src, const config_t *config, struct diag_list *diags)
+{
+	int line = config_error_line(config);
+	struct diag *d = diag_add(diags, DIAG_ERROR, source_pos(src, line), "%s", config_error_text(config));
+
+	diag_excerpt(diags, d, source_line(src, line, diags->arena), 0, 1, NULL);
+}
+
+static void settings_read(struct settings *s, const struct source *src, struct diag_list *diags)
+{
+	struct load l = {.own = container_of(s, struct settings_own, s),
+			 .s = s,
+			 .arena = s->arena,
+			 .diags = diags,
+			 .source = src,
+			 .folder = path_folder(s->arena, s->path)};
+	struct text_span database;
+	config_t config;
+
+	if (!syntax_check(src, diags, &database))
+		return;
+	config_init(&config);
+	if (config_read_string(&config, buf_str(&src->text))) {
+		load_settings(&l, config_root_setting(&config));
+		keep_text(s, src, database);
+	} else {
+		parser_error(src, &config, diags);
+	}
+	config_destroy(&config);
+}
+
+int settings_load(const char *path, struct diag_list *diags, struct settings **ret)
+{
+	struct settings *s CLEANUP(settings_freep) = settings_new(path);
+	int before = diags->errors;
+	struct source src;
+
+	if (source_read(&src, path, s->arena, diags))
+		settings_read(s, &src, diags);
+	source_fini(&src);
+	if (diags->errors > before)
+		return SETTINGS_E_INVALID;
+	*ret = TAKE(s);
+	return 0;
+}
+
+const char *localized_get(const struct localized *l, enum language language)
+{
+	if (l->in[language])
+		return l->in[language];
+	if (l->in[LANGUAGE_EN])
+		return l->in[LANGUAGE_EN];
+	for (int i = 0; i < LANGUAGE_COUNT; i++)
+		if (l->in[i])
+			return l->in[i];
+	return NULL;
+}
+
+const struct person *settings_person(const struct settings *s, const char *id)
+{
+	return id_find(s, IDS_PEOPLE, id);
+}
+
+const struct team *settings_team(const struct settings *s, const char *id)
+{
+	return id_find(s, IDS_TEAMS, id);
+}
+
+const struct route *settings_route(const struct settings *s, const char *id)
+{
+	return id_find(s, IDS_ROUTES, id);
+}
+
+const struct follow_up *settings_follow_up(const struct settings *s, const char *id)
+{
+	return id_find(s, IDS_FOLLOW_UPS, id);
+}
+
+const struct webhook *settings_webhook(const struct settings *s, const char *id)
+{
+	return id_find(s, IDS_WEBHOOKS, id);
+}
+
+const struct source_settings *settings_source(const struct settings *s, const char *id)
+{
+	return id_find(s, IDS_SOURCES, id);
+}
+
+const struct attribute_settings *settings_attribute(const struct settings *s, const char *name)
+{
+	return id_find(s, IDS_ATTRIBUTES, name);
+}
