@@ -1,0 +1,343 @@
+"""
+One small company for a test: its database, its servers, its configuration, its daemons; and what must hold in the end.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import base64
+import collections
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import psycopg2
+import psycopg2.extras
+
+import servers
+
+# Sanitized programs are slower; a deadline is for what hangs, never for what is slow.
+PATIENCE = 4 if os.environ.get("CLOSELOOP_SANITIZE") else 1
+REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed")
+SECRET_BYTES = bytes(range(24))
+SECRET = "whsec_" + base64.b64encode(SECRET_BYTES).decode()
+
+SECTIONS = {
+    "people": """{
+  minsu: { name = "김민수"; email = "minsu@halden.example"; language = "ko"; timezone = "Asia/Seoul"; reports_to = "olga"; };
+  anna:  { name = "Anna Groß"; email = "anna@halden.example"; language = "de"; reports_to = "olga"; };
+  ben:   { name = "Ben Hall"; email = "ben@halden.example"; language = "en"; reports_to = "olga"; };
+  olga:  { name = "Olga Hart"; email = "olga@halden.example"; language = "en"; };
+}""",
+    "teams": """{
+  care:  { members = [ "ben", "olga" ]; assign = "least-open"; };
+  field: { members = [ "anna", "ben", "minsu" ]; assign = "round-robin"; };
+}""",
+    "follow_ups": '{ standard: { acknowledge_within = "4h"; resolve_within = "2d"; }; }',
+    "routes": """{
+  account: { owner = [ "from:attr.manager", "lookup:account", "team:care" ]; notify = [ "email:owner", "webhook:crm" ]; };
+  mail:    { owner = [ "lookup:account", "person:ben" ]; notify = [ "email:owner" ]; };
+  field:   { owner = [ "lookup:touchpoint+region", "team:field" ]; notify = [ "email:owner" ]; };
+}""",
+    "attributes": '{ manager = "text"; plan = "text"; }',
+    "defaults": '{ route = "account"; follow_up = "standard"; priority = "normal"; }',
+    "facts": '{ unhappy = "nps <= 6 or any rating <= 2"; }',
+    "rules": """{
+  callback:  { when = "contact_requested"; priority = "urgent"; };
+  field:     { when = "unhappy and touchpoint is 'installation'"; priority = "high"; route = "field"; };
+  detractor: { when = "nps <= 6"; priority = "high"; };
+  praise:    { kind = "praise"; when = "nps >= 9 and comment is present"; };
+}""",
+}
+OWNERS = (("account", "hanbit", "minsu"), ("account", "elbhof", "anna"), ("touchpoint+region", "installation+seoul", "minsu"))
+
+
+class Daemon:
+    def __init__(self, site, configuration, number):
+        self.site, self.configuration = site, configuration
+        self.log_file = site.folder / f"closeloopd-{number}.log"
+        self.port = site.http_port
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen([os.environ["CLOSELOOPD"], "-c", str(configuration)], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, env=site.environment(),
+                                            preexec_fn=servers.die_with_parent(signal.SIGKILL))
+        self.ended_well = False
+
+    @property
+    def log(self):
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def get(self, path, timeout=5):
+        """(status, body); (0, reason) when nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
+        except OSError as e:
+            return 0, str(e)
+
+    def ready(self):
+        assert self.process.poll() is None, f"closeloopd ended with {self.process.returncode}:\n{self.log}"
+        return self.get("/readyz")[0] == 200
+
+    def wait_ready(self, seconds=20):
+        servers.wait_until(self.ready, seconds * PATIENCE, lambda: f"ready:\n{self.log}")
+        return self
+
+    def metric(self, name, **labels):
+        """The sum of a metric's samples that carry these labels."""
+        total = None
+        for line in self.get("/metrics")[1].splitlines():
+            match = re.match(r"closeloop_" + name + r"(?:\{(.*)\})? (\S+)$", line)
+            if match and all(f'{k}="{v}"' in (match.group(1) or "") for k, v in labels.items()):
+                total = (total or 0) + float(match.group(2))
+        return total
+
+    def stop(self, seconds=15):
+        """SIGTERM; the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(seconds * PATIENCE)
+        self.ended_well = code == 0
+        return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.ended_well = True  # as wanted
+
+    def hang_up(self):
+        self.process.send_signal(signal.SIGHUP)
+
+
+class Site:
+    def __init__(self, folder, server, database):
+        self.folder, self.server, self.database = pathlib.Path(folder), server, database
+        self.folder.mkdir()
+        self.mailbox = servers.MailCatcher().start()
+        self.hook = servers.HookCatcher().start()
+        self.daemons, self.connections = [], []
+        self.http_port = servers.free_port()
+        self.configuration = self.folder / "closeloop.conf"
+        (self.folder / "secret").touch(0o600)
+        (self.folder / "secret").write_text(SECRET + "\n", encoding="ascii")
+        self.may_differ = set()  # invariants that this test breaks on purpose
+        self._db = None
+        self.sections = dict(SECTIONS)
+        self.top = {}
+        self.configure()
+
+    # -- configuration
+
+    def configure(self, top=None, path=None, **sections):
+        """Writes the configuration: the usual one, with these sections and top-level values in place of its own."""
+        self.top.update(top or {})
+        self.sections.update(sections)
+        standard = {
+            "database": f'{{ conninfo = "{self.server.conninfo(self.database)}"; }}',
+            "http": f'{{ listen = "127.0.0.1:{self.http_port}"; }}',
+            "email": f'{{ url = "smtp://127.0.0.1:{self.mailbox.port}"; tls = "off"; connections = 2;'
+                     ' from = "Halden Care <care@halden.example>"; }',
+            "webhooks": f'{{ crm: {{ url = "http://127.0.0.1:{self.hook.port}/crm"; secret_file = "secret"; }}; }}',
+        }
+        lines = [f"{k} = {json.dumps(v)};" for k, v in self.top.items()]
+        lines += [f"{k}: {v};" for k, v in {**standard, **self.sections}.items()]
+        path = path or self.configuration
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    # -- programs
+
+    def environment(self):
+        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+        return {**keep, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.folder)}
+
+    def closeloop(self, *arguments, stdin="", configuration=None):
+        return subprocess.run([os.environ["CLOSELOOP"], "-c", str(configuration or self.configuration), *arguments],
+                              input=stdin, capture_output=True, text=True, timeout=60, check=False,
+                              env=self.environment())
+
+    def run(self, *arguments, code=0, **options):
+        done = self.closeloop(*arguments, **options)
+        assert done.returncode == code, f"closeloop {arguments}: {done.returncode}, not {code}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, wait=True, configuration=None):
+        daemon = Daemon(self, configuration or self.configuration, len(self.daemons) + 1)
+        self.daemons.append(daemon)
+        return daemon.wait_ready() if wait else daemon
+
+    def daemon(self, owners=True, **sections):
+        """The usual start of a test: configured, owners known, one daemon ready."""
+        self.configure(**sections)
+        if owners:
+            self.own(*OWNERS)
+        return self.start()
+
+    def stop_daemons(self, judge=True):
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                code = daemon.stop()
+                assert not judge or code == 0, f"closeloopd ended with {code} on SIGTERM:\n{daemon.log}"
+            assert not judge or daemon.ended_well, f"closeloopd ended with {daemon.process.returncode}:\n{daemon.log}"
+            assert not REPORTS.search(daemon.log), daemon.log
+
+    def say_logs(self):
+        for daemon in self.daemons:
+            sys.stderr.write(f"--- {daemon.log_file.name}\n{daemon.log[-6000:]}\n")
+        try:
+            for table in ("inbox", "cases", "messages", "endpoints"):
+                columns = "*" if table != "messages" else ("seq, kind, channel, endpoint, recipient, state, attempt, next_at,"
+                                                           " last_code, last_error, case_id, response_id")
+                rows = self.q(f"SELECT {columns} FROM closeloop.{table} LIMIT 20")
+                sys.stderr.write(f"--- {table}\n" + "\n".join(map(str, rows)) + "\n")
+        except psycopg2.Error as e:
+            sys.stderr.write(f"{e}\n")
+
+    # -- database
+
+    def connect(self, **options):
+        connection = psycopg2.connect(self.server.conninfo(self.database), **options)
+        self.connections.append(connection)
+        return connection
+
+    @property
+    def db(self):
+        if self._db is None or self._db.closed:
+            self._db = self.connect()
+            self._db.autocommit = True
+        return self._db
+
+    def q(self, sql, *arguments):
+        for last in (False, True):
+            try:
+                with self.db.cursor() as cursor:
+                    cursor.execute(sql, arguments or None)
+                    return cursor.fetchall() if cursor.description else []
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                if last:
+                    raise
+                self._db.close()
+        raise AssertionError("unreachable")
+
+    def one(self, sql, *arguments):
+        rows = self.q(sql, *arguments)
+        return None if not rows else rows[0][0] if len(rows[0]) == 1 else rows[0]
+
+    def own(self, *owners):
+        for row in owners:
+            self.q("INSERT INTO closeloop.owners (dimension, value, person) VALUES (%s, %s, %s)", *row)
+
+    def respond(self, cursor=None, **values):
+        """Inserts a response, by default with nps 2 and a customer; returns its id."""
+        values = {"nps": 2, "customer_id": "k1", "comment": "too late", **values}
+        values = {k: psycopg2.extras.Json(v) if isinstance(v, dict) else v for k, v in values.items()}
+        sql = (f"INSERT INTO closeloop.responses ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})"
+               " RETURNING id")
+        if cursor is None:
+            return self.one(sql, *values.values())
+        cursor.execute(sql, list(values.values()))
+        return cursor.fetchone()[0]
+
+    # -- waiting
+
+    def wait(self, true, what="it", seconds=20):
+        return servers.wait_until(true, seconds * PATIENCE, what)
+
+    def settled(self, seconds=30):
+        """Waits until every response is judged and no message is under way."""
+        self.wait(lambda: self.one("SELECT (SELECT count(*) FROM closeloop.inbox WHERE set_aside_at IS NULL)"
+                                   " + (SELECT count(*) FROM closeloop.messages WHERE state IN ('queued', 'leased'))") == 0,
+                  lambda: f"settled: {self.q('SELECT state, kind, last_error FROM closeloop.messages LIMIT 5')}"
+                          f" {self.q('SELECT * FROM closeloop.inbox LIMIT 5')}", seconds)
+
+    def mails(self, count, to=None, seconds=20):
+        """Waits for so many mails; returns all there are."""
+        address = to and f"{to}@halden.example"
+        look = lambda: self.mailbox.to(address) if address else list(self.mailbox.mails)  # noqa: E731
+        self.wait(lambda: len(look()) >= count,
+                  lambda: f"{count} mails to {to or 'anybody'}, there are {[m.recipient for m in self.mailbox.mails]}",
+                  seconds)
+        return look()
+
+    def requests(self, count, seconds=20):
+        self.wait(lambda: len(self.hook.requests) >= count, f"{count} webhook requests", seconds)
+        return list(self.hook.requests)
+
+    def cases(self, count, seconds=20):
+        self.wait(lambda: self.one("SELECT count(*) FROM closeloop.cases") >= count, f"{count} cases", seconds)
+        return self.q("SELECT id, owner, priority::text, status::text, rules, response_id FROM closeloop.cases ORDER BY id")
+
+    # -- what must hold in the end
+
+    def check(self):
+        """The invariants of DESIGN 2 and 3, after every scenario."""
+        def none(sql, what):
+            rows = self.q(sql)
+            assert not rows or what in self.may_differ, f"{what}: {rows[:5]}"
+
+        none("SELECT response_id FROM closeloop.cases GROUP BY 1 HAVING count(*) > 1", "one case per response")
+        none("SELECT c.id FROM closeloop.cases c LEFT JOIN closeloop.case_responses r ON r.response_id = c.response_id"
+             " WHERE r.case_id IS DISTINCT FROM c.id", "a case's opener leads to the case")
+        none("SELECT c.id FROM closeloop.cases c WHERE (SELECT count(*) FROM closeloop.case_events e WHERE e.case_id = c.id"
+             " AND e.kind = 'opened') <> 1", "opened once")
+        none("SELECT id FROM closeloop.cases WHERE owner IS NULL", "a case has an owner")
+        none("SELECT m.id FROM closeloop.messages m LEFT JOIN closeloop.responses r ON r.id = m.response_id"
+             " WHERE m.response_id IS NOT NULL AND r.id IS NULL", "nothing from a transaction that rolled back")
+        none("SELECT id FROM closeloop.messages WHERE state = 'sent' AND sent_at IS NULL", "sent has its time")
+        self.check_mails()
+        self.check_requests()
+
+    def check_mails(self):
+        known = dict(self.q("SELECT id::text, state::text FROM closeloop.messages WHERE channel = 'email'"))
+        bodies = collections.defaultdict(set)
+        for mail in self.mailbox.mails:
+            identity = re.match(r"<([0-9a-f-]{36})@", str(mail.message["message-id"]))
+            assert identity, f"no Message-ID of ours: {mail.message['message-id']}"
+            assert identity.group(1) in known or "mails without a message" in self.may_differ, identity.group(1)
+            bodies[identity.group(1), mail.recipient].add(mail.raw)
+            assert b"\n" not in mail.raw.replace(b"\r\n", b"") and b"\r" not in mail.raw.replace(b"\r\n", b"")
+            assert max(map(len, mail.raw.split(b"\r\n"))) <= 998
+        assert all(len(b) == 1 for b in bodies.values()), "copies of a mail differ"
+        if "copies" not in self.may_differ:
+            assert len(self.mailbox.mails) == len(bodies), "a mail was delivered twice without a reason"
+        arrived = {identity for identity, _ in bodies}
+        lost = [i for i, state in known.items() if state == "sent" and i not in arrived]
+        assert not lost or "mails elsewhere" in self.may_differ, f"sent but never received: {lost}"
+
+    def check_requests(self):
+        bodies = collections.defaultdict(set)
+        for request in self.hook.requests:
+            bodies[request.headers["webhook-id"]].add(request.body)
+            verify(request)
+        assert all(len(b) == 1 for b in bodies.values()), "copies of a webhook differ"
+
+    def close(self):
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                daemon.process.kill()
+                daemon.process.wait()
+        for connection in self.connections:
+            connection.close()
+        self.mailbox.stop()
+        self.hook.stop()
+
+
+def verify(request):
+    """The signature of a Standard Webhooks request."""
+    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    want = "v1," + base64.b64encode(hmac.new(SECRET_BYTES, signed, hashlib.sha256).digest()).decode()
+    assert want in request.headers["webhook-signature"].split(), "wrong signature"
+    assert abs(time.time() - int(request.headers["webhook-timestamp"])) < 300
+    return json.loads(request.body)
+
+
+def text_of(mail, kind="plain"):
+    return mail.message.get_body((kind,)).get_content()

@@ -1,0 +1,158 @@
+"""
+How messages leave: retries, the breaker, endpoints that are gone, pauses, hold and redirect.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+from company import SECRET, text_of, verify
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+
+
+def due_now(site):
+    site.q("UPDATE closeloop.messages SET next_at = now() WHERE state = 'queued'")
+    site.q("UPDATE closeloop.endpoints SET until = now() WHERE until > now()")
+
+
+def test_a_failing_endpoint_opens_the_breaker_and_delays_nobody_else(site):
+    site.hook.status = 503
+    daemon = site.daemon()
+    for i in range(5):
+        site.respond(customer_id=f"k{i}", account="hanbit")
+    site.mails(5)
+    site.wait(lambda: due_now(site) or site.one("SELECT breaker = 'open' FROM closeloop.endpoints WHERE name = 'crm'"),
+              "the breaker open", 60)
+    assert daemon.metric("messages_total", channel="webhook", outcome="retry") >= 5
+    seen = len(site.hook.requests)
+    site.hook.status = 204
+    site.respond(customer_id="k9", account="hanbit")
+    site.mails(6)
+    assert site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'sent'") == 0
+    assert len(site.hook.requests) == seen, "nothing is sent while the breaker is open"
+    site.wait(lambda: due_now(site) or
+              site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'sent'") == 6,
+              "all six sent after the probe", 60)
+    assert site.one("SELECT breaker FROM closeloop.endpoints WHERE name = 'crm'") == "closed"
+    site.settled()
+
+
+def test_retry_after_is_honoured(site):
+    site.hook.replies = [(503, {"Retry-After": "7200"}, 0)]
+    site.daemon()
+    site.respond()
+    site.requests(1)
+    site.wait(lambda: site.one("SELECT next_at > now() + interval '1 hour' FROM closeloop.messages"
+                               " WHERE channel = 'webhook'"), "the wait asked for")
+    due_now(site)
+    site.requests(2)
+    site.settled()
+    first, second = site.hook.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] and first.body == second.body
+
+
+def test_gone_disables_the_endpoint_until_somebody_enables_it(site):
+    site.hook.replies = [410]
+    site.daemon()
+    site.respond()
+    site.wait(lambda: site.one("SELECT disabled FROM closeloop.endpoints WHERE name = 'crm'"), "disabled")
+    site.respond(customer_id="k2")
+    site.mails(2)
+    assert len(site.hook.requests) == 1
+    assert site.run("endpoint", "list").count("crm") >= 1
+    site.closeloop("status")
+    site.run("endpoint", "enable", "crm")
+    site.requests(2)
+    assert site.one("SELECT disabled FROM closeloop.endpoints WHERE name = 'crm'") is False
+    site.may_differ.add("gone")
+
+
+def test_a_redirect_is_no_success(site):
+    site.hook.replies = [(307, {"Location": f"http://127.0.0.1:{site.hook.port}/elsewhere"}, 0)]
+    site.daemon()
+    site.respond()
+    site.requests(1)
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.attempts a JOIN closeloop.messages m ON m.id = a.message_id"
+                               " WHERE m.channel = 'webhook' AND a.outcome <> 'sent'"), "the failure recorded")
+    assert [r.path for r in site.hook.requests] == ["/crm"]
+    due_now(site)
+    site.mails(1)
+
+
+def test_pause_keeps_messages_and_resume_sends_them(site):
+    site.daemon()
+    site.run("pause", "email")
+    site.respond()
+    site.requests(1)
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'sent'"), "sent")
+    assert site.mailbox.mails == []
+    site.run("resume", "email")
+    site.mails(1)
+    site.run("pause")
+    site.respond(customer_id="k2")
+    site.cases(2)
+    assert len(site.mailbox.mails) == 1 and len(site.hook.requests) == 1
+    site.run("resume")
+    site.mails(2)
+    site.requests(2)
+    site.settled()
+
+
+def test_hold_keeps_everything_queued(site):
+    daemon = site.daemon(top={"delivery": "hold"})
+    site.respond()
+    site.cases(1)
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'queued'") == 2, "two queued")
+    site.configure(top={"delivery": "live"})
+    assert site.mailbox.mails == [] and site.hook.requests == []
+    daemon.hang_up()
+    site.mails(1)
+    site.requests(1)
+    site.settled()
+
+
+def test_redirect_sends_every_mail_to_one_address(site):
+    site.daemon(top={"delivery": "redirect:trial@halden.example"})
+    site.respond(account="hanbit")
+    site.respond(account="elbhof", customer_id="k2")
+    mails = site.mails(2)
+    assert {m.recipient for m in mails} == {"trial@halden.example"}
+    texts = " ".join(str(m.message) + text_of(m) for m in mails)
+    assert "minsu@halden.example" in texts and "anna@halden.example" in texts
+    site.settled()
+
+
+def test_dead_letters_can_be_listed_and_sent_again(site):
+    site.mailbox.replies.update({f"{p}@halden.example": "550 5.7.1 refused" for p in ("minsu", "olga", "ben", "anna")})
+    site.daemon()
+    site.respond(account="hanbit")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email'"
+                               " AND state IN ('failed', 'dead')") >= 1, "a refused mail")
+    site.settled()
+    listed = json.loads(site.run("--json", "message", "list", "--state", "failed"))
+    assert listed and all(m["state"] == "failed" for m in listed)
+    site.mailbox.replies.clear()
+    site.run("message", "retry", listed[0]["id"])
+    site.mails(1)
+    site.settled()
+
+
+@pytest.mark.skipif(not (TESTS / "node_modules/standardwebhooks").is_dir(), reason="npm ci was not run in tests/")
+def test_the_signature_is_accepted_by_the_reference_library(site):
+    site.daemon()
+    site.respond(account="hanbit", comment="늦어요 – \"quoted\" \\ and  separators")
+    (request,) = site.requests(1)
+    assert verify(request)["data"]["response"]["comment"] == "늦어요 – \"quoted\" \\ and  separators"
+    program = ("import { Webhook } from 'standardwebhooks'; let t = ''; process.stdin.on('data', d => t += d).on('end', () => {"
+               " const r = JSON.parse(t); const seen = new Webhook(r.secret).verify(r.body, r.headers);"
+               " console.log(seen.type); })")
+    headers = {k: v for k, v in request.headers.items() if k.startswith("webhook-")}
+    text = json.dumps({"secret": SECRET, "body": request.body.decode(), "headers": headers})
+    done = subprocess.run(["node", "--input-type=module", "-e", program], cwd=TESTS, input=text, capture_output=True,
+                          text=True, check=False)
+    assert done.stdout.strip() == "case.opened", done.stderr
+    site.settled()

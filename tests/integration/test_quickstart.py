@@ -1,0 +1,116 @@
+"""
+./quickstart from the first line to the last: what README promises, in a short version.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import glob
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+import servers
+from company import PATIENCE
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ["CLOSELOOPD"]).parents[1]
+
+
+def start(*arguments, seconds="2"):
+    return subprocess.Popen(["/usr/bin/python3", "-B", str(ROOT / "conf/demo/quickstart.py"), str(BUILD), *arguments],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+                            env={**os.environ, "QUICKSTART_SECONDS": seconds},
+                            preexec_fn=servers.die_with_parent(signal.SIGTERM))
+
+
+def run(*arguments, code=0, **options):
+    process = start(*arguments, **options)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == code, output
+    return output
+
+
+@pytest.fixture
+def nothing_left():
+    """No temp folder and no process of a quickstart that was not there before."""
+    def state():
+        folders = set(glob.glob(os.path.join(tempfile.gettempdir(), "closeloop-demo.*")))
+        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return folders, {line for line in running.splitlines() if "closeloop-demo." in line}
+
+    before = state()
+    yield
+    after = state()
+    assert not after[0] - before[0] and not after[1] - before[1]
+
+
+def test_the_sample_responses_become_alerts(nothing_left):
+    output = run("--once")
+    total, matched, cases = map(int, re.search(r"(\d+) responses in \d+ s: (\d+) matched a rule, (\d+) cases", output).groups())
+    assert total >= 500 and cases > 100 and matched > cases
+    assert "urgent C-" in output and "Lena Brandt <lena.brandt@halden.example>" in output
+    for person in ("Grace Okafor", "Tom Whitaker", "Jonas Keller", "한수진", "임도원"):
+        assert re.search(rf"alerted +{person} +\d+ mails", output), person
+    assert "set aside" not in output
+    assert len(re.findall(r"^  \S*closeloop -c \S+ (status|case list|try)", output, re.M)) == 3
+
+
+def test_ctrl_c_takes_everything_away(nothing_left):
+    process = start(seconds="30")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if " → " in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30 * PATIENCE)
+    assert process.returncode == 0 and "nothing is left" in rest, "".join(lines) + rest
+
+
+def test_the_commands_it_names_work(nothing_left):
+    process = start(seconds="1")
+    commands = []
+    for line in process.stdout:
+        match = re.match(r"  (\S*closeloop -c \S+ .*)", line)
+        if match:
+            commands.append(match.group(1))
+        if len(commands) == 3:
+            break
+    for command in commands:
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1) and done.stdout and not done.stderr, (command, done)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30 * PATIENCE)
+    assert process.returncode == 0
+
+
+def test_a_file_of_ones_own(nothing_left, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("id;score;text;when\n" + "".join(f"{i};{i % 10 + 1};'hm' {i};0{i % 9 + 1}.03.2026\n" for i in range(40))
+                    + "40;eleven;x;01.03.2026\n41;5;x;sometime\n", encoding="utf-8")
+    output = run(str(file), "--map", "nps=score,source_id=id,comment=text,responded_at=when", "--once", seconds="0")
+    assert "40 responses in" in output and "1 rows: score is no number" in output and "1 rows: when is no date" in output
+    assert re.search(r"rules +detractor 24", output)
+
+
+@pytest.mark.parametrize("content, arguments, expected", [
+    ("a,b\n1,2\n", [], "which column is what? It has: a, b"),
+    ("a,b\n1,2\n", ["--map", "nps=c"], "has no column 'c'"),
+    ("a,b\n1,2\n", ["--map", "npss=a"], "did you mean 'nps'"),
+    ("nps\nx\n", [], "no row can be used"),
+    ("", [], "the file is empty"),
+])
+def test_a_file_that_does_not_fit_is_explained(nothing_left, tmp_path, content, arguments, expected):
+    file = tmp_path / "mine.csv"
+    file.write_text(content, encoding="utf-8")
+    assert expected in run(str(file), *arguments, "--once", code=65)
+
+
+def test_the_sample_responses_are_what_their_generator_makes():
+    made = subprocess.run([sys.executable, "-B", str(ROOT / "conf/demo/invent.py")], capture_output=True, check=True).stdout
+    assert made == (ROOT / "conf/demo/responses.csv").read_bytes()
