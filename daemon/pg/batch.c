@@ -79,7 +79,7 @@ static bool send_prepared(struct pg_batch *b, struct entry *e, const Oid *types)
 	if (!number && known->batch == b->serial)
 		number = known->asked;
 	if (!number) {
-		number = e->preparing = ++known->asked;
+		number = e->preparing = known->asked = ++c->last_number;
 		known->batch = b->serial;
 	}
 	snprintf(name, sizeof(name), "%s_%d", e->stmt->name, number);

@@ -21,7 +21,7 @@ enum conn_state {
 struct prepared {
 	const struct pg_stmt *stmt;
 	int confirmed;  /* number the server has, 0: none */
-	int asked;      /* highest number asked for */
+	int asked;       /* latest number asked for */
 	uint64_t batch; /* that asked for it */
 };
 
@@ -82,6 +82,7 @@ struct pg_conn {
 	uint64_t serial;
 	struct prepared *prepared;
 	int n_prepared, room_prepared;
+	int last_number; /* of a prepared statement */
 	struct probe *probe; /* NULL: nothing to find out */
 
 	int depth; /* callbacks under way */
