@@ -163,6 +163,7 @@ static void batch_note_error(struct pg_batch *b, const struct entry *e, const PG
 {
 	struct pg_conn *c = b->conn;
 
+	conn_note_farewell(c, result);
 	if (b->failed)
 		return;
 	b->failed = true;

@@ -152,7 +152,24 @@ static void conn_lost_by_libpq(struct pg_conn *c)
 	struct pg_error error;
 
 	pg_error_from_conn(&error, c->pg);
+	if (c->farewell.message[0])
+		error = c->farewell;
+	error.lost = true;
 	conn_lost(c, &error);
+}
+
+void conn_note_farewell(struct pg_conn *c, const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity && (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC")))
+		pg_error_from_result(&c->farewell, result, NULL);
+}
+
+/* What comes between statements, the farewell among it. NOTICEs are nobody's business. */
+static void conn_on_notice(void *arg, const PGresult *result)
+{
+	conn_note_farewell(arg, result);
 }
 
 void conn_drop(struct pg_conn *c, const struct pg_error *why)
@@ -190,7 +207,8 @@ static void conn_drain_results(struct pg_conn *c)
 		if (result)
 			sense = batch_take(c, result);
 		PQclear(result);
-		if (!sense && !c->freed && c->state == CONN_UP) {
+		/* A lost connection makes up results of its own. */
+		if (!sense && !c->freed && c->state == CONN_UP && PQstatus(c->pg) == CONNECTION_OK) {
 			struct pg_error error;
 
 			pg_error_set_lost(&error, "unexpected answer from the server");
@@ -229,10 +247,6 @@ static void conn_go_up(struct pg_conn *c)
 
 /* ---- connecting ---- */
 
-static void ignore_notice(void *arg, const PGresult *result)
-{
-}
-
 static void conn_step_setup(struct pg_conn *c)
 {
 	bool alive = PQconsumeInput(c->pg);
@@ -250,6 +264,7 @@ static void conn_step_setup(struct pg_conn *c)
 			return;
 		}
 		if (PQresultStatus(result) == PGRES_FATAL_ERROR && !c->setup_failed) {
+			conn_note_farewell(c, result);
 			pg_error_from_result(&c->trouble, result, "setup");
 			c->setup_failed = true;
 		}
@@ -268,7 +283,7 @@ static void conn_start_setup(struct pg_conn *c)
 	char *channel;
 
 	PQsetnonblocking(c->pg, 1);
-	PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
+	PQsetNoticeReceiver(c->pg, conn_on_notice, c);
 	PQsetErrorVerbosity(c->pg, PQERRORS_TERSE);
 	if (c->o.setup_sql)
 		buf_printf(&sql, "%s;", c->o.setup_sql);
@@ -325,6 +340,7 @@ static void conn_connect(struct pg_conn *c, const struct endpoint *endpoints, in
 	if (n > 0 && (n > 1 || endpoint_needs_lookup(&info->endpoints[0])))
 		conninfo_use(info, endpoints, n, first_endpoint(c, endpoints, n));
 	conn_enter(c, CONN_CONNECTING);
+	c->farewell = (struct pg_error){0};
 	c->pg = PQconnectStartParams(info->keywords, info->values, 1);
 	c->info = conninfo_free(info);
 	if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD || PQsocket(c->pg) < 0)

@@ -21,7 +21,7 @@ enum conn_state {
 struct prepared {
 	const struct pg_stmt *stmt;
 	int confirmed;  /* number the server has, 0: none */
-	int asked;       /* latest number asked for */
+	int asked;      /* latest number asked for */
 	uint64_t batch; /* that asked for it */
 };
 
@@ -73,6 +73,7 @@ struct pg_conn {
 	struct endpoint stuck; /* where the last attempt timed out; the next begins behind it */
 	char stuck_text[2][64];
 	struct pg_error trouble;
+	struct pg_error farewell; /* what the server said when it ended this connection */
 	bool setup_failed;
 
 	struct list batches;   /* sent, in order */
@@ -82,7 +83,7 @@ struct pg_conn {
 	uint64_t serial;
 	struct prepared *prepared;
 	int n_prepared, room_prepared;
-	int last_number; /* of a prepared statement */
+	int last_number;     /* of a prepared statement */
 	struct probe *probe; /* NULL: nothing to find out */
 
 	int depth; /* callbacks under way */
@@ -94,6 +95,8 @@ struct pg_conn {
 void conn_hold(struct pg_conn *c);
 void conn_release(struct pg_conn *c);
 void conn_flush(struct pg_conn *c);
+/* Remembers an error that ends the connection; others it passes over. */
+void conn_note_farewell(struct pg_conn *c, const PGresult *result);
 /* Fails what is under way from the next turn on, then connects again. */
 void conn_drop(struct pg_conn *c, const struct pg_error *why);
 
