@@ -85,7 +85,7 @@ static const struct person *directory_read_person(struct directory *d, const str
 	return p;
 }
 
-static void directory_read_absences(struct directory *d, const struct pg_rows *rows)
+void directory_set_absences(struct directory *d, const struct pg_rows *rows)
 {
 	d->n_absences = pg_count(rows);
 	d->absences = arena_new_array(d->arena, struct absence, (size_t)d->n_absences);
@@ -94,8 +94,7 @@ static void directory_read_absences(struct directory *d, const struct pg_rows *r
 						  pg_get_time(rows, i, 2), directory_text(d, rows, i, 3)};
 }
 
-struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people,
-				const struct pg_rows *absences)
+struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people)
 {
 	int room = s->n_people + (people ? pg_count(people) : 0);
 	struct directory *d = xcalloc(1, sizeof(*d));
@@ -109,8 +108,6 @@ struct directory *directory_new(const struct settings *s, int64_t version, const
 		if (!settings_person(s, pg_get_text(people, i, 0, NULL)))
 			d->people[d->n_people++] = directory_read_person(d, s, people, i);
 	qsort(d->people, (size_t)d->n_people, sizeof(struct person *), person_order);
-	if (absences)
-		directory_read_absences(d, absences);
 	return d;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Everybody who can be told: the people of the configuration and of the database, and who is away.
  *
- * The configuration wins over the database. A directory is made from a configuration and two result sets and is
- * immutable until it is made anew (closeloop.directory_version says when).
+ * The configuration wins over the database. A directory is made from a configuration and result sets and then stays
+ * as it is until it is made anew (closeloop.directory_version says when).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,9 +27,9 @@ extern const struct pg_stmt directory_people_stmt, directory_absences_stmt;
 /* () → names of all time zones the server knows. */
 extern const struct pg_stmt directory_zones_stmt;
 
-/* settings must outlive the directory. people and absences may be NULL (the configuration alone). */
-struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people,
-				const struct pg_rows *absences);
+/* settings must outlive the directory. people may be NULL (the configuration alone). */
+struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people);
+void directory_set_absences(struct directory *d, const struct pg_rows *absences);
 /* Takes the server's zones; people in one that it doesn't know are shown UTC from then on (one log line each). */
 void directory_set_zones(struct directory *d, const struct pg_rows *zones);
 /* The person's zone, one that the server knows. */

@@ -43,7 +43,7 @@ const struct pg_stmt intake_claim = {
 	"   ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))"
 	"  RETURNING id, response_id, available_at)"
 	" SELECT c.id, c.available_at, " RESPONSE_COLUMNS
-	" FROM c JOIN closeloop.responses r ON r.id = c.response_id"
+	" FROM c LEFT JOIN closeloop.responses r ON r.id = c.response_id"
 	" LEFT JOIN closeloop.case_responses j ON j.response_id = r.id ORDER BY c.id",
 	2,
 	{PG_INT8, PG_INT4},
@@ -53,7 +53,7 @@ const struct pg_stmt intake_claim_one = {
 	"intake_claim_one",
 	"WITH c AS (DELETE FROM closeloop.inbox WHERE id = $1 AND set_aside_at IS NULL RETURNING id, response_id, available_at)"
 	" SELECT c.id, c.available_at, " RESPONSE_COLUMNS
-	" FROM c JOIN closeloop.responses r ON r.id = c.response_id"
+	" FROM c LEFT JOIN closeloop.responses r ON r.id = c.response_id"
 	" LEFT JOIN closeloop.case_responses j ON j.response_id = r.id",
 	1,
 	{PG_INT8},
@@ -150,12 +150,15 @@ static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a
 	decode_attributes(json, json ? n : 0, a, r, &c->poison);
 }
 
-int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **ret)
+int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **ret, int64_t *ret_last)
 {
-	int n = pg_count(rows);
+	int rows_n = pg_count(rows), n = 0;
 
-	*ret = arena_new_array(a, struct claimed, (size_t)n);
-	for (int i = 0; i < n; i++)
-		intake_read_row(rows, i, a, &(*ret)[i]);
+	*ret = arena_new_array(a, struct claimed, (size_t)rows_n);
+	for (int i = 0; i < rows_n; i++) {
+		*ret_last = MAX(*ret_last, pg_get_int8(rows, i, COLUMN_INBOX_ID));
+		if (!pg_is_null(rows, i, COLUMN_ID))
+			intake_read_row(rows, i, a, &(*ret)[n++]);
+	}
 	return n;
 }

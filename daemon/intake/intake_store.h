@@ -42,7 +42,10 @@ extern const struct pg_stmt intake_return;
 /* ($1 until, epoch milliseconds) raises the promise to look again. */
 extern const struct pg_stmt intake_promise;
 
-/* Rows of a claim, decoded into the arena. Returns their number (rows whose response was deleted are consumed silently). */
-int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **ret);
+/*
+ * Rows of a claim, decoded into the arena. Returns their number: rows whose response was deleted meanwhile are consumed
+ * silently. *ret_last is raised to the highest inbox id seen.
+ */
+int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **ret, int64_t *ret_last);
 
 #endif

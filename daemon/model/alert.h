@@ -67,6 +67,8 @@ struct alert {
 	struct labelled *details; /* shown attributes */
 	int n_details;
 	struct alert_previous previous;
+	bool was_set;     /* ALERT_AMENDED: the score before the change */
+	struct score was;
 
 	struct local_time responded_at;
 	struct local_time acknowledge_due, resolve_due; /* unset: no promise */

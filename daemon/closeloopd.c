@@ -1,0 +1,172 @@
+/*
+ * closeloopd: arguments → settings → wiring → run → unwind. No policy here.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/exit.h"
+#include "base/log.h"
+#include "flow/flow.h"
+#include "page/page.h"
+#include "pg/pg.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STOP_GRACE_US (9 * US_PER_S) /* of the 10 s that SIGTERM may take */
+#define STATUS_EVERY_US (15 * US_PER_S)
+
+struct app {
+	const char *path;
+	struct loop *loop;
+	struct flow *flow;
+	struct page *page;
+	struct deadline status;
+	int code;
+};
+
+/* The configuration, compiled; diagnostics go to stderr. NULL: it has errors. */
+static struct live *app_load(const char *path)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(1024 * 1024);
+	struct settings *settings = NULL;
+	struct live *live = NULL;
+	const char *why;
+	int r = settings_load(path, diags, &settings);
+
+	if (r == 0 && (why = pg_conninfo_check(settings->conninfo, diags->arena)))
+		diag_add(diags, DIAG_ERROR, (struct text_pos){path, 0}, "database.conninfo: %s", why);
+	if (r == 0 && diags->errors == 0)
+		r = live_new(TAKE(settings), diags, &live);
+	settings_free(settings);
+	if (r < 0)
+		log_error("%s: %s", path, strerror(-r));
+	diag_print(diags, &text);
+	fputs(buf_str(&text), stderr);
+	return live;
+}
+
+static void on_stop(void *arg, int signo)
+{
+	struct app *a = arg;
+
+	log_info("stopping: signal %d", signo);
+	systemd_stopping();
+	flow_stop(a->flow, STOP_GRACE_US);
+}
+
+static void on_reload(void *arg, int signo)
+{
+	struct app *a = arg;
+	struct live *live;
+
+	systemd_reloading();
+	live = app_load(a->path);
+	if (live)
+		flow_reload(a->flow, live);
+	else
+		flow_reload_failed(a->flow);
+	if (!live)
+		log_error("reload: the configuration has errors, the old one stays");
+	systemd_ready(live ? "running" : "running on the OLD configuration: the new one has errors");
+}
+
+static void on_stopped(void *arg)
+{
+	struct app *a = arg;
+
+	loop_stop(a->loop);
+}
+
+static void on_unfit(void *arg, const char *why)
+{
+	struct app *a = arg;
+
+	fprintf(stderr, "closeloopd: %s\n", why);
+	a->code = EXIT_CONFIGURATION;
+	loop_stop(a->loop);
+}
+
+static void on_status(struct deadline *d)
+{
+	struct app *a = container_of(d, struct app, status);
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(1000);
+
+	flow_status(a->flow, &text);
+	systemd_status("%s", buf_str(&text));
+	deadline_arm(d, STATUS_EVERY_US);
+}
+
+static bool is_ready(void *arg, const char **ret_why)
+{
+	return flow_is_ready(((struct app *)arg)->flow, ret_why);
+}
+
+static void write_metrics(void *arg, struct buf *out)
+{
+	flow_metrics(((struct app *)arg)->flow, out);
+}
+
+static int app_run(struct app *a, struct live *live)
+{
+	const struct flow_options flow = {a->loop, live, on_stopped, on_unfit, a};
+	const struct page_options page = {&live->settings->http, is_ready, write_metrics, a};
+	int r;
+
+	r = live->settings->http.set ? page_new(a->loop, &page, &a->page) : 0;
+	if (r < 0) {
+		log_error("http.listen %s:%d: %s", live->settings->http.host, live->settings->http.port, strerror(-r));
+		live_free(live);
+		return EXIT_CONFIGURATION;
+	}
+	a->flow = flow_new(&flow);
+	loop_on_signal(a->loop, SIGTERM, on_stop, a);
+	loop_on_signal(a->loop, SIGINT, on_stop, a);
+	loop_on_signal(a->loop, SIGHUP, on_reload, a);
+	systemd_watchdog_start(a->loop, NULL, NULL);
+	systemd_ready("starting");
+	deadline_init(&a->status, a->loop, "status", on_status);
+	deadline_arm(&a->status, US_PER_S);
+	loop_run(a->loop);
+	deadline_disarm(&a->status);
+	a->page = page_free(a->page);
+	a->flow = flow_free(a->flow);
+	return a->code;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+						{"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	static const char usage[] = "usage: closeloopd [-c FILE] [--check] [--version]\n";
+	struct app a = {.path = SETTINGS_DEFAULT_PATH, .code = EXIT_DONE};
+	bool check = false;
+	struct live *live;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1)
+		switch (option) {
+		case 'c': a.path = optarg; break;
+		case 'k': check = true; break;
+		case 'v': return puts("closeloopd " CLOSELOOP_VERSION) < 0 ? EXIT_INTERNAL : EXIT_DONE;
+		case 'h': return fputs(usage, stdout) < 0 ? EXIT_INTERNAL : EXIT_DONE;
+		default: return fputs(usage, stderr) < 0 ? EXIT_INTERNAL : EXIT_USAGE_ERROR;
+		}
+	if (optind < argc)
+		return fprintf(stderr, "closeloopd: unexpected argument '%s'\n%s", argv[optind], usage) < 0 ? EXIT_INTERNAL
+													 : EXIT_USAGE_ERROR;
+	live = app_load(a.path);
+	if (!live || check) {
+		live_free(live);
+		return live ? EXIT_DONE : EXIT_CONFIGURATION;
+	}
+	a.loop = loop_new();
+	a.code = app_run(&a, live);
+	loop_free(a.loop);
+	return a.code;
+}

@@ -1,0 +1,588 @@
+/*
+ * The courier: leases due messages, hands them to the channel, settles what comes back.
+ *
+ *   kick ─▶ [settle results + endpoint states] [states? claim] ─▶ channel ─▶ result ─▶ kick …
+ *
+ * One round is under way at a time; whatever happens meanwhile asks for another one. A result is kept until the settle
+ * that carries it was committed, so a lost connection costs nothing but time. Leases of what is in the channel are
+ * renewed every 10 s. Messages committed as leased by the intake come in through courier_send() without a claim.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/log.h"
+#include "flow/inner.h"
+#include "outbox/backoff.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COURIER_ARENA_BYTES (64 * 1024)
+#define COURIER_POLL_US (4 * US_PER_S)
+#define COURIER_GATHER_US (1 * US_PER_MS) /* results that come close together are settled together */
+#define PROBE_S 60
+
+struct flight {
+	struct list link; /* of courier.flights */
+	struct uuid id;
+	int32_t fence, attempt;
+	struct wall_time created_at;
+	struct courier_endpoint *endpoint;
+};
+
+struct landed { /* a result on its way to the settle */
+	struct list link;
+	struct delivery_result *result;
+	struct outbox_settlement settlement;
+};
+
+static void courier_round(struct courier *c);
+
+/* ---- endpoints ---- */
+
+static struct courier_endpoint *courier_endpoint(struct courier *c, const char *name)
+{
+	for (int i = 0; i < c->n_endpoints; i++)
+		if (strcmp(c->endpoints[i].name, name) == 0)
+			return &c->endpoints[i];
+	return NULL;
+}
+
+static bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e)
+{
+	return e->known && !c->everything_paused && !e->paused && !e->disabled && !e->gone && !e->credentials &&
+	       c->flow->live->settings->delivery != DELIVER_HOLD;
+}
+
+void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
+{
+	c->everything_paused = false;
+	for (int k = 0; k < c->n_endpoints; k++)
+		c->endpoints[k].paused = c->endpoints[k].disabled = c->endpoints[k].open = false;
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct endpoint_state s;
+		struct courier_endpoint *e;
+
+		outbox_endpoint_read(rows, i, c->arena, &s);
+		if (strcmp(s.name, "*") == 0)
+			c->everything_paused = s.paused;
+		e = courier_endpoint(c, s.name);
+		if (!e)
+			continue;
+		e->paused = s.paused;
+		e->disabled = s.disabled;
+		e->open = s.open;
+		e->until_over = s.until_over;
+		e->failures = s.failures;
+	}
+}
+
+static int endpoint_room(const struct courier *c, const struct courier_endpoint *e)
+{
+	if (!endpoint_may_send(c, e) || c->stopping)
+		return 0;
+	if (e->open)
+		return e->probing && e->in_flight == 0 ? 1 : 0;
+	return MAX(channel_room(c->channel, e->name) - e->reserved, 0);
+}
+
+bool courier_reserve(struct courier *c, const char *endpoint)
+{
+	struct courier_endpoint *e = courier_endpoint(c, endpoint);
+
+	if (!e || !c->up || e->open || endpoint_room(c, e) <= 0)
+		return false;
+	e->reserved++;
+	return true;
+}
+
+void courier_unreserve(struct courier *c, const char *endpoint)
+{
+	struct courier_endpoint *e = courier_endpoint(c, endpoint);
+
+	if (e && e->reserved > 0)
+		e->reserved--;
+}
+
+/* ---- into the channel ---- */
+
+static void courier_fly(struct courier *c, struct courier_endpoint *e, struct delivery *d)
+{
+	struct flight *f = xcalloc(1, sizeof(*f));
+
+	f->id = d->id;
+	f->fence = d->fence;
+	f->attempt = d->attempt;
+	f->created_at = d->created_at;
+	f->endpoint = e;
+	d->tag = f;
+	list_append(&c->flights, &f->link);
+	e->in_flight++;
+	if (!deadline_is_armed(&c->renew))
+		deadline_arm(&c->renew, LEASE_RENEW_US);
+	channel_submit(c->channel, d);
+}
+
+void courier_send(struct courier *c, const struct outbox_message *m)
+{
+	struct courier_endpoint *e = courier_endpoint(c, m->endpoint);
+	struct delivery *d = delivery_new(&m->id, m->endpoint, m->address, m->payload, m->payload_bytes);
+
+	d->fence = 1;
+	d->attempt = 1;
+	d->case_id = m->case_id;
+	d->created_at = m->queued_at;
+	e->reserved--;
+	courier_fly(c, e, d);
+}
+
+/* ---- what comes back ---- */
+
+static void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail)
+{
+	if (r->outcome == DELIVERY_SENT) {
+		e->succeeded = true;
+		e->new_failures = 0;
+	} else if (backoff_blames_endpoint(r, mail)) {
+		e->new_failures++;
+		snprintf(e->reason, sizeof(e->reason), "%d %.180s", r->code, r->error);
+	}
+	e->gone |= r->outcome == DELIVERY_GONE;
+	e->credentials |= r->outcome == DELIVERY_CREDENTIALS;
+	if (r->outcome == DELIVERY_CREDENTIALS)
+		snprintf(e->reason, sizeof(e->reason), "%s", r->error);
+	if (e->open)
+		e->probing = false;
+}
+
+static void log_result(const struct delivery_result *r, const struct outbox_settlement *s)
+{
+	char id[UUID_TEXT_BYTES];
+
+	log_line(r->outcome == DELIVERY_SENT || r->outcome == DELIVERY_RELEASED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+		 "message %s: endpoint=%s attempt=%d outcome=%s code=%d duration_ms=%d becomes=%s %s",
+		 uuid_text(&s->id, id), r->delivery->endpoint, r->delivery->attempt, delivery_outcome_name(r->outcome), r->code,
+		 r->duration_ms, message_state_name(s->state), r->error);
+}
+
+static void on_result(void *arg, struct delivery_result *r)
+{
+	struct courier *c = arg;
+	struct flight *f = r->delivery->tag;
+	bool mail = strcmp(r->delivery->endpoint, ENDPOINT_EMAIL) == 0;
+	struct verdict_of_attempt v;
+	struct landed *l;
+
+	list_remove(&f->link);
+	f->endpoint->in_flight--;
+	v = backoff_after(r, mail, f->attempt, wall_now().us - f->created_at.us, (double)(random() % 1000) / 1000);
+	l = xcalloc(1, sizeof(*l));
+	l->result = r;
+	l->settlement = (struct outbox_settlement){.id = f->id,
+						   .fence = f->fence,
+						   .state = v.state,
+						   .counts = v.counts,
+						   .delay_us = v.delay_us,
+						   .result = r};
+	endpoint_note(f->endpoint, r, mail);
+	stats_message(&c->flow->stats, r, v.state);
+	log_result(r, &l->settlement);
+	free(f);
+	list_append(&c->results, &l->link);
+	c->n_results++;
+	courier_kick(c);
+	flow_progress(c->flow);
+}
+
+/* ---- a round ---- */
+
+static void landed_free_all(struct list *l)
+{
+	struct list *it;
+
+	while ((it = list_pop(l))) {
+		struct landed *x = list_entry(it, struct landed, link);
+
+		delivery_result_free(x->result);
+		free(x);
+	}
+}
+
+static void add_text_param(struct courier *c, struct pg_batch *b, const struct pg_stmt *stmt, const char *name,
+			   const char *reason)
+{
+	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
+
+	pg_params_init(p, c->arena);
+	pg_add_text(p, name);
+	pg_add_text(p, reason);
+	pg_batch_add(b, stmt, p, NULL, NULL);
+}
+
+static bool endpoint_has_news(const struct courier_endpoint *e)
+{
+	return e->gone || e->credentials || e->new_failures || (e->succeeded && (e->failures || e->open));
+}
+
+static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct courier_endpoint *e)
+{
+	struct pg_params *p;
+
+	if (e->gone)
+		add_text_param(c, b, &outbox_endpoint_disable, e->name, "the receiver answered 410 Gone");
+	if (e->credentials)
+		add_text_param(c, b, &outbox_endpoint_pause, e->name, arena_strdup(c->arena, e->reason));
+	if (!e->gone && !e->credentials) {
+		p = arena_new_obj(c->arena, struct pg_params);
+		pg_params_init(p, c->arena);
+		pg_add_text(p, e->name);
+		pg_add_int4(p, e->new_failures);
+		pg_add_bool(p, e->new_failures == 0);
+		pg_add_text(p, arena_strdup(c->arena, e->reason));
+		pg_batch_add(b, &outbox_endpoint_result, p, NULL, NULL);
+	}
+	/* True at once, before the next look at the table says so too. */
+	e->disabled |= e->gone;
+	e->paused |= e->credentials;
+	e->succeeded = e->gone = e->credentials = false;
+	e->new_failures = 0;
+}
+
+static void on_settled(void *arg, const struct pg_error *error)
+{
+	struct courier *c = arg;
+
+	if (error) { /* back to the head of the line, in their order */
+		struct list *it;
+
+		while ((it = c->settling.prev) != &c->settling) {
+			list_remove(it);
+			list_prepend(&c->results, it);
+			c->n_results++;
+		}
+		if (!error->lost)
+			log_error("settling: sqlstate=%s %s", error->sqlstate, error->message);
+		return;
+	}
+	landed_free_all(&c->settling);
+	flow_progress(c->flow);
+}
+
+static void send_settle(struct courier *c)
+{
+	struct outbox_settlement *all = arena_new_array(c->arena, struct outbox_settlement, (size_t)c->n_results);
+	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(c->flow->outbox);
+	struct list *it;
+	int n = 0;
+
+	while ((it = list_pop(&c->results))) {
+		all[n++] = list_entry(it, struct landed, link)->settlement;
+		list_append(&c->settling, it);
+	}
+	c->n_results = 0;
+	outbox_settle_params(p, c->arena, all, n);
+	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
+	for (int i = 0; i < c->n_endpoints; i++)
+		if (endpoint_has_news(&c->endpoints[i]))
+			add_endpoint_news(c, b, &c->endpoints[i]);
+	pg_batch_send(b, 0, on_settled, c);
+}
+
+static void send_reclaim(struct courier *c)
+{
+	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(c->flow->outbox);
+	struct pg_array ids;
+
+	pg_array_init(&ids, c->arena, PG_UUID);
+	list_for_each(it, &c->flights)
+		pg_array_uuid(&ids, &list_entry(it, struct flight, link)->id);
+	pg_params_init(p, c->arena);
+	pg_add_text(p, c->flow->daemon_id);
+	pg_add_array(p, &ids);
+	pg_batch_add(b, &outbox_reclaim, p, NULL, NULL);
+	pg_batch_send(b, 0, NULL, NULL);
+	c->reclaim = false;
+}
+
+static void on_endpoint_rows(void *arg, const struct pg_rows *rows)
+{
+	courier_on_endpoints(arg, rows);
+}
+
+static void on_probe(void *arg, const struct pg_rows *rows)
+{
+	struct courier *c = arg;
+	struct courier_endpoint *e = pg_count(rows) ? courier_endpoint(c, pg_get_text(rows, 0, 0, NULL)) : NULL;
+
+	if (e) {
+		e->probing = true;
+		c->again = true;
+	}
+}
+
+static void on_claimed(void *arg, const struct pg_rows *rows)
+{
+	struct courier *c = arg;
+
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct delivery *d = outbox_read(rows, i);
+		struct courier_endpoint *e = courier_endpoint(c, d->endpoint);
+
+		courier_fly(c, e, d);
+		c->claimed++;
+	}
+}
+
+static void on_next(void *arg, const struct pg_rows *rows)
+{
+	struct courier *c = arg;
+	double in_s = pg_count(rows) && !pg_is_null(rows, 0, 0) ? pg_get_float8(rows, 0, 0) : 1e9;
+	int64_t in_us = in_s > 3600 ? COURIER_POLL_US : (int64_t)(in_s * (double)US_PER_S) + US_PER_MS;
+
+	/* Due already and yet not claimed (it waits for its turn, or its endpoint is full): a result will wake us. */
+	if (in_us < 50 * US_PER_MS)
+		in_us = c->claimed ? 0 : 250 * US_PER_MS;
+	deadline_arm(&c->due, MIN(in_us, COURIER_POLL_US));
+}
+
+static void add_probes(struct courier *c, struct pg_batch *b)
+{
+	for (int i = 0; i < c->n_endpoints; i++) {
+		struct courier_endpoint *e = &c->endpoints[i];
+		struct pg_params *p;
+
+		if (!e->open || !e->until_over || e->probing || !endpoint_may_send(c, e))
+			continue;
+		p = arena_new_obj(c->arena, struct pg_params);
+		pg_params_init(p, c->arena);
+		pg_add_text(p, e->name);
+		pg_add_float8(p, PROBE_S);
+		pg_batch_add(b, &outbox_probe, p, on_probe, c);
+	}
+}
+
+static void on_round_done(void *arg, const struct pg_error *error)
+{
+	struct courier *c = arg;
+
+	c->busy = false;
+	if (error && error->lost)
+		return; /* courier_lost() follows */
+	if (error) {
+		log_warning("outbox: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+		c->again = false;
+		deadline_arm(&c->due, MIN(COURIER_POLL_US, US_PER_S << MIN(c->failures++, 4)));
+		return;
+	}
+	c->failures = 0;
+	if (c->claimed > 0 || c->again || c->n_results > 0)
+		courier_kick(c);
+	flow_progress(c->flow);
+}
+
+static void courier_round(struct courier *c)
+{
+	struct pg_array names, rooms, sending;
+	struct pg_params *p, *q;
+	struct pg_batch *b;
+
+	c->busy = true;
+	c->again = false;
+	c->claimed = 0;
+	arena_reset(c->arena);
+	deadline_disarm(&c->due);
+	if (c->n_results > 0)
+		send_settle(c);
+	if (c->reclaim)
+		send_reclaim(c);
+	b = pg_batch_new(c->flow->outbox);
+	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
+	if (!c->stopping) {
+		add_probes(c, b);
+		pg_array_init(&names, c->arena, PG_TEXT);
+		pg_array_init(&sending, c->arena, PG_TEXT);
+		pg_array_init(&rooms, c->arena, PG_INT4);
+		for (int i = 0; i < c->n_endpoints; i++) {
+			struct courier_endpoint *e = &c->endpoints[i];
+			int room = endpoint_room(c, e);
+
+			if (endpoint_may_send(c, e))
+				pg_array_text(&sending, e->name);
+			if (room > 0) {
+				pg_array_text(&names, e->name);
+				pg_array_int4(&rooms, room);
+			}
+		}
+		if (names.count) {
+			p = arena_new_obj(c->arena, struct pg_params);
+			pg_params_init(p, c->arena);
+			pg_add_array(p, &names);
+			pg_add_array(p, &rooms);
+			pg_add_text(p, c->flow->daemon_id);
+			pg_batch_add(b, &outbox_claim, p, on_claimed, c);
+		}
+		q = arena_new_obj(c->arena, struct pg_params);
+		pg_params_init(q, c->arena);
+		pg_add_array(q, &sending);
+		pg_batch_add(b, &outbox_next, q, on_next, c);
+	}
+	pg_batch_send(b, 0, on_round_done, c);
+}
+
+/* ---- timers ---- */
+
+static void on_due(struct deadline *d)
+{
+	struct courier *c = container_of(d, struct courier, due);
+
+	if (!c->up)
+		return;
+	if (c->busy)
+		c->again = true;
+	else
+		courier_round(c);
+}
+
+static void on_renew(struct deadline *d)
+{
+	struct courier *c = container_of(d, struct courier, renew);
+	struct arena *a;
+	struct pg_params *p;
+	struct pg_array ids, fences;
+	struct pg_batch *b;
+
+	if (list_empty(&c->flights))
+		return;
+	deadline_arm(&c->renew, LEASE_RENEW_US);
+	if (!c->up)
+		return;
+	a = c->renew_arena;
+	arena_reset(a);
+	p = arena_new_obj(a, struct pg_params);
+	pg_array_init(&ids, a, PG_UUID);
+	pg_array_init(&fences, a, PG_INT4);
+	list_for_each(it, &c->flights) {
+		const struct flight *f = list_entry(it, struct flight, link);
+
+		pg_array_uuid(&ids, &f->id);
+		pg_array_int4(&fences, f->fence);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &fences);
+	b = pg_batch_new(c->flow->outbox);
+	pg_batch_add(b, &outbox_renew, p, NULL, NULL);
+	pg_batch_send(b, 0, NULL, NULL);
+}
+
+/* ---- from outside ---- */
+
+void courier_kick(struct courier *c)
+{
+	if (!c->up)
+		return;
+	if (c->busy)
+		c->again = true;
+	else
+		deadline_arm(&c->due, c->n_results > 0 ? COURIER_GATHER_US : 0);
+}
+
+static void endpoints_add(struct courier *c, const char *name)
+{
+	struct courier_endpoint *e = courier_endpoint(c, name);
+
+	if (!e) {
+		e = &c->endpoints[c->n_endpoints++];
+		*e = (struct courier_endpoint){.name = xstrdup(name)};
+	}
+	e->known = true;
+}
+
+/* Flights point into the array, so endpoints that left the configuration stay, unknown, until the end. */
+void courier_reload(struct courier *c)
+{
+	const struct settings *s = c->flow->live->settings;
+	struct courier_endpoint *bigger = xcalloc((size_t)(c->n_endpoints + s->n_webhooks + 1), sizeof(*bigger));
+	struct courier_endpoint *old = c->endpoints;
+
+	memcpy(bigger, old, sizeof(*old) * (size_t)c->n_endpoints);
+	list_for_each(it, &c->flights) {
+		struct flight *f = list_entry(it, struct flight, link);
+
+		f->endpoint = bigger + (f->endpoint - old);
+	}
+	c->endpoints = bigger;
+	free(old);
+	for (int i = 0; i < c->n_endpoints; i++)
+		c->endpoints[i].known = false;
+	if (s->email.set)
+		endpoints_add(c, ENDPOINT_EMAIL);
+	for (int i = 0; i < s->n_webhooks; i++)
+		endpoints_add(c, s->webhooks[i].id);
+	if (c->channel)
+		channel_reload(c->channel, s);
+	courier_kick(c);
+}
+
+void courier_init(struct courier *c, struct flow *f)
+{
+	*c = (struct courier){.flow = f, .endpoints = xcalloc(1, sizeof(struct courier_endpoint))};
+	list_init(&c->flights);
+	list_init(&c->results);
+	list_init(&c->settling);
+	c->arena = arena_new(COURIER_ARENA_BYTES);
+	c->renew_arena = arena_new(0);
+	deadline_init(&c->due, f->loop, "messages due", on_due);
+	deadline_init(&c->renew, f->loop, "renew leases", on_renew);
+	courier_reload(c);
+	c->channel = channel_new(f->loop, f->live->settings, on_result, c);
+}
+
+void courier_fini(struct courier *c)
+{
+	struct list *it;
+
+	deadline_disarm(&c->due);
+	deadline_disarm(&c->renew);
+	c->channel = channel_free(c->channel);
+	while ((it = list_pop(&c->flights)))
+		free(list_entry(it, struct flight, link));
+	landed_free_all(&c->results);
+	landed_free_all(&c->settling);
+	for (int i = 0; i < c->n_endpoints; i++)
+		free(c->endpoints[i].name);
+	free(c->endpoints);
+	c->endpoints = NULL;
+	c->n_endpoints = 0;
+	c->arena = arena_free(c->arena);
+	c->renew_arena = arena_free(c->renew_arena);
+}
+
+void courier_up(struct courier *c)
+{
+	c->up = true;
+	c->reclaim = true;
+	courier_kick(c);
+}
+
+void courier_lost(struct courier *c)
+{
+	c->up = false;
+	c->busy = false;
+	deadline_disarm(&c->due);
+	flow_progress(c->flow);
+}
+
+void courier_stop(struct courier *c, int64_t grace_us)
+{
+	c->stopping = true;
+	channel_stop(c->channel, grace_us);
+	courier_kick(c);
+}
+
+bool courier_is_idle(const struct courier *c)
+{
+	return !c->busy && c->n_results == 0 && list_empty(&c->settling) && list_empty(&c->flights);
+}

@@ -1,0 +1,44 @@
+/*
+ * SQL of daemons and rulesets; see daemons_store.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "flow/daemons_store.h"
+
+const struct pg_stmt daemons_of_host = {
+	"daemons_of_host",
+	"SELECT id, coalesce(pid, 0), coalesce(batch_limit, 0) FROM closeloop.daemons WHERE host = $1 AND stopped_at IS NULL",
+	1,
+	{PG_TEXT},
+};
+
+const struct pg_stmt daemons_seen = {
+	"daemons_seen",
+	"INSERT INTO closeloop.daemons AS d (id, host, pid, version, ruleset, listening, batch_limit, started_at, seen_at)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp())"
+	" ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, ruleset = excluded.ruleset, stopped_at = NULL,"
+	"  listening = excluded.listening, batch_limit = excluded.batch_limit",
+	7,
+	{PG_TEXT, PG_TEXT, PG_INT4, PG_TEXT, PG_TEXT, PG_BOOL, PG_INT4},
+};
+
+const struct pg_stmt daemons_stopped = {
+	"daemons_stopped",
+	"UPDATE closeloop.daemons SET stopped_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = $1",
+	1,
+	{PG_TEXT},
+};
+
+const struct pg_stmt daemons_gone = {
+	"daemons_gone",
+	"UPDATE closeloop.daemons SET stopped_at = seen_at WHERE id = ANY ($1) AND stopped_at IS NULL",
+	1,
+	{PG_TEXT_ARRAY},
+};
+
+const struct pg_stmt rulesets_live = {
+	"rulesets_live",
+	"INSERT INTO closeloop.rulesets (sha256, text) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING",
+	2,
+	{PG_TEXT, PG_TEXT},
+};

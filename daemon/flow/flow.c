@@ -1,0 +1,548 @@
+/*
+ * The flow's life: connections, the schema check, the swap of configurations, stopping; see flow.h.
+ *
+ *   work up ─▶ schema fits? ─▶ register, configuration live ─▶ directory ─▶ intake and courier run
+ *                  └─ no: at the first start fatal, later every 5 s again
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "flow/flow.h"
+#include "base/log.h"
+#include "flow/daemons_store.h"
+#include "flow/directory_load.h"
+#include "flow/inner.h"
+#include "sql/schema.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HEARTBEAT_US (15 * US_PER_S)
+#define CHECK_AGAIN_US (5 * US_PER_S)
+#define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
+
+static void flow_check(struct flow *f);
+
+/* ---- heartbeat: still here, and what /metrics shows of the database ---- */
+
+static void add_seen(struct flow *f, struct pg_batch *b, struct arena *a)
+{
+	struct pg_params *p = arena_new_obj(a, struct pg_params);
+	char host[64] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	pg_params_init(p, a);
+	pg_add_text(p, f->daemon_id);
+	pg_add_text(p, host);
+	pg_add_int4(p, (int32_t)getpid());
+	pg_add_text(p, CLOSELOOP_VERSION);
+	pg_add_text(p, f->live->settings->sha256);
+	pg_add_bool(p, f->listening);
+	pg_add_int4(p, f->work_ready ? f->intake.limit : f->batch_limit);
+	pg_batch_add(b, &daemons_seen, p, NULL, NULL);
+}
+
+static void on_census(void *arg, const struct pg_rows *rows)
+{
+	struct flow *f = arg;
+
+	stats_census_read(&f->stats, rows);
+}
+
+static void on_sources(void *arg, const struct pg_rows *rows)
+{
+	struct flow *f = arg;
+
+	stats_sources_read(&f->stats, rows);
+}
+
+static void on_beaten(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	f->beating = false;
+	if (error && !error->lost)
+		log_warning("heartbeat: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+}
+
+static void flow_beat(struct flow *f)
+{
+	struct pg_batch *b;
+
+	if (f->beating)
+		return;
+	f->beating = true;
+	arena_reset(f->beat_arena);
+	b = pg_batch_new(f->outbox);
+	add_seen(f, b, f->beat_arena);
+	pg_batch_add(b, &stats_census, NULL, on_census, f);
+	pg_batch_add(b, &stats_sources, NULL, on_sources, f);
+	pg_batch_send(b, 0, on_beaten, f);
+}
+
+static void on_heartbeat(struct deadline *d)
+{
+	struct flow *f = container_of(d, struct flow, heartbeat);
+
+	deadline_arm(d, HEARTBEAT_US);
+	if (f->work_ready && pg_conn_is_up(f->outbox) && !f->stopping)
+		flow_beat(f);
+}
+
+/* ---- the way to readiness ---- */
+
+static void flow_start_work(struct flow *f)
+{
+	f->work_ready = true;
+	intake_run_start(&f->intake);
+	if (pg_conn_is_up(f->outbox)) {
+		courier_up(&f->courier);
+		flow_beat(f);
+	}
+	deadline_arm(&f->heartbeat, HEARTBEAT_US);
+	log_info("ready: instance=%s rules=%d ruleset=%.7s", f->live->settings->instance, f->live->settings->n_rules,
+		 f->live->settings->sha256);
+}
+
+static void on_directory(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	if (error) {
+		if (!error->lost)
+			deadline_arm(&f->retry_check, CHECK_AGAIN_US);
+		return;
+	}
+	flow_start_work(f);
+}
+
+/* Rows of daemons of this host that ended without a goodbye: pid gone. */
+static void on_predecessors(void *arg, const struct pg_rows *rows)
+{
+	struct flow *f = arg;
+	struct pg_params *p = arena_new_obj(f->arena, struct pg_params);
+	struct pg_array ids;
+	struct pg_batch *b;
+
+	pg_array_init(&ids, f->arena, PG_TEXT);
+	for (int i = 0; i < pg_count(rows); i++) {
+		pid_t pid = (pid_t)pg_get_int4(rows, i, 1);
+		int limit = pg_get_int4(rows, i, 2);
+
+		if (strcmp(pg_get_text(rows, i, 0, NULL), f->daemon_id) == 0 || pid <= 0 ||
+		    (pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM)))
+			continue;
+		pg_array_text(&ids, pg_get_text(rows, i, 0, NULL));
+		if (limit > 0)
+			f->batch_limit = MIN(f->batch_limit, MAX(limit / CRASH_DIVISOR, 1));
+	}
+	if (ids.count == 0)
+		return;
+	log_warning("%d earlier daemon(s) of this host ended without a goodbye: starting with batches of %d", ids.count,
+		    f->batch_limit);
+	pg_params_init(p, f->arena);
+	pg_add_array(p, &ids);
+	b = pg_batch_new(f->work);
+	pg_batch_add(b, &daemons_gone, p, NULL, NULL);
+	pg_batch_send(b, 0, NULL, NULL);
+}
+
+static void on_registered(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	if (!error) {
+		directory_load(f->work, f->live, on_directory, f);
+		return;
+	}
+	if (!error->lost) {
+		log_error("cannot register: sqlstate=%s %s", error->sqlstate, error->message);
+		snprintf(f->unfit, sizeof(f->unfit), "cannot register with the database: %.250s", error->message);
+		deadline_arm(&f->retry_check, CHECK_AGAIN_US);
+	}
+}
+
+static void add_ruleset(struct flow *f, struct pg_batch *b, struct arena *a)
+{
+	struct pg_params *p = arena_new_obj(a, struct pg_params);
+
+	pg_params_init(p, a);
+	pg_add_text(p, f->live->settings->sha256);
+	pg_add_text(p, f->live->settings->text);
+	pg_batch_add(b, &rulesets_live, p, NULL, NULL);
+}
+
+/* In two steps: what earlier daemons left decides the batch size that is registered, before anything is claimed. */
+static void on_predecessors_done(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+	struct pg_batch *b;
+
+	if (error) {
+		on_registered(f, error);
+		return;
+	}
+	b = pg_batch_new(f->work);
+	add_ruleset(f, b, f->arena);
+	add_seen(f, b, f->arena);
+	pg_batch_send(b, 0, on_registered, f);
+}
+
+static void flow_register(struct flow *f)
+{
+	struct pg_params *p;
+	struct pg_batch *b = pg_batch_new(f->work);
+	char host[64] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	arena_reset(f->arena);
+	p = arena_new_obj(f->arena, struct pg_params);
+	pg_params_init(p, f->arena);
+	pg_add_text(p, host);
+	pg_batch_add(b, &daemons_of_host, p, on_predecessors, f);
+	pg_batch_send(b, 0, on_predecessors_done, f);
+}
+
+static void flow_is_unfit(struct flow *f, const char *why, bool fatal)
+{
+	snprintf(f->unfit, sizeof(f->unfit), "%s", why);
+	f->fit = false;
+	log_error("database does not fit: %s", why);
+	if (fatal && !f->fit_once && f->options.on_unfit)
+		f->options.on_unfit(f->options.arg, why);
+	else
+		deadline_arm(&f->retry_check, CHECK_AGAIN_US);
+}
+
+static void on_schema(void *arg, const struct pg_rows *rows)
+{
+	struct flow *f = arg;
+
+	f->schema = schema_judge(rows, NULL, f->live->settings->instance, f->arena, &f->schema_why);
+}
+
+static void on_checked(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	if (error && error->lost)
+		return;
+	if (error)
+		f->schema = schema_judge(NULL, error, f->live->settings->instance, f->arena, &f->schema_why);
+	if (f->schema != SCHEMA_FITS) {
+		flow_is_unfit(f, f->schema_why, f->schema != SCHEMA_UNKNOWN);
+		return;
+	}
+	f->fit = f->fit_once = true;
+	f->unfit[0] = '\0';
+	flow_register(f);
+}
+
+static void flow_check(struct flow *f)
+{
+	struct pg_batch *b = pg_batch_new(f->work);
+
+	arena_reset(f->arena);
+	pg_batch_add(b, &schema_stmt, NULL, on_schema, f);
+	pg_batch_send(b, 0, on_checked, f);
+}
+
+static void on_check_again(struct deadline *d)
+{
+	struct flow *f = container_of(d, struct flow, retry_check);
+
+	if (pg_conn_is_up(f->work) && !f->work_ready && !f->stopping)
+		flow_check(f);
+}
+
+/* ---- connections ---- */
+
+static void on_work_up(void *arg)
+{
+	struct flow *f = arg;
+
+	if (!f->stopping)
+		flow_check(f);
+}
+
+static void on_work_down(void *arg, const struct pg_error *why)
+{
+	struct flow *f = arg;
+
+	f->work_ready = false;
+	deadline_disarm(&f->retry_check);
+	intake_run_lost(&f->intake);
+}
+
+static void on_outbox_up(void *arg)
+{
+	struct flow *f = arg;
+
+	if (f->work_ready)
+		courier_up(&f->courier);
+}
+
+static void on_outbox_down(void *arg, const struct pg_error *why)
+{
+	struct flow *f = arg;
+
+	courier_lost(&f->courier);
+}
+
+static void on_listen_up(void *arg)
+{
+	struct flow *f = arg;
+
+	/* LISTEN first, then look: what came before is in the table. */
+	intake_run_look(&f->intake);
+	courier_kick(&f->courier);
+}
+
+static void on_listen_down(void *arg, const struct pg_error *why)
+{
+	struct flow *f = arg;
+
+	f->listening = false;
+}
+
+static void on_listening(void *arg, bool works)
+{
+	struct flow *f = arg;
+
+	if (!works)
+		log_warning("LISTEN delivers nothing here (a pooler in transaction mode?): looking every 4 s instead");
+	f->listening = works;
+}
+
+static void on_notify(void *arg, const char *payload)
+{
+	struct flow *f = arg;
+
+	intake_run_look(&f->intake);
+	courier_kick(&f->courier);
+}
+
+/* ---- configuration and end ---- */
+
+static bool live_needs_new_connections(const struct settings *a, const struct settings *b)
+{
+	return !str_eq(a->conninfo, b->conninfo) || !str_eq(a->listen_conninfo, b->listen_conninfo) ||
+	       !str_eq(a->instance, b->instance);
+}
+
+static void on_new_directory(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	if (error && !error->lost)
+		pg_conn_reset(f->work, "the directory could not be read");
+	if (!error) {
+		f->work_ready = true;
+		intake_run_look(&f->intake);
+	}
+}
+
+static void flow_swap(struct flow *f)
+{
+	struct live *old = f->live;
+	struct pg_batch *b;
+
+	f->live = TAKE(f->next_live);
+	if (live_needs_new_connections(old->settings, f->live->settings))
+		log_warning("reload: database and instance are read at start only: restart to use the new ones");
+	courier_reload(&f->courier);
+	f->stats.reload_ok = true;
+	log_info("reload: ruleset=%.7s rules=%d", f->live->settings->sha256, f->live->settings->n_rules);
+	live_free(old);
+	if (!f->work_ready)
+		return;
+	f->work_ready = false; /* until the directory of the new configuration is there */
+	arena_reset(f->arena);
+	b = pg_batch_new(f->work);
+	add_ruleset(f, b, f->arena);
+	add_seen(f, b, f->arena);
+	pg_batch_send(b, 0, NULL, NULL);
+	directory_load(f->work, f->live, on_new_directory, f);
+}
+
+void flow_between_batches(struct flow *f)
+{
+	if (f->next_live && intake_run_is_idle(&f->intake) && !f->stopping)
+		flow_swap(f);
+	flow_progress(f);
+}
+
+void flow_reload(struct flow *f, struct live *live)
+{
+	live_free(f->next_live);
+	f->next_live = live;
+	if (intake_run_is_idle(&f->intake) && (f->work_ready || !pg_conn_is_up(f->work)))
+		flow_between_batches(f);
+}
+
+void flow_reload_failed(struct flow *f)
+{
+	f->stats.reload_ok = false;
+}
+
+const struct live *flow_live(const struct flow *f)
+{
+	return f->next_live ? f->next_live : f->live;
+}
+
+static void flow_stopped(struct flow *f)
+{
+	f->stopped = true;
+	deadline_disarm(&f->stop_by);
+	f->options.on_stopped(f->options.arg);
+}
+
+static void on_goodbye(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	if (!f->stopped)
+		flow_stopped(f);
+}
+
+void flow_progress(struct flow *f)
+{
+	struct pg_params *p;
+	struct pg_batch *b;
+
+	if (!f->stopping || f->saying_goodbye || !intake_run_is_idle(&f->intake) || !courier_is_idle(&f->courier))
+		return;
+	f->saying_goodbye = true;
+	if (!pg_conn_is_up(f->outbox) || !f->fit) {
+		deadline_arm(&f->stop_by, 0);
+		return;
+	}
+	p = arena_new_obj(f->beat_arena, struct pg_params); /* beside a heartbeat that may be under way */
+	pg_params_init(p, f->beat_arena);
+	pg_add_text(p, f->daemon_id);
+	b = pg_batch_new(f->outbox);
+	pg_batch_add(b, &daemons_stopped, p, NULL, NULL);
+	pg_batch_send(b, US_PER_S, on_goodbye, f);
+}
+
+static void on_stop_by(struct deadline *d)
+{
+	struct flow *f = container_of(d, struct flow, stop_by);
+
+	if (f->stopped)
+		return;
+	if (!f->saying_goodbye)
+		log_warning("stopping: %d message(s) still in flight are left to their leases",
+			    channel_in_flight(f->courier.channel));
+	flow_stopped(f);
+}
+
+void flow_stop(struct flow *f, int64_t grace_us)
+{
+	if (f->stopping)
+		return;
+	f->stopping = true;
+	deadline_disarm(&f->heartbeat);
+	deadline_disarm(&f->retry_check);
+	deadline_arm(&f->stop_by, grace_us);
+	intake_run_stop(&f->intake);
+	courier_stop(&f->courier, grace_us - US_PER_S);
+	flow_progress(f);
+}
+
+struct flow *flow_new(const struct flow_options *o)
+{
+	const struct settings *s = o->live->settings;
+	struct flow *f = xcalloc(1, sizeof(*f));
+	struct pg_conn_options c = {.arg = f, .conninfo = s->conninfo};
+	char host[64] = "";
+
+	f->loop = o->loop;
+	f->live = o->live;
+	f->options = *o;
+	f->batch_limit = INTAKE_BATCH_MAX;
+	f->stats.reload_ok = true;
+	f->arena = arena_new(0);
+	f->beat_arena = arena_new(0);
+	gethostname(host, sizeof(host) - 1);
+	snprintf(f->daemon_id, sizeof(f->daemon_id), "%s:%d:%lld", host, (int)getpid(), (long long)(wall_now().us / US_PER_S));
+	deadline_init(&f->retry_check, f->loop, "check the schema again", on_check_again);
+	deadline_init(&f->heartbeat, f->loop, "heartbeat", on_heartbeat);
+	deadline_init(&f->stop_by, f->loop, "stop", on_stop_by);
+	intake_run_init(&f->intake, f);
+	courier_init(&f->courier, f);
+	c.label = "work";
+	c.on_up = on_work_up;
+	c.on_down = on_work_down;
+	f->work = pg_conn_new(f->loop, &c);
+	c.label = "outbox";
+	c.on_up = on_outbox_up;
+	c.on_down = on_outbox_down;
+	f->outbox = pg_conn_new(f->loop, &c);
+	c.label = "listen";
+	c.conninfo = s->listen_conninfo ? s->listen_conninfo : s->conninfo;
+	c.listen = "closeloop";
+	c.on_up = on_listen_up;
+	c.on_down = on_listen_down;
+	c.on_notify = on_notify;
+	c.on_listening = on_listening;
+	f->listen = pg_conn_new(f->loop, &c);
+	return f;
+}
+
+struct flow *flow_free(struct flow *f)
+{
+	if (!f)
+		return NULL;
+	f->stopping = f->saying_goodbye = true;
+	f->listen = pg_conn_free(f->listen);
+	f->work = pg_conn_free(f->work);
+	f->outbox = pg_conn_free(f->outbox);
+	courier_fini(&f->courier);
+	intake_run_fini(&f->intake);
+	deadline_disarm(&f->retry_check);
+	deadline_disarm(&f->heartbeat);
+	deadline_disarm(&f->stop_by);
+	live_free(f->next_live);
+	live_free(f->live);
+	stats_fini(&f->stats);
+	arena_free(f->arena);
+	arena_free(f->beat_arena);
+	free(f);
+	return NULL;
+}
+
+bool flow_is_ready(const struct flow *f, const char **ret_why)
+{
+	*ret_why = NULL;
+	if (f->stopping)
+		*ret_why = "stopping";
+	else if (!pg_conn_is_up(f->work) || !pg_conn_is_up(f->outbox))
+		*ret_why = "no connection to the database";
+	else if (!f->fit)
+		*ret_why = f->unfit[0] ? f->unfit : "the schema is being checked";
+	else if (!f->work_ready)
+		*ret_why = "starting";
+	return *ret_why == NULL;
+}
+
+void flow_metrics(const struct flow *f, struct buf *out)
+{
+	const struct stats_context c = {f->live->settings, pg_conn_is_up(f->work)};
+
+	stats_write(&f->stats, &c, out);
+}
+
+void flow_status(const struct flow *f, struct buf *out)
+{
+	const char *why;
+
+	if (!flow_is_ready(f, &why))
+		buf_puts(out, why);
+	else
+		buf_printf(out, "%s, %lld responses waiting, rules %.7s", f->listening ? "listening" : "polling",
+			   (long long)f->stats.inbox_rows, f->live->settings->sha256);
+}

@@ -1,0 +1,138 @@
+/*
+ * The flow from inside: shared by flow.c, intake_run.c and courier.c only.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FLOW_INNER_H
+#define FLOW_INNER_H
+
+#include "channel/channel.h"
+#include "flow/flow.h"
+#include "flow/judge.h"
+#include "flow/look.h"
+#include "flow/stats.h"
+#include "sql/schema.h"
+
+#define INTAKE_BATCH_MAX 1000
+#define INTAKE_ARENA_BYTES (256 * 1024)
+#define INTAKE_BATCH_BYTES (8 * 1024 * 1024) /* a batch that took more memory is halved next time */
+
+/* ---- intake_run.c: claims, judges, commits ---- */
+
+enum intake_state { INTAKE_OFF, INTAKE_WAITING, INTAKE_CLAIMING, INTAKE_JUDGING, INTAKE_COMMITTING, INTAKE_BACKING_OFF };
+
+struct intake_run {
+	struct flow *flow;
+	enum intake_state state;
+	struct deadline again;
+	struct look look;
+	struct arena *arena;
+	struct judge judge;
+	struct claimed *claimed;
+	int n_claimed;     /* decoded */
+	int n_rows;        /* inbox rows taken, orphans included */
+	int claim_limit;   /* rows asked for by the claim under way */
+	int64_t low_water;
+	int limit;         /* rows of the next claim; halved when a batch fails */
+	bool look_again;   /* something was notified while busy */
+	bool promise;
+	bool rescanned;    /* the claim under way started at the first row */
+	int64_t single_id; /* inbox row that stands alone; 0: none */
+	bool single_due;   /* a row tried before may be due */
+	int failures;      /* in a row, of the server: for the back-off */
+	int written;       /* messages the commit under way writes as queued */
+};
+
+void intake_run_init(struct intake_run *r, struct flow *f);
+void intake_run_fini(struct intake_run *r);
+void intake_run_start(struct intake_run *r);          /* the work connection is up */
+void intake_run_lost(struct intake_run *r);           /* … is down; batches under way have failed */
+void intake_run_look(struct intake_run *r);           /* something may have arrived */
+void intake_run_stop(struct intake_run *r);           /* no more claims; flow_idle() when the batch under way is done */
+bool intake_run_is_idle(const struct intake_run *r);
+
+/* ---- courier.c: leases, hands to the channel, settles ---- */
+
+struct flight; /* one delivery in the channel */
+
+struct courier_endpoint {
+	char *name;
+	bool known;      /* in the live configuration */
+	bool paused, disabled, open, until_over, probing;
+	int failures;
+	int in_flight;
+	int reserved;    /* promised to messages of a commit under way */
+	/* of the results waiting to be settled */
+	int new_failures;
+	bool succeeded, gone, credentials;
+	char reason[200];
+};
+
+struct courier {
+	struct flow *flow;
+	struct channel *channel;
+	struct arena *arena;
+	struct arena *renew_arena; /* of the renewal under way */
+	struct courier_endpoint *endpoints;
+	int n_endpoints;
+	struct list flights;
+	struct list results; /* not settled yet */
+	int n_results;
+	struct list settling; /* in the batch under way */
+	bool busy, again, up, stopping, reclaim;
+	bool everything_paused;
+	struct deadline due;
+	struct deadline renew;
+	int claimed; /* by the batch under way */
+	int failures;
+};
+
+void courier_init(struct courier *c, struct flow *f);
+void courier_fini(struct courier *c);
+void courier_up(struct courier *c);
+void courier_lost(struct courier *c);
+void courier_reload(struct courier *c);
+/* Messages may be due: claim at the next turn. */
+void courier_kick(struct courier *c);
+/* Rows of outbox_endpoints, as fresh as the caller's transaction. */
+void courier_on_endpoints(struct courier *c, const struct pg_rows *rows);
+/* May a message to this endpoint be written as leased, to be handed over after the commit? Reserves a place. */
+bool courier_reserve(struct courier *c, const char *endpoint);
+void courier_unreserve(struct courier *c, const char *endpoint);
+/* Hands over a reserved message that was committed as leased. */
+void courier_send(struct courier *c, const struct outbox_message *m);
+void courier_stop(struct courier *c, int64_t grace_us);
+bool courier_is_idle(const struct courier *c);
+
+/* ---- flow.c ---- */
+
+struct flow {
+	struct loop *loop;
+	struct live *live, *next_live;
+	struct flow_options options;
+	char daemon_id[128];
+	struct pg_conn *listen, *work, *outbox;
+	bool fit;            /* schema and instance are right */
+	bool fit_once;
+	bool listening;      /* LISTEN delivers */
+	bool work_ready;     /* checked, registered, directory read */
+	bool stopping, stopped;
+	bool saying_goodbye;
+	char unfit[300];
+	enum schema_state schema;
+	const char *schema_why;
+	struct arena *arena;      /* of the check, the registration and the swap: one at a time */
+	struct arena *beat_arena; /* of the heartbeat and the goodbye */
+	bool beating;
+	int batch_limit;     /* to start with: smaller after a crash */
+	struct deadline retry_check, heartbeat, stop_by;
+	struct intake_run intake;
+	struct courier courier;
+	struct stats stats;
+};
+
+/* The batch is done: swap the configuration if a new one waits, go on with stopping. */
+void flow_between_batches(struct flow *f);
+void flow_progress(struct flow *f);
+
+#endif

@@ -1,0 +1,630 @@
+/*
+ * One batch after the other: claim, judge, commit.
+ *
+ *   WAITING ──look──▶ CLAIMING ──rows──▶ JUDGING ──plans──▶ COMMITTING ──▶ WAITING …
+ *      ▲                 │ none                │                 │
+ *      └─────────────────┴───────── error ─────┴─────────────────┘   (BACKING_OFF when the server is unfit)
+ *
+ * A batch that fails because of its rows is halved until the bad row stands alone. A row alone is picked in a transaction of
+ * its own that counts a try, so that a row which ends the daemon is set aside too. Other errors blame the server: back off.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/log.h"
+#include "case/owner_store.h"
+#include "flow/inner.h"
+
+#include <string.h>
+
+#define BACK_OFF_FIRST_US (500 * US_PER_MS)
+#define BACK_OFF_MAX_US (30 * US_PER_S)
+
+static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
+static const struct pg_stmt stmt_commit = {"commit", "COMMIT", 0, {0}};
+static const struct pg_stmt stmt_rollback = {"rollback", "ROLLBACK", 0, {0}};
+
+static void intake_claim_now(struct intake_run *r);
+static void intake_pick(struct intake_run *r, const struct pg_stmt *which);
+
+static void intake_enter(struct intake_run *r, enum intake_state state)
+{
+	r->state = state;
+	if (state != INTAKE_WAITING && state != INTAKE_BACKING_OFF)
+		deadline_disarm(&r->again);
+}
+
+static void intake_wait(struct intake_run *r, int64_t in_us)
+{
+	intake_enter(r, INTAKE_WAITING);
+	deadline_arm(&r->again, r->look_again ? 0 : in_us);
+	r->look_again = false;
+}
+
+/* After a batch, whatever came of it: the only place from which the next one starts. */
+static void intake_next(struct intake_run *r, int64_t in_us)
+{
+	arena_reset(r->arena);
+	r->n_claimed = 0;
+	r->single_id = 0;
+	intake_wait(r, in_us);
+	flow_between_batches(r->flow);
+}
+
+static bool intake_may_run(const struct intake_run *r)
+{
+	return r->flow->work_ready && !r->flow->stopping;
+}
+
+/* ---- errors ---- */
+
+static int64_t back_off_us(int failures)
+{
+	int64_t us = BACK_OFF_FIRST_US;
+
+	for (int i = 1; i < failures && us < BACK_OFF_MAX_US; i++)
+		us *= 2;
+	return MIN(us, BACK_OFF_MAX_US);
+}
+
+/* Data, integrity, limits, and what functions raise: the rows' fault. Anything else is the server's or the schema's. */
+static bool error_blames_rows(const struct pg_error *e)
+{
+	static const char *const classes[] = {"21", "22", "23", "2F", "54", "P0"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		if (strncmp(e->sqlstate, classes[i], 2) == 0)
+			return true;
+	return false;
+}
+
+static void on_rolled_back(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error && error->lost)
+		return; /* intake_run_lost() follows */
+	intake_next(r, 0);
+}
+
+static void on_rolled_back_later(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error && error->lost)
+		return;
+	arena_reset(r->arena);
+	r->n_claimed = 0;
+	r->single_id = 0;
+	intake_enter(r, INTAKE_BACKING_OFF);
+	deadline_arm(&r->again, back_off_us(r->failures));
+	flow_between_batches(r->flow);
+}
+
+static void send_end(struct intake_run *r, const struct pg_stmt *how, pg_done_fn *done)
+{
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	pg_batch_add(b, how, NULL, NULL, NULL);
+	pg_batch_send(b, 0, done, r);
+}
+
+static void on_blamed(void *arg, const struct pg_rows *rows)
+{
+	if (pg_count(rows) == 1)
+		log_warning("response %lld: cannot be judged%s", (long long)pg_get_int8(rows, 0, 0),
+			    pg_get_bool(rows, 0, 1) ? ", set aside (closeloop inbox list)" : ", will be tried again");
+}
+
+static void blame_single(struct intake_run *r, const struct pg_error *error)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	pg_params_init(p, r->arena);
+	pg_add_int8(p, r->single_id);
+	pg_add_text(p, arena_printf(r->arena, "%s %s", error->sqlstate, error->message));
+	pg_batch_add(b, &stmt_rollback, NULL, NULL, NULL);
+	pg_batch_add(b, &intake_blame, p, on_blamed, r);
+	pg_batch_send(b, 0, on_rolled_back, r);
+}
+
+static void unreserve_all(struct intake_run *r)
+{
+	for (int i = 0; i < r->judge.n_plans; i++)
+		for (int k = 0; k < r->judge.plans[i].n_messages; k++)
+			if (r->judge.plans[i].messages[k].leased)
+				courier_unreserve(&r->flow->courier, r->judge.plans[i].messages[k].endpoint);
+	r->judge.n_plans = 0;
+}
+
+static void batch_failed(struct intake_run *r, const struct pg_error *error)
+{
+	unreserve_all(r);
+	r->flow->stats.batch_failures++;
+	if (error->lost)
+		return; /* intake_run_lost() follows */
+	log_warning("batch of %d: sqlstate=%s statement=%s %s", r->n_claimed, error->sqlstate, error->statement, error->message);
+	if (pg_error_is_conflict(error)) {
+		send_end(r, &stmt_rollback, on_rolled_back);
+	} else if (!error_blames_rows(error)) {
+		r->failures++;
+		send_end(r, &stmt_rollback, on_rolled_back_later);
+	} else if (r->single_id) {
+		blame_single(r, error);
+	} else {
+		r->limit = MAX(r->n_claimed / 2, 1);
+		r->low_water = 0;
+		send_end(r, &stmt_rollback, on_rolled_back);
+	}
+}
+
+/* ---- committing ---- */
+
+static void batch_succeeded(struct intake_run *r)
+{
+	struct flow *f = r->flow;
+	struct look_plan next;
+
+	f->stats.batches++;
+	r->failures = 0;
+	if (arena_used(r->arena) > INTAKE_BATCH_BYTES)
+		r->limit = MAX(r->limit / 2, 1);
+	else
+		r->limit = MIN(r->limit * 2, INTAKE_BATCH_MAX);
+	next = look_after(&r->look, mono_now(), r->n_rows, r->claim_limit);
+	r->promise = next.promise;
+	if (r->written > 0)
+		courier_kick(&f->courier);
+	r->written = 0;
+	intake_next(r, next.in_us);
+}
+
+static void count_committed(struct intake_run *r)
+{
+	struct stats *s = &r->flow->stats;
+	const struct settings *settings = r->flow->live->settings;
+
+	for (int i = 0; i < r->n_claimed; i++)
+		if (!r->claimed[i].judged)
+			stats_add(&s->responses, r->claimed[i].response.source ? r->claimed[i].response.source : "", 1);
+	for (int i = 0; i < r->judge.n_plans; i++) {
+		const struct plan *p = &r->judge.plans[i];
+
+		if (p->action != PLAN_RETURN && p->results)
+			for (int k = 0; k < settings->n_rules; k++)
+				if (p->results[k] == TRI_TRUE)
+					stats_add(&s->rules, settings->rules[k].id, 1);
+		if (p->action == PLAN_OPEN)
+			s->cases[p->rule->priority]++;
+	}
+	s->fallbacks += (uint64_t)r->judge.fallbacks;
+}
+
+static void on_committed(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error) {
+		batch_failed(r, error);
+		return;
+	}
+	count_committed(r);
+	for (int i = 0; i < r->judge.n_plans; i++)
+		for (int k = 0; k < r->judge.plans[i].n_messages; k++) {
+			const struct outbox_message *m = &r->judge.plans[i].messages[k];
+
+			if (m->leased)
+				courier_send(&r->flow->courier, m);
+			else
+				r->written++;
+		}
+	r->judge.n_plans = 0;
+	batch_succeeded(r);
+}
+
+static void add_cases(struct intake_run *r, struct pg_batch *b)
+{
+	struct judge *j = &r->judge;
+	size_t room = (size_t)MAX(j->n_plans, 1);
+	struct case_opening *cases = arena_new_array(r->arena, struct case_opening, room);
+	struct case_record *records = arena_new_array(r->arena, struct case_record, room);
+	struct case_event *events = arena_new_array(r->arena, struct case_event, room);
+	const char *ruleset = r->flow->live->settings->sha256;
+	int n_cases = 0, n_records = 0, n_events = 0;
+	struct pg_params *p;
+
+	for (int i = 0; i < j->n_plans; i++) {
+		const struct plan *plan = &j->plans[i];
+		const struct response *response = &plan->claimed->response;
+
+		if (plan->action == PLAN_OPEN) {
+			cases[n_cases++] = (struct case_opening){
+				plan->case_id, response->id, response->customer_id,
+				plan->owner.person ? plan->owner.person->id : NULL, plan->owner.team, plan->rule->route->id,
+				plan->rule->follow_up ? plan->rule->follow_up->id : NULL, plan->rule->priority, plan->rules,
+				plan->acknowledge_within_s, plan->resolve_within_s};
+			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
+		} else if (plan->action == PLAN_AMEND) {
+			events[n_events++] = (struct case_event){plan->claimed->case_id, "amended", NULL,
+								 judge_event_details(j, plan)};
+		}
+		if (plan->action == PLAN_OPEN || plan->action == PLAN_PRAISE || plan->action == PLAN_NOTE)
+			records[n_records++] = (struct case_record){
+				response->id, plan->action == PLAN_OPEN ? plan->case_id : 0,
+				plan->action == PLAN_OPEN ? "opened" : plan->action == PLAN_PRAISE ? "praised" : "noted",
+				plan->rules, plan->facts};
+	}
+	if (n_cases) {
+		p = arena_new_obj(r->arena, struct pg_params);
+		case_open_params(p, r->arena, cases, n_cases, ruleset);
+		pg_batch_add(b, &case_open_stmt, p, NULL, NULL);
+	}
+	if (n_records) {
+		p = arena_new_obj(r->arena, struct pg_params);
+		case_record_params(p, r->arena, records, n_records, ruleset);
+		pg_batch_add(b, &case_record_stmt, p, NULL, NULL);
+	}
+	if (n_events) {
+		p = arena_new_obj(r->arena, struct pg_params);
+		case_event_params(p, r->arena, events, n_events);
+		pg_batch_add(b, &case_event_stmt, p, NULL, NULL);
+	}
+}
+
+/* A praise may have been sent for an earlier version of the same answer: what was not written is not handed over. */
+static void on_inserted(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+	struct judge *j = &r->judge;
+	int at = 0;
+
+	for (int i = 0; i < j->n_plans; i++) {
+		struct plan *p = &j->plans[i];
+		int kept = 0;
+
+		for (int k = 0; k < p->n_messages; k++) {
+			struct uuid id = at < pg_count(rows) ? pg_get_uuid(rows, at, 0) : (struct uuid){0};
+
+			if (uuid_eq(&id, &p->messages[k].id)) {
+				p->messages[kept++] = p->messages[k];
+				at++;
+			} else if (p->messages[k].leased) {
+				courier_unreserve(&r->flow->courier, p->messages[k].endpoint);
+			}
+		}
+		p->n_messages = kept;
+	}
+}
+
+static void add_messages(struct intake_run *r, struct pg_batch *b)
+{
+	struct judge *j = &r->judge;
+	struct outbox_message *all;
+	struct pg_params *p;
+	int n = 0;
+
+	for (int i = 0; i < j->n_plans; i++)
+		n += j->plans[i].n_messages;
+	if (n == 0)
+		return;
+	all = arena_new_array(r->arena, struct outbox_message, (size_t)n);
+	n = 0;
+	for (int i = 0; i < j->n_plans; i++)
+		for (int k = 0; k < j->plans[i].n_messages; k++) {
+			struct outbox_message *m = &j->plans[i].messages[k];
+
+			m->leased = courier_reserve(&r->flow->courier, m->endpoint);
+			all[n++] = *m;
+		}
+	p = arena_new_obj(r->arena, struct pg_params);
+	outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
+	pg_batch_add(b, &outbox_insert, p, on_inserted, r);
+}
+
+static void add_positions(struct intake_run *r, struct pg_batch *b)
+{
+	const struct owner_facts *f = &r->judge.facts;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array teams, positions;
+
+	pg_array_init(&teams, r->arena, PG_TEXT);
+	pg_array_init(&positions, r->arena, PG_INT8);
+	for (int i = 0; i < f->n_positions; i++)
+		if (f->positions[i].moved) {
+			pg_array_text(&teams, f->positions[i].team);
+			pg_array_int8(&positions, f->positions[i].position);
+		}
+	if (teams.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &teams);
+	pg_add_array(p, &positions);
+	pg_batch_add(b, &owner_positions_move, p, NULL, NULL);
+}
+
+/* Poison is set aside, changed responses go back: both inside the batch's own transaction. */
+static void add_returned(struct intake_run *r, struct pg_batch *b)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params), *q = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array poisoned, errors, changed;
+
+	pg_array_init(&poisoned, r->arena, PG_INT8);
+	pg_array_init(&errors, r->arena, PG_TEXT);
+	pg_array_init(&changed, r->arena, PG_INT8);
+	for (int i = 0; i < r->n_claimed; i++)
+		if (r->claimed[i].poison) {
+			pg_array_int8(&poisoned, r->claimed[i].response.id);
+			pg_array_text(&errors, r->claimed[i].poison);
+			log_warning("response %lld: cannot be judged, set aside (closeloop inbox list)",
+				    (long long)r->claimed[i].response.id);
+		}
+	for (int i = 0; i < r->judge.n_plans; i++)
+		if (r->judge.plans[i].action == PLAN_RETURN)
+			pg_array_int8(&changed, r->judge.plans[i].claimed->response.id);
+	if (poisoned.count) {
+		pg_params_init(p, r->arena);
+		pg_add_array(p, &poisoned);
+		pg_add_array(p, &errors);
+		pg_batch_add(b, &intake_return_poison, p, NULL, NULL);
+	}
+	if (changed.count) {
+		pg_params_init(q, r->arena);
+		pg_add_array(q, &changed);
+		pg_batch_add(b, &intake_return, q, NULL, NULL);
+	}
+}
+
+static void intake_commit(struct intake_run *r)
+{
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	intake_enter(r, INTAKE_COMMITTING);
+	add_returned(r, b);
+	if (r->judge.n_plans) {
+		add_cases(r, b);
+		add_messages(r, b);
+		add_positions(r, b);
+	}
+	pg_batch_add(b, &stmt_commit, NULL, NULL, NULL);
+	pg_batch_send(b, 0, on_committed, r);
+}
+
+/* ---- judging ---- */
+
+static void on_judge_done(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error)
+		batch_failed(r, error);
+	else
+		intake_commit(r);
+}
+
+static void on_endpoint_rows(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+
+	courier_on_endpoints(&r->flow->courier, rows);
+}
+
+static void on_verdict(void *arg, const struct response *response, const struct verdict *v)
+{
+	struct intake_run *r = arg;
+
+	r->flow->stats.over_limit += v->over_limit;
+}
+
+static void intake_judge(struct intake_run *r)
+{
+	struct judge *j = &r->judge;
+
+	intake_enter(r, INTAKE_JUDGING);
+	*j = (struct judge){
+		.live = r->flow->live,
+		.conn = r->flow->work,
+		.arena = r->arena,
+		.done = on_judge_done,
+		.arg = r,
+		.on_endpoints = on_endpoint_rows,
+	};
+	if (judge_rules(j, r->claimed, r->n_claimed, on_verdict, r) > 0)
+		judge_start(j);
+	else
+		intake_commit(r);
+}
+
+/* ---- claiming ---- */
+
+static void on_claimed(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+
+	r->n_rows = pg_count(rows);
+	r->n_claimed = intake_read(rows, r->arena, &r->claimed, r->single_id ? &(int64_t){0} : &r->low_water);
+}
+
+/* Nothing there: end the transaction; then look from the first row, at a row that stands alone, or sleep. */
+static void claimed_nothing(struct intake_run *r)
+{
+	struct look_plan next;
+
+	if (!r->rescanned && !r->single_id) {
+		r->look.rescan = true;
+		send_end(r, &stmt_commit, on_rolled_back);
+		return;
+	}
+	next = look_after(&r->look, mono_now(), 0, r->limit);
+	r->promise = next.promise;
+	r->failures = 0;
+	send_end(r, &stmt_commit, NULL);
+	if (r->single_due && !r->single_id) {
+		r->single_due = false;
+		intake_pick(r, &intake_pick_tried);
+		return;
+	}
+	if (next.in_us >= US_PER_S)
+		r->single_due = true;
+	intake_next(r, next.in_us);
+}
+
+static void on_claim_done(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error)
+		batch_failed(r, error);
+	else if (r->n_rows == 0)
+		claimed_nothing(r);
+	else
+		intake_judge(r);
+}
+
+static void send_claim(struct intake_run *r, const struct pg_stmt *stmt, const struct pg_params *params)
+{
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	pg_batch_add(b, &stmt_begin, NULL, NULL, NULL);
+	pg_batch_add(b, stmt, params, on_claimed, r);
+	pg_batch_send(b, 0, on_claim_done, r);
+}
+
+static void raise_promise(struct intake_run *r)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	pg_params_init(p, r->arena);
+	pg_add_int8(p, LOOK_PROMISE_US / US_PER_MS);
+	pg_batch_add(b, &intake_promise, p, NULL, NULL);
+	pg_batch_send(b, 0, NULL, NULL);
+	r->promise = false;
+}
+
+static void intake_claim_now(struct intake_run *r)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+
+	intake_enter(r, INTAKE_CLAIMING);
+	if (r->promise)
+		raise_promise(r);
+	r->rescanned = r->look.rescan || r->low_water == 0;
+	if (r->look.rescan)
+		r->low_water = 0;
+	r->look.rescan = false;
+	pg_params_init(p, r->arena);
+	pg_add_int8(p, r->low_water);
+	pg_add_int4(p, r->limit);
+	r->claim_limit = r->limit;
+	send_claim(r, &intake_claim, p);
+}
+
+static void on_picked(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+
+	if (pg_count(rows) == 0)
+		return;
+	if (pg_get_bool(rows, 0, 2))
+		log_warning("inbox %lld: set aside (closeloop inbox list)", (long long)pg_get_int8(rows, 0, 0));
+	else
+		r->single_id = pg_get_int8(rows, 0, 0);
+}
+
+static void on_pick_done(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+
+	if (error) {
+		batch_failed(r, error);
+		return;
+	}
+	if (!r->single_id) { /* nobody stands alone: the next claim takes more rows again */
+		if (r->limit == 1)
+			r->limit = 2;
+		r->look.rescan = true;
+		intake_next(r, r->single_due ? 0 : LOOK_IDLE_EVERY_US);
+		return;
+	}
+	pg_params_init(p, r->arena);
+	pg_add_int8(p, r->single_id);
+	r->claim_limit = 1;
+	send_claim(r, &intake_claim_one, p);
+}
+
+static void intake_pick(struct intake_run *r, const struct pg_stmt *which)
+{
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	intake_enter(r, INTAKE_CLAIMING);
+	pg_batch_add(b, which, NULL, on_picked, r);
+	pg_batch_send(b, 0, on_pick_done, r);
+}
+
+/* ---- from outside ---- */
+
+static void on_again(struct deadline *d)
+{
+	struct intake_run *r = container_of(d, struct intake_run, again);
+
+	if (!intake_may_run(r))
+		return;
+	if (r->limit == 1)
+		intake_pick(r, &intake_pick_head);
+	else
+		intake_claim_now(r);
+}
+
+void intake_run_init(struct intake_run *r, struct flow *f)
+{
+	*r = (struct intake_run){.flow = f, .state = INTAKE_OFF, .limit = INTAKE_BATCH_MAX};
+	r->arena = arena_new(INTAKE_ARENA_BYTES);
+	deadline_init(&r->again, f->loop, "look into the inbox", on_again);
+}
+
+void intake_run_fini(struct intake_run *r)
+{
+	deadline_disarm(&r->again);
+	r->arena = arena_free(r->arena);
+}
+
+void intake_run_start(struct intake_run *r)
+{
+	look_init(&r->look, mono_now());
+	r->low_water = 0;
+	r->limit = MAX(r->flow->batch_limit, 1);
+	r->single_due = true;
+	r->look_again = true;
+	r->failures = 0;
+	intake_next(r, 0);
+}
+
+void intake_run_lost(struct intake_run *r)
+{
+	unreserve_all(r);
+	intake_enter(r, INTAKE_OFF);
+	deadline_disarm(&r->again);
+	arena_reset(r->arena);
+	r->n_claimed = 0;
+	r->single_id = 0;
+	flow_between_batches(r->flow);
+}
+
+void intake_run_look(struct intake_run *r)
+{
+	if (r->state == INTAKE_WAITING)
+		deadline_arm(&r->again, 0);
+	else
+		r->look_again = true;
+}
+
+void intake_run_stop(struct intake_run *r)
+{
+	deadline_disarm(&r->again);
+}
+
+bool intake_run_is_idle(const struct intake_run *r)
+{
+	return r->state == INTAKE_OFF || r->state == INTAKE_WAITING || r->state == INTAKE_BACKING_OFF;
+}

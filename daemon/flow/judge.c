@@ -1,0 +1,602 @@
+/*
+ * The judge, first half: rules, the round trip that gathers, owners and due times; see judge.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "flow/judge.h"
+#include "base/log.h"
+#include "case/owner_store.h"
+#include "flow/directory_load.h"
+#include "intake/decode.h"
+
+#include <string.h>
+
+#define FACTS_BYTES_MAX (8 * 1024 * 1024)
+
+/* ---- rules ---- */
+
+static const char *judge_rule_names(struct judge *j, const struct plan *p)
+{
+	const struct settings *s = j->live->settings;
+	struct buf b = BUF_INIT(1024 * 1024);
+	const char *text;
+
+	buf_putc(&b, '{');
+	for (int i = 0; i < s->n_rules; i++)
+		if (p->results[i] == TRI_TRUE && s->rules[i].kind != RULE_IGNORE) {
+			if (b.n > 1)
+				buf_putc(&b, ',');
+			buf_puts(&b, s->rules[i].id);
+		}
+	buf_putc(&b, '}');
+	text = arena_strndup(j->arena, buf_str(&b), b.n);
+	buf_fini(&b);
+	return text;
+}
+
+static bool judge_is_too_old(const struct judge *j, const struct response *r)
+{
+	const struct settings *s = j->live->settings;
+	const struct source_settings *source = settings_source(s, r->source);
+	int64_t max_age_s = source && source->max_age_s > 0 ? source->max_age_s : s->cases.max_age_s;
+
+	return max_age_s > 0 && j->now.us - r->responded_at.us > max_age_s * US_PER_S;
+}
+
+static int first_of_kind(const struct settings *s, const struct verdict *v, enum rule_kind kind)
+{
+	for (int i = 0; i < s->n_rules; i++)
+		if (v->results[i] == TRI_TRUE && s->rules[i].kind == kind)
+			return i;
+	return -1;
+}
+
+static void judge_match(struct judge *j, struct claimed *c, const struct verdict *v)
+{
+	const struct settings *s = j->live->settings;
+	struct plan *p = &j->plans[j->n_plans++];
+	struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
+	int leading = v->winner;
+
+	*p = (struct plan){.claimed = c, .winner = v->winner};
+	p->results = arena_memdup(j->arena, v->results, sizeof(*v->results) * (size_t)s->n_rules);
+	p->n_matched = v->n_case + v->n_praise + v->n_note;
+	p->action = v->n_case ? PLAN_OPEN : v->n_praise ? PLAN_PRAISE : PLAN_NOTE;
+	if (leading < 0)
+		leading = v->n_praise ? v->first_praise : first_of_kind(s, v, RULE_NOTE);
+	p->rule = &s->rules[leading];
+	p->rules = judge_rule_names(j, p);
+	ruleset_facts_json(s->ruleset, &c->response, &facts);
+	p->facts = arena_strndup(j->arena, buf_str(&facts), facts.n);
+	buf_fini(&facts);
+}
+
+static struct plan *plan_of_response(struct judge *j, int64_t id)
+{
+	for (int i = 0; i < j->n_plans; i++)
+		if (j->plans[i].claimed->response.id == id)
+			return &j->plans[i];
+	return NULL;
+}
+
+int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_fn *on_verdict, void *arg)
+{
+	j->plans = arena_new_array(j->arena, struct plan, (size_t)n);
+	j->n_plans = 0;
+	for (int i = 0; i < n; i++) {
+		struct claimed *c = &claimed[i];
+		struct verdict v;
+
+		/* Inserted and changed before we looked: two inbox rows, one response, already in its last state. */
+		if (c->poison || plan_of_response(j, c->response.id))
+			continue;
+		ruleset_judge(j->live->settings->ruleset, j->live->scratch, &c->response, &v);
+		if (on_verdict)
+			on_verdict(arg, &c->response, &v);
+		if (verdict_matched(&v))
+			judge_match(j, c, &v);
+		else if (c->case_id)
+			j->plans[j->n_plans++] = (struct plan){.claimed = c, .action = PLAN_AMEND, .winner = -1};
+	}
+	return j->n_plans;
+}
+
+/* ---- what the round trip asks for ---- */
+
+static bool plan_needs_people(const struct plan *p)
+{
+	return p->action == PLAN_OPEN || p->action == PLAN_PRAISE;
+}
+
+/* Calls fn for every target that may matter to the plan: the route's owner chain and all notify entries. */
+typedef void target_fn(struct judge *j, struct plan *p, const struct target *t);
+
+static void notify_targets(struct judge *j, struct plan *p, const struct notify *n, int count, target_fn *fn)
+{
+	for (int i = 0; i < count; i++)
+		if (n[i].kind != NOTIFY_WEBHOOK)
+			fn(j, p, &n[i].target);
+}
+
+static void plan_targets(struct judge *j, struct plan *p, target_fn *fn)
+{
+	const struct settings *s = j->live->settings;
+
+	for (int i = 0; p->rule->route && i < p->rule->route->n_owner; i++)
+		fn(j, p, &p->rule->route->owner[i]);
+	for (int i = 0; i < s->n_rules; i++) {
+		const struct rule *r = &s->rules[i];
+
+		if (p->results[i] != TRI_TRUE || r->kind != p->rule->kind)
+			continue;
+		if (r->route)
+			notify_targets(j, p, r->route->notify, r->route->n_notify, fn);
+		notify_targets(j, p, r->notify, r->n_notify, fn);
+	}
+}
+
+
+/* Grows the three lists of the owner facts as targets are seen. */
+static void gather_lookup(struct judge *j, const struct target *t, const struct response *r)
+{
+	const char *value = owner_lookup_value(t, r, j->arena);
+	struct owner_facts *f = &j->facts;
+
+	if (!value)
+		return;
+	if ((f->n_lookups & (f->n_lookups - 1)) == 0) { /* 0, 1, 2, 4, 8 …: full */
+		struct owner_lookup *bigger =
+			arena_new_array(j->arena, struct owner_lookup, (size_t)MAX(f->n_lookups * 2, 1));
+
+		if (f->n_lookups)
+			memcpy(bigger, f->lookups, sizeof(*bigger) * (size_t)f->n_lookups);
+		f->lookups = bigger;
+	}
+	f->lookups[f->n_lookups++] = (struct owner_lookup){t->name, value, NULL};
+}
+
+static void gather_team(struct judge *j, const struct team *team)
+{
+	struct owner_facts *f = &j->facts;
+
+	if (team->assign == ASSIGN_ROUND_ROBIN) {
+		for (int i = 0; i < f->n_positions; i++)
+			if (strcmp(f->positions[i].team, team->id) == 0)
+				return;
+		f->positions[f->n_positions++] = (struct owner_position){.team = team->id};
+		return;
+	}
+	for (int m = 0; m < team->members.n; m++) {
+		bool known = false;
+
+		for (int i = 0; i < f->n_loads && !known; i++)
+			known = strcmp(f->loads[i].person, team->members.items[m]) == 0;
+		if (!known)
+			f->loads[f->n_loads++] = (struct owner_load){team->members.items[m], 0};
+	}
+}
+
+static void gather_target(struct judge *j, struct plan *p, const struct target *t)
+{
+	if (t->kind == TARGET_LOOKUP)
+		gather_lookup(j, t, &p->claimed->response);
+	else if (t->kind == TARGET_TEAM)
+		gather_team(j, t->team);
+}
+
+static void judge_gather(struct judge *j)
+{
+	const struct settings *s = j->live->settings;
+	struct owner_facts *f = &j->facts;
+	int members = 0, kept = 0;
+
+	for (int i = 0; i < s->n_teams; i++)
+		members += s->teams[i].members.n;
+	*f = (struct owner_facts){.directory = j->live->directory, .arena = j->arena};
+	f->loads = arena_new_array(j->arena, struct owner_load, (size_t)members);
+	f->positions = arena_new_array(j->arena, struct owner_position, (size_t)s->n_teams);
+	for (int i = 0; i < j->n_plans; i++)
+		if (plan_needs_people(&j->plans[i]))
+			plan_targets(j, &j->plans[i], gather_target);
+	owner_lookups_sort(f->lookups, f->n_lookups);
+	for (int i = 0; i < f->n_lookups; i++)
+		if (i == 0 || strcmp(f->lookups[i].dimension, f->lookups[kept - 1].dimension) != 0 ||
+		    strcmp(f->lookups[i].value, f->lookups[kept - 1].value) != 0)
+			f->lookups[kept++] = f->lookups[i];
+	f->n_lookups = kept;
+}
+
+/* ---- answers of the round trip ---- */
+
+static void on_now(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	j->now = pg_get_time(rows, 0, 0);
+	j->directory_version = pg_get_int8(rows, 0, 1);
+}
+
+/* Rows come sorted by id and so do the plans of most batches: `hint` makes the search a step. */
+static struct plan *plan_near(struct judge *j, int64_t id, int *hint)
+{
+	for (int k = 0; k < 2 && *hint < j->n_plans; k++, (*hint)++)
+		if (j->plans[*hint].claimed->response.id == id)
+			return &j->plans[(*hint)++];
+	return plan_of_response(j, id);
+}
+
+static void on_locked(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+	int hint = 0;
+
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct plan *p = plan_near(j, pg_get_int8(rows, i, 0), &hint);
+
+		if (p && strcmp(p->claimed->row_version, pg_get_text(rows, i, 1, NULL)) != 0)
+			p->action = PLAN_RETURN;
+	}
+}
+
+static void on_judged(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+	int hint = 0;
+
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct plan *p = plan_near(j, pg_get_int8(rows, i, 0), &hint);
+		int64_t case_id = pg_get_int8(rows, i, 1);
+
+		if (!p || p->action == PLAN_RETURN)
+			continue;
+		p->claimed->judged = true;
+		p->claimed->case_id = case_id;
+		if (case_id)
+			p->action = PLAN_AMEND;
+	}
+}
+
+static void on_lookups(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	owner_lookup_read(rows, j->arena, j->facts.lookups, j->facts.n_lookups);
+}
+
+static void on_loads(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	owner_loads_read(rows, j->facts.loads, j->facts.n_loads);
+}
+
+static void on_positions(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	owner_positions_read_rows(rows, j->facts.positions, j->facts.n_positions);
+}
+
+static void on_new_ids(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+	int64_t *ids = arena_alloc(j->arena, sizeof(*ids) * (size_t)MAX(pg_count(rows), 1));
+
+	j->n_new_ids = pg_count(rows);
+	for (int i = 0; i < j->n_new_ids; i++)
+		ids[i] = pg_get_int8(rows, i, 0);
+	j->new_ids = ids;
+}
+
+static void on_previous(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct plan *p = plan_of_response(j, pg_get_int8(rows, i, 0));
+		const char *why, *ratings;
+		size_t n;
+
+		if (!p)
+			continue;
+		p->has_previous = true;
+		p->previous = (struct response){
+			.responded_at = pg_get_time(rows, i, 1),
+			.touchpoint = arena_strdup(j->arena, pg_get_text(rows, i, 2, NULL)),
+			.nps = pg_is_null(rows, i, 3) ? SCORE_MISSING : pg_get_int4(rows, i, 3),
+			.csat = pg_is_null(rows, i, 4) ? SCORE_MISSING : pg_get_int4(rows, i, 4),
+			.ces = pg_is_null(rows, i, 5) ? SCORE_MISSING : pg_get_int4(rows, i, 5),
+		};
+		ratings = pg_get_text(rows, i, 6, &n);
+		decode_ratings(ratings, ratings ? n : 0, j->arena, &p->previous, &why);
+	}
+}
+
+/* ---- the round trip ---- */
+
+static bool customer_is_anonymous(const struct settings *s, const char *customer)
+{
+	if (!customer)
+		return true;
+	for (int i = 0; i < s->cases.anonymous_ids.n; i++)
+		if (strcmp(s->cases.anonymous_ids.items[i], customer) == 0)
+			return true;
+	return false;
+}
+
+static void add_ids(struct pg_batch *b, struct judge *j, const struct pg_stmt *stmt, pg_rows_fn *fn)
+{
+	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
+	struct pg_array ids;
+
+	pg_array_init(&ids, j->arena, PG_INT8);
+	for (int i = 0; i < j->n_plans; i++)
+		pg_array_int8(&ids, j->plans[i].claimed->response.id);
+	pg_params_init(p, j->arena);
+	pg_add_array(p, &ids);
+	pg_batch_add(b, stmt, p, fn, j);
+}
+
+static void add_customers(struct pg_batch *b, struct judge *j)
+{
+	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
+	struct pg_array keys;
+
+	pg_array_init(&keys, j->arena, PG_INT8);
+	for (int i = 0; i < j->n_plans; i++) {
+		const char *customer = j->plans[i].claimed->response.customer_id;
+
+		if (!customer_is_anonymous(j->live->settings, customer))
+			pg_array_int8(&keys, case_customer_key(customer));
+	}
+	if (keys.count == 0)
+		return;
+	pg_params_init(p, j->arena);
+	pg_add_array(p, &keys);
+	pg_batch_add(b, &case_lock_customers, p, NULL, NULL);
+}
+
+static void add_previous(struct pg_batch *b, struct judge *j)
+{
+	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
+	struct pg_array ids, customers, times;
+
+	if (!j->live->settings->email.set)
+		return;
+	pg_array_init(&ids, j->arena, PG_INT8);
+	pg_array_init(&customers, j->arena, PG_TEXT);
+	pg_array_init(&times, j->arena, PG_TIMESTAMPTZ);
+	for (int i = 0; i < j->n_plans; i++) {
+		const struct response *r = &j->plans[i].claimed->response;
+
+		if (!plan_needs_people(&j->plans[i]) || customer_is_anonymous(j->live->settings, r->customer_id))
+			continue;
+		pg_array_int8(&ids, r->id);
+		pg_array_text(&customers, r->customer_id);
+		pg_array_time(&times, r->responded_at);
+	}
+	if (ids.count == 0)
+		return;
+	pg_params_init(p, j->arena);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &customers);
+	pg_add_array(p, &times);
+	pg_batch_add(b, &case_previous, p, on_previous, j);
+}
+
+static void add_names(struct pg_batch *b, struct judge *j, const struct pg_stmt *stmt, bool loads, pg_rows_fn *fn)
+{
+	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
+	int n = loads ? j->facts.n_loads : j->facts.n_positions;
+	struct pg_array names;
+
+	pg_array_init(&names, j->arena, PG_TEXT);
+	for (int i = 0; i < n; i++)
+		pg_array_text(&names, loads ? j->facts.loads[i].person : j->facts.positions[i].team);
+	pg_params_init(p, j->arena);
+	pg_add_array(p, &names);
+	pg_batch_add(b, stmt, p, fn, j);
+}
+
+static void add_new_ids(struct pg_batch *b, struct judge *j)
+{
+	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
+	int n = 0;
+
+	for (int i = 0; i < j->n_plans; i++)
+		n += j->plans[i].action == PLAN_OPEN;
+	if (n == 0 || j->dry)
+		return;
+	pg_params_init(p, j->arena);
+	pg_add_int4(p, n);
+	pg_batch_add(b, &case_new_ids, p, on_new_ids, j);
+}
+
+static void judge_plan(struct judge *j);
+
+static void on_directory(void *arg, const struct pg_error *error)
+{
+	struct judge *j = arg;
+
+	if (error) {
+		j->done(j->arg, error);
+		return;
+	}
+	j->facts.directory = j->live->directory;
+	judge_plan(j);
+}
+
+static void on_gathered(void *arg, const struct pg_error *error)
+{
+	struct judge *j = arg;
+
+	if (error)
+		j->done(j->arg, error);
+	else if (j->directory_version != directory_version(j->live->directory))
+		directory_load(j->conn, j->live, on_directory, j);
+	else
+		judge_plan(j);
+}
+
+void judge_start(struct judge *j)
+{
+	struct pg_batch *b = pg_batch_new(j->conn);
+
+	judge_gather(j);
+	if (!j->dry) {
+		add_customers(b, j);
+		add_ids(b, j, &case_lock_responses, on_locked);
+		add_ids(b, j, &case_judged, on_judged);
+	}
+	pg_batch_add(b, &case_now, NULL, on_now, j);
+	if (j->on_endpoints)
+		pg_batch_add(b, &outbox_endpoints, NULL, j->on_endpoints, j->arg);
+	if (j->facts.n_lookups) {
+		struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
+
+		owner_lookup_params(p, j->arena, j->facts.lookups, j->facts.n_lookups);
+		pg_batch_add(b, &owner_lookup_stmt, p, on_lookups, j);
+	}
+	if (j->facts.n_loads)
+		add_names(b, j, &owner_loads_stmt, true, on_loads);
+	add_previous(b, j);
+	add_new_ids(b, j);
+	if (j->facts.n_positions && j->dry) {
+		add_names(b, j, &owner_positions_read, false, on_positions);
+	} else if (j->facts.n_positions) {
+		add_names(b, j, &owner_positions_make, false, NULL);
+		add_names(b, j, &owner_positions_lock, false, on_positions);
+	}
+	pg_batch_send(b, 0, on_gathered, j);
+}
+
+/* ---- plans ---- */
+
+static struct wall_time due_after(struct wall_time now, int64_t within_s)
+{
+	return within_s < 0 ? WALL_NONE : (struct wall_time){now.us + within_s * US_PER_S};
+}
+
+static void plan_case(struct judge *j, struct plan *p)
+{
+	const struct follow_up *f = p->rule->follow_up;
+
+	p->case_id = j->dry ? 0 : j->new_ids[j->used_ids++];
+	p->trail = arena_new_array(j->arena, struct owner_found, (size_t)p->rule->route->n_owner);
+	p->owner = owner_resolve(&j->facts, p->rule->route, &p->claimed->response, p->trail, &p->n_trail);
+	p->acknowledge_within_s = f ? promise_seconds(&f->acknowledge_within) : DURATION_NONE;
+	p->resolve_within_s = f ? promise_seconds(&f->resolve_within) : DURATION_NONE;
+	p->acknowledge_due = due_after(j->now, p->acknowledge_within_s);
+	p->resolve_due = due_after(j->now, p->resolve_within_s);
+	if (!p->owner.person)
+		log_error("case %lld: route=%s names nobody who is known", (long long)p->case_id, p->rule->route->id);
+}
+
+static void on_local(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	for (int i = 0; i < pg_count(rows) && i < j->local_n; i++)
+		j->local[i] = case_local_time(rows, i);
+}
+
+static void on_local_done(void *arg, const struct pg_error *error)
+{
+	struct judge *j = arg;
+
+	if (!error)
+		judge_compose(j);
+	j->done(j->arg, error);
+}
+
+enum { LOCAL_RESPONDED, LOCAL_ACKNOWLEDGE, LOCAL_RESOLVE, LOCAL_PREVIOUS, LOCAL_PER_RECIPIENT };
+
+static void ask_local(struct judge *j, struct plan *p, struct pg_array *zones, struct pg_array *times)
+{
+	struct wall_time now = j->now;
+
+	for (int i = 0; i < p->n_recipients; i++) {
+		const char *zone = directory_zone(j->live->directory, p->recipients[i].person);
+		const struct wall_time asked[LOCAL_PER_RECIPIENT] = {
+			p->claimed->response.responded_at,
+			wall_is_set(p->acknowledge_due) ? p->acknowledge_due : now,
+			wall_is_set(p->resolve_due) ? p->resolve_due : now,
+			p->has_previous ? p->previous.responded_at : now,
+		};
+
+		for (int k = 0; k < LOCAL_PER_RECIPIENT; k++) {
+			pg_array_text(zones, zone);
+			pg_array_time(times, asked[k]);
+		}
+	}
+}
+
+/* Points every recipient at its local times; unset where there is nothing to say. */
+static void give_local(struct judge *j, struct plan *p, int first)
+{
+	p->responded = arena_new_array(j->arena, struct local_time, (size_t)p->n_recipients * LOCAL_PER_RECIPIENT);
+	p->acknowledge_at = p->responded + p->n_recipients;
+	p->resolve_at = p->acknowledge_at + p->n_recipients;
+	p->previous_at = p->resolve_at + p->n_recipients;
+	for (int i = 0; i < p->n_recipients; i++) {
+		const struct local_time *l = j->local + first + i * LOCAL_PER_RECIPIENT;
+
+		p->responded[i] = l[LOCAL_RESPONDED];
+		if (wall_is_set(p->acknowledge_due))
+			p->acknowledge_at[i] = l[LOCAL_ACKNOWLEDGE];
+		if (wall_is_set(p->resolve_due))
+			p->resolve_at[i] = l[LOCAL_RESOLVE];
+		if (p->has_previous)
+			p->previous_at[i] = l[LOCAL_PREVIOUS];
+	}
+}
+
+static void on_local_rows(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+	int first = 0;
+
+	on_local(j, rows);
+	for (int i = 0; i < j->n_plans; i++) {
+		give_local(j, &j->plans[i], first);
+		first += j->plans[i].n_recipients * LOCAL_PER_RECIPIENT;
+	}
+}
+
+/* Everything known: owners, due times, recipients; then one more round for local times if anybody gets a mail. */
+static void judge_plan(struct judge *j)
+{
+	struct pg_params *params = arena_new_obj(j->arena, struct pg_params);
+	struct pg_array zones, times;
+	struct pg_batch *b;
+
+	j->facts.now = j->now;
+	pg_array_init(&zones, j->arena, PG_TEXT);
+	pg_array_init(&times, j->arena, PG_TIMESTAMPTZ);
+	for (int i = 0; i < j->n_plans; i++) {
+		struct plan *p = &j->plans[i];
+
+		if (plan_needs_people(p) && judge_is_too_old(j, &p->claimed->response)) {
+			p->action = PLAN_NOTE;
+			p->too_old = true;
+		}
+		if (p->action == PLAN_OPEN)
+			plan_case(j, p);
+		if (plan_needs_people(p))
+			judge_recipients(j, p);
+		ask_local(j, p, &zones, &times);
+	}
+	j->local_n = zones.count;
+	if (j->local_n == 0) {
+		judge_compose(j);
+		j->done(j->arg, NULL);
+		return;
+	}
+	j->local = arena_new_array(j->arena, struct local_time, (size_t)j->local_n);
+	pg_params_init(params, j->arena);
+	pg_add_array(params, &zones);
+	pg_add_array(params, &times);
+	b = pg_batch_new(j->conn);
+	pg_batch_add(b, &case_local_times, params, on_local_rows, j);
+	pg_batch_send(b, 0, on_local_done, j);
+}

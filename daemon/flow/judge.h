@@ -1,0 +1,59 @@
+/*
+ * The judge: what is to be done about a batch of responses.
+ *
+ *   judge_rules   pure: rules run, responses that need nothing drop out
+ *   judge_start   asks the database once for everything the rest needs, in one pipeline: customers and responses are
+ *                 locked, owners, loads and positions fetched; a second round turns due times into local times
+ *   done          plans stand with owners, due times and rendered messages; nothing has been written
+ *
+ * `closeloop try` runs the same judge with dry = true: no locks, no ids, no effects.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FLOW_JUDGE_H
+#define FLOW_JUDGE_H
+
+#include "flow/live.h"
+#include "flow/plan.h"
+
+struct judge {
+	struct live *live;
+	struct pg_conn *conn;
+	struct arena *arena;
+	bool dry;
+
+	struct plan *plans; /* of responses that need something */
+	int n_plans;
+	struct wall_time now; /* the transaction's */
+	struct owner_facts facts;
+	int fallbacks; /* mails whose template failed */
+
+	void (*done)(void *arg, const struct pg_error *error);
+	void *arg;
+	/* The owner may be asked for the endpoints' state in the same round; NULL: not needed. */
+	pg_rows_fn *on_endpoints;
+
+	/* inside */
+	int64_t directory_version;
+	const int64_t *new_ids;
+	int n_new_ids, used_ids;
+	int local_n; /* local times asked for */
+	struct local_time *local;
+};
+
+/* Called once per response, with its verdict (valid during the call). */
+typedef void judge_verdict_fn(void *arg, const struct response *r, const struct verdict *v);
+
+/* Runs the rules; fills plans. on_verdict may be NULL. Returns n_plans. */
+int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_fn *on_verdict, void *arg);
+/* Needs live->directory. */
+void judge_start(struct judge *j);
+
+/* The details of a plan's event, JSON in the arena: what was found and why, or what changed. */
+const char *judge_event_details(struct judge *j, const struct plan *p);
+
+/* Second half, in judge_compose.c: recipients and messages. */
+void judge_recipients(struct judge *j, struct plan *p);
+void judge_compose(struct judge *j);
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * The judge, second half: who is told, and the rendered messages; see judge.h.
+ *
+ * One mail per person and case, whichever rules and entries name them; the owner comes first. One message per
+ * webhook. A message gets its id here and keeps it over all attempts.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "flow/judge.h"
+#include "base/escape.h"
+#include "base/log.h"
+
+#include <string.h>
+
+#define MAIL_BYTES_MAX (24 * 1024 * 1024)
+#define OWNERS_AT_ONCE_MAX 32
+#define FACTS_BYTES_MAX (8 * 1024 * 1024)
+
+/* ---- who is told ---- */
+
+static void add_recipient(struct judge *j, struct plan *p, const struct recipient *r)
+{
+	if (!r->person->email) {
+		log_warning("response %lld: person %s has no mail address", (long long)p->claimed->response.id, r->person->id);
+		return;
+	}
+	for (int i = 0; i < p->n_recipients; i++)
+		if (strcmp(p->recipients[i].person->id, r->person->id) == 0)
+			return;
+	if (p->n_recipients < PLAN_RECIPIENTS_MAX)
+		p->recipients[p->n_recipients++] = *r;
+}
+
+static void add_webhook(struct plan *p, const struct webhook *w, const char *type)
+{
+	for (int i = 0; i < p->n_webhooks; i++)
+		if (p->webhooks[i] == w)
+			return;
+	if (webhook_wants(w, type) && p->n_webhooks < PLAN_WEBHOOKS_MAX)
+		p->webhooks[p->n_webhooks++] = w;
+}
+
+static struct recipient owner_recipient(const struct owner_found *found)
+{
+	return (struct recipient){.person = found->person,
+				  .reason = owner_reason(found),
+				  .dimension = found->dimension,
+				  .value = found->team ? found->team : found->value,
+				  .for_person = found->instead_of,
+				  .is_owner = true};
+}
+
+static void notify_person(struct judge *j, struct plan *p, const struct notify *n)
+{
+	const struct response *response = &p->claimed->response;
+	const struct person *owner = p->owner.person;
+	const struct person *people[OWNERS_AT_ONCE_MAX];
+	struct owner_found found;
+	struct recipient r = {.reason = REASON_NOTIFIED, .for_person = owner};
+	int count;
+
+	if (n->target.kind == TARGET_OWNER && owner) {
+		r = owner_recipient(&p->owner);
+		add_recipient(j, p, &r);
+		return;
+	}
+	if (n->target.kind == TARGET_TEAM) {
+		count = owner_everyone(&j->facts, &n->target, response, owner, people, OWNERS_AT_ONCE_MAX);
+		for (int i = 0; i < count; i++) {
+			r.person = people[i];
+			add_recipient(j, p, &r);
+		}
+		return;
+	}
+	found = owner_of_target(&j->facts, &n->target, response, owner);
+	if (!found.person)
+		return;
+	r.person = found.person;
+	r.dimension = found.dimension;
+	r.value = found.value;
+	if (owner && strcmp(found.person->id, owner->id) == 0)
+		r = owner_recipient(&p->owner);
+	add_recipient(j, p, &r);
+}
+
+static void notify_all(struct judge *j, struct plan *p, const struct notify *n, int count, const char *type)
+{
+	for (int i = 0; i < count; i++) {
+		if (n[i].kind == NOTIFY_WEBHOOK)
+			add_webhook(p, n[i].webhook, type);
+		else if (type[0] == 'c') /* case.opened; praise goes to whom the owner entry names */
+			notify_person(j, p, &n[i]);
+	}
+}
+
+static void praise_recipients(struct judge *j, struct plan *p)
+{
+	const struct person *people[OWNERS_AT_ONCE_MAX];
+	const struct route *route = p->rule->route;
+	int count = 0;
+
+	for (int i = 0; i < route->n_owner && count == 0; i++) {
+		const struct target *t = &route->owner[i];
+
+		count = owner_everyone(&j->facts, t, &p->claimed->response, NULL, people, OWNERS_AT_ONCE_MAX);
+		for (int k = 0; k < count; k++) {
+			struct owner_found found = {.target = t, .person = people[k]};
+			struct recipient r;
+
+			if (t->kind == TARGET_TEAM)
+				found.team = t->team->id;
+			else
+				found = owner_of_target(&j->facts, t, &p->claimed->response, NULL);
+			r = owner_recipient(&found);
+			r.person = people[k];
+			add_recipient(j, p, &r);
+		}
+	}
+}
+
+void judge_recipients(struct judge *j, struct plan *p)
+{
+	const struct settings *s = j->live->settings;
+	const char *type = p->action == PLAN_OPEN ? "case.opened" : "praise.received";
+
+	p->recipients = arena_new_array(j->arena, struct recipient, PLAN_RECIPIENTS_MAX);
+	p->webhooks = arena_new_array(j->arena, const struct webhook *, (size_t)MAX(s->n_webhooks, 1));
+	if (p->action == PLAN_PRAISE)
+		praise_recipients(j, p);
+	for (int i = 0; i < s->n_rules; i++) {
+		const struct rule *r = &s->rules[i];
+
+		if (p->results[i] != TRI_TRUE || r->kind != p->rule->kind)
+			continue;
+		if (r->route)
+			notify_all(j, p, r->route->notify, r->route->n_notify, type);
+		notify_all(j, p, r->notify, r->n_notify, type);
+	}
+	if (!s->email.set)
+		p->n_recipients = 0;
+}
+
+/* ---- what they are told ---- */
+
+static const char *stars_label(const struct settings *s, const char *name, enum language language)
+{
+	return settings_label(s, LABEL_RATING, name, language);
+}
+
+static double rating_max(const struct settings *s, const char *name)
+{
+	for (int i = 0; i < s->n_scales; i++)
+		if (strcmp(s->scales[i].name, name) == 0)
+			return s->scales[i].max;
+	return 5;
+}
+
+static void alert_ratings(struct judge *j, struct alert *a)
+{
+	const struct settings *s = j->live->settings;
+	const struct response *r = a->response;
+	struct score *scores = arena_new_array(j->arena, struct score, (size_t)r->n_ratings);
+
+	a->ratings = arena_new_array(j->arena, struct labelled, (size_t)r->n_ratings);
+	for (int i = 0; i < r->n_ratings; i++) {
+		scores[i] = (struct score){r->ratings[i].name, true, r->ratings[i].value, rating_max(s, r->ratings[i].name)};
+		a->ratings[i].label = stars_label(s, r->ratings[i].name, a->language);
+		a->ratings[i].value = arena_printf(j->arena, "%.15g/%.15g", scores[i].value, scores[i].max);
+	}
+	a->rating_values = scores;
+	a->n_ratings = r->n_ratings;
+}
+
+static void alert_details(struct judge *j, struct alert *a)
+{
+	const struct settings *s = j->live->settings;
+
+	a->details = arena_new_array(j->arena, struct labelled, (size_t)s->n_attributes);
+	for (int i = 0; i < s->n_attributes; i++) {
+		const struct attribute_settings *shown = &s->attributes[i];
+		const struct attribute *at = response_attribute(a->response, shown->name);
+		const char *label = localized_get(&shown->label, a->language);
+
+		if (shown->show && at && at->text && *at->text)
+			a->details[a->n_details++] = (struct labelled){label ? label : shown->name, at->text};
+	}
+}
+
+static void alert_reasons(struct judge *j, struct alert *a, const struct plan *p, const struct recipient *to)
+{
+	a->reason = to->reason;
+	a->reason_dimension = to->dimension;
+	a->reason_value = to->value;
+	if (to->dimension && strcmp(to->dimension, "account") == 0)
+		a->reason_value = a->account;
+	else if (to->dimension && strcmp(to->dimension, "touchpoint") == 0)
+		a->reason_value = a->touchpoint;
+	a->for_name = to->for_person ? to->for_person->name : NULL;
+	a->is_owner = to->is_owner;
+	a->owner_name = p->owner.person ? p->owner.person->name : NULL;
+}
+
+static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
+{
+	const struct settings *s = j->live->settings;
+	const struct recipient *to = &p->recipients[i];
+	const struct response *r = &p->claimed->response;
+	struct alert a = {
+		.kind = p->action == PLAN_PRAISE ? ALERT_PRAISE : ALERT_OPENED,
+		.message_id = uuid_new(),
+		.language = to->person->language,
+		.instance = s->instance,
+		.case_id = p->case_id,
+		.priority = p->rule->priority,
+		.response = r,
+		.person_id = to->person->id,
+		.person_name = to->person->name,
+		.person_address = to->person->email,
+		.responded_at = p->responded[i],
+		.acknowledge_due = p->acknowledge_at[i],
+		.resolve_due = p->resolve_at[i],
+		.advice = localized_get(&p->rule->advice, to->person->language),
+		.reply_to = s->email.reply_to,
+		.minimal = s->email.content == CONTENT_MINIMAL,
+	};
+
+	a.touchpoint = r->touchpoint ? settings_label(s, LABEL_TOUCHPOINT, r->touchpoint, a.language) : NULL;
+	a.account = r->account_name ? r->account_name
+				    : r->account ? settings_label(s, LABEL_ACCOUNT, r->account, a.language) : NULL;
+	alert_ratings(j, &a);
+	alert_details(j, &a);
+	alert_reasons(j, &a, p, to);
+	if (p->has_previous) {
+		a.previous.set = response_score(&p->previous, &a.previous.score);
+		a.previous.at = p->previous_at[i];
+		a.previous.touchpoint = p->previous.touchpoint
+			? settings_label(s, LABEL_TOUCHPOINT, p->previous.touchpoint, a.language) : NULL;
+	}
+	if (s->delivery == DELIVER_REDIRECT) {
+		a.redirected_from = a.person_address;
+		a.person_address = s->redirect_to;
+	}
+	return a;
+}
+
+static const char *dedup_key(struct judge *j, const struct plan *p, const char *what)
+{
+	if (p->action == PLAN_OPEN)
+		return arena_printf(j->arena, "case:%lld:opened:%s", (long long)p->case_id, what);
+	return arena_printf(j->arena, "response:%lld:praise:%s", (long long)p->claimed->response.id, what);
+}
+
+static struct outbox_message *plan_message(struct judge *j, struct plan *p, struct uuid id, const struct buf *payload)
+{
+	struct outbox_message *m = &p->messages[p->n_messages++];
+
+	*m = (struct outbox_message){
+		.id = id,
+		.case_id = p->case_id,
+		.response_id = p->claimed->response.id,
+		.kind = p->action == PLAN_OPEN ? "case.opened" : "praise.received",
+		.payload = arena_strndup(j->arena, buf_str(payload), payload->n),
+		.payload_bytes = payload->n,
+		.queued_at = p->claimed->queued_at,
+	};
+	return m;
+}
+
+static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out)
+{
+	const struct settings *s = j->live->settings;
+	struct alert a = plan_alert(j, p, i);
+	struct mail_text text CLEANUP(mail_text_fini) = {0};
+	struct outbox_message *m;
+	bool fallback = false;
+	int r;
+
+	buf_reset(out);
+	r = mail_render(j->live->templates, s, &a, &text, &fallback);
+	if (r == 0)
+		r = mail_message(s, &a, &text, j->now, out);
+	j->fallbacks += fallback;
+	if (r < 0 || out->overflow) {
+		log_error("response %lld: no mail to person %s can be made (%d)", (long long)p->claimed->response.id,
+			  a.person_id, r);
+		return;
+	}
+	m = plan_message(j, p, a.message_id, out);
+	m->endpoint = ENDPOINT_EMAIL;
+	m->recipient = a.person_id;
+	m->address = a.person_address;
+	m->dedup_key = dedup_key(j, p, arena_printf(j->arena, "email:%s", a.person_id));
+}
+
+static struct case_facts plan_case_facts(struct judge *j, const struct plan *p)
+{
+	const struct settings *s = j->live->settings;
+	const char **rules = arena_new_array(j->arena, const char *, (size_t)MAX(p->n_matched, 1));
+	struct case_facts f = {
+		.id = p->case_id,
+		.response_id = p->claimed->response.id,
+		.customer_id = p->claimed->response.customer_id,
+		.status = case_status_name(CASE_OPEN),
+		.priority = priority_name(p->rule->priority),
+		.owner = p->owner.person ? p->owner.person->id : NULL,
+		.team = p->owner.team,
+		.route = p->rule->route->id,
+		.follow_up = p->rule->follow_up ? p->rule->follow_up->id : NULL,
+		.opened_at = j->now,
+		.acknowledged_at = WALL_NONE,
+		.first_action_at = WALL_NONE,
+		.contacted_at = WALL_NONE,
+		.resolved_at = WALL_NONE,
+		.closed_at = WALL_NONE,
+		.acknowledge_due_at = p->acknowledge_due,
+		.resolve_due_at = p->resolve_due,
+		.next_action_at = p->acknowledge_due,
+		.waiting_until = WALL_NONE,
+		.ruleset = s->sha256,
+		.version = 1,
+	};
+
+	if (!wall_is_set(f.next_action_at) || (wall_is_set(f.resolve_due_at) && f.resolve_due_at.us < f.next_action_at.us))
+		f.next_action_at = f.resolve_due_at;
+	for (int i = 0; i < s->n_rules; i++)
+		if (p->results[i] == TRI_TRUE && s->rules[i].kind != RULE_IGNORE)
+			rules[f.n_rules++] = s->rules[i].id;
+	f.rules = rules;
+	return f;
+}
+
+/* Chat formats show words, so they need what a mail shows; in the configuration's own language and zone-free. */
+static struct alert webhook_alert(struct judge *j, const struct plan *p)
+{
+	const struct settings *s = j->live->settings;
+	const struct response *r = &p->claimed->response;
+	struct alert a = {
+		.kind = p->action == PLAN_PRAISE ? ALERT_PRAISE : ALERT_OPENED,
+		.language = s->language,
+		.instance = s->instance,
+		.case_id = p->case_id,
+		.priority = p->rule->priority,
+		.response = r,
+		.owner_name = p->owner.person ? p->owner.person->name : NULL,
+		.advice = localized_get(&p->rule->advice, s->language),
+	};
+
+	a.touchpoint = r->touchpoint ? settings_label(s, LABEL_TOUCHPOINT, r->touchpoint, a.language) : NULL;
+	a.account = r->account_name ? r->account_name
+				    : r->account ? settings_label(s, LABEL_ACCOUNT, r->account, a.language) : NULL;
+	if (p->n_recipients > 0) {
+		a.acknowledge_due = p->acknowledge_at[0];
+		a.resolve_due = p->resolve_at[0];
+	}
+	alert_ratings(j, &a);
+	alert_details(j, &a);
+	return a;
+}
+
+static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
+{
+	const struct settings *s = j->live->settings;
+	const char *type = p->action == PLAN_OPEN ? "case.opened" : "praise.received";
+	struct case_facts facts;
+	struct alert alert;
+
+	if (p->n_webhooks == 0)
+		return;
+	if (p->action == PLAN_OPEN)
+		facts = plan_case_facts(j, p);
+	alert = webhook_alert(j, p);
+	for (int i = 0; i < p->n_webhooks; i++) {
+		const struct webhook *w = p->webhooks[i];
+		struct outbox_message *m;
+
+		buf_reset(out);
+		if (webhook_body(s, w, type, j->now, p->action == PLAN_OPEN ? &facts : NULL, &p->claimed->response, &alert,
+				 out) < 0 || out->overflow) {
+			log_error("response %lld: no body for endpoint %s can be made", (long long)p->claimed->response.id,
+				  w->id);
+			continue;
+		}
+		m = plan_message(j, p, uuid_new(), out);
+		m->endpoint = w->id;
+		m->dedup_key = dedup_key(j, p, w->id);
+	}
+}
+
+void judge_compose(struct judge *j)
+{
+	struct buf out = BUF_INIT(MAIL_BYTES_MAX);
+
+	for (int i = 0; i < j->n_plans; i++) {
+		struct plan *p = &j->plans[i];
+
+		if (p->action != PLAN_OPEN && p->action != PLAN_PRAISE)
+			continue;
+		p->messages = arena_new_array(j->arena, struct outbox_message,
+					      (size_t)MAX(p->n_recipients + p->n_webhooks, 1));
+		for (int k = 0; k < p->n_recipients; k++)
+			compose_mail(j, p, k, &out);
+		compose_webhooks(j, p, &out);
+	}
+	buf_fini(&out);
+}
+
+/* ---- what the history says ---- */
+
+static void put_text_field(struct buf *b, const char *name, const char *value)
+{
+	buf_printf(b, "%s\"%s\":", b->n > 1 ? "," : "", name);
+	json_put_string(b, value);
+}
+
+const char *judge_event_details(struct judge *j, const struct plan *p)
+{
+	struct buf b = BUF_INIT(FACTS_BYTES_MAX);
+	const char *text;
+
+	buf_putc(&b, '{');
+	if (p->rule)
+		put_text_field(&b, "rule", p->rule->id);
+	if (p->action == PLAN_OPEN) {
+		put_text_field(&b, "owner", p->owner.person ? p->owner.person->id : NULL);
+		put_text_field(&b, "through", p->owner.target ? p->owner.target->text : NULL);
+		put_text_field(&b, "value", p->owner.value);
+		if (p->owner.instead_of)
+			put_text_field(&b, "instead_of", p->owner.instead_of->id);
+	} else {
+		struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
+
+		ruleset_facts_json(j->live->settings->ruleset, &p->claimed->response, &facts);
+		buf_printf(&b, "%s\"matches\":%s,\"facts\":%s", b.n > 1 ? "," : "", p->rule ? "true" : "false",
+			   buf_str(&facts));
+		buf_fini(&facts);
+	}
+	buf_putc(&b, '}');
+	text = arena_strndup(j->arena, buf_str(&b), b.n);
+	buf_fini(&b);
+	return text;
+}

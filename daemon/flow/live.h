@@ -1,0 +1,24 @@
+/*
+ * What is live: one configuration and everything compiled from it. Swapped whole between batches.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FLOW_LIVE_H
+#define FLOW_LIVE_H
+
+#include "case/directory.h"
+#include "channel/render.h"
+#include "settings/settings.h"
+
+struct live {
+	struct settings *settings;
+	struct mail_templates *templates;
+	struct rule_scratch *scratch;
+	struct directory *directory; /* NULL until it was read from the database */
+};
+
+/* Takes the settings also when it fails. Return: 0, RENDER_E_INVALID with diags, or a negative errno. */
+int live_new(struct settings *s, struct diag_list *diags, struct live **ret);
+struct live *live_free(struct live *l);
+
+#endif

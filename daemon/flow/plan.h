@@ -1,0 +1,67 @@
+/*
+ * What is to be done about each response of a batch: the judge's answer, before anything is written.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FLOW_PLAN_H
+#define FLOW_PLAN_H
+
+#include "case/case_store.h"
+#include "case/owner.h"
+#include "intake/intake_store.h"
+#include "outbox/outbox_store.h"
+#include "rule/rule.h"
+
+#define PLAN_RECIPIENTS_MAX 64 /* people told about one response */
+#define PLAN_WEBHOOKS_MAX 64
+
+enum plan_action {
+	PLAN_NOTHING, /* no rule matched */
+	PLAN_OPEN,
+	PLAN_PRAISE,
+	PLAN_NOTE,    /* note rules only, or too old for anything else */
+	PLAN_AMEND,   /* its case is there already: an event */
+	PLAN_RETURN,  /* changed since the claim: back to the inbox */
+};
+
+struct recipient {
+	const struct person *person;
+	enum alert_reason reason;
+	const char *dimension, *value; /* of the reason */
+	const struct person *for_person; /* whom it stands in for, or the owner it is informed beside */
+	bool is_owner;
+};
+
+struct plan {
+	struct claimed *claimed;
+	enum plan_action action;
+	bool too_old;                 /* max_age: noted instead */
+	const enum tri *results;      /* per rule, copied */
+	int winner, n_matched;
+	const struct rule *rule;      /* the winner, or the first praise or note rule */
+	const char *rules;            /* "{callback,detractor}" */
+	const char *facts;            /* JSON */
+
+	int64_t case_id;
+	struct owner_found owner;
+	struct owner_found *trail;    /* every step of the owner chain that was tried */
+	int n_trail;
+	int64_t acknowledge_within_s, resolve_within_s; /* DURATION_NONE */
+	struct wall_time acknowledge_due, resolve_due;  /* WALL_NONE */
+
+	struct recipient *recipients;
+	int n_recipients;
+	const struct webhook **webhooks;
+	int n_webhooks;
+
+	/* Local times, per recipient: filled by the judge's second round. */
+	struct local_time *responded, *acknowledge_at, *resolve_at, *previous_at;
+	/* The same customer's last earlier answer; id 0: none. */
+	struct response previous;
+	bool has_previous;
+
+	struct outbox_message *messages;
+	int n_messages;
+};
+
+#endif
