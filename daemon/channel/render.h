@@ -33,7 +33,7 @@ int mail_render(const struct mail_templates *t, const struct settings *s, const 
 /*
  * mail_message() - the whole RFC 5322 message (DESIGN 6), CRLF line ends, ASCII only
  * Stable for a given alert: Date and Message-ID come from `date` and alert->message_id.
- * Return: 0, -EINVAL when an address can't be used.
+ * Return: 0, -EINVAL when an address can't be used, -EMSGSIZE when out's cap was hit.
  */
 int mail_message(const struct settings *s, const struct alert *alert, const struct mail_text *m, struct wall_time date,
 		 struct buf *out);
@@ -57,9 +57,13 @@ struct case_facts {
  * @type: "case.opened", "praise.received" (cf is NULL then)
  * @r:    NULL leaves "response" out
  * Contact data (customer_name, _email, _phone) only with include = [ "contact" ]. Slack, Teams and template formats use
- * the alert for words (language of the settings). Appends to out.
+ * the alert for words (language of the settings); its template file is read for each body. Appends to out.
+ * Return: 0, -EMSGSIZE when out's cap was hit, -EINVAL or another negative errno when the template is not usable.
  */
 int webhook_body(const struct settings *s, const struct webhook *w, const char *type, struct wall_time at,
 		 const struct case_facts *cf, const struct response *r, const struct alert *alert, struct buf *out);
+
+/* Renders a template webhook once with sample data. 0, RENDER_E_INVALID with diags, or a negative errno. */
+int webhook_template_check(const struct settings *s, const struct webhook *w, struct diag_list *diags);
 
 #endif

@@ -1,0 +1,25 @@
+/*
+ * An alert as the names that mail templates and sentences may use.
+ *
+ * The context is one flat JSON object: facts of the response, times and sentences already in the recipient's
+ * language, lists for ratings and details. What doesn't apply is left out, so {{#name}}…{{/name}} works for all.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CHANNEL_MAIL_CONTEXT_H
+#define CHANNEL_MAIL_CONTEXT_H
+
+#include "channel/mail_words.h"
+#include "model/alert.h"
+#include "template/template.h"
+
+#define MAIL_COMMENT_BYTES_MAX (2 * 1024 * 1024) /* of a comment, in the text part */
+#define MAIL_COMMENT_HTML_BYTES_MAX (48 * 1024)  /* in the HTML part: mail programs cut large ones off */
+
+/* The context for an alert, as a new reference. */
+json_t *mail_context(const struct mail_words *w, const struct alert *a);
+
+/* Warns about each name of t that no context has. @pos: what to blame; its line is kept. */
+void mail_context_check(const struct template *t, struct text_pos pos, struct diag_list *diags);
+
+#endif

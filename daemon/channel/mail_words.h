@@ -1,0 +1,165 @@
+/*
+ * Words and sentences of the mails in one language: a text file with one NAME = TEXT a line, each TEXT a small
+ * Mustache template (conf/templates/words.en.txt).
+ *
+ * The built-in file of a language has every word; a file of the same name in templates_dir replaces single ones.
+ * Sentences are rendered without escaping; the template that shows them escapes once, by its own kind.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CHANNEL_MAIL_WORDS_H
+#define CHANNEL_MAIL_WORDS_H
+
+#include "base/diag.h"
+#include "model/words.h"
+
+#include <jansson.h>
+
+#define MAIL_WORDS(X) \
+	X(PRIORITY_LOW, "priority.low") \
+	X(PRIORITY_NORMAL, "priority.normal") \
+	X(PRIORITY_HIGH, "priority.high") \
+	X(PRIORITY_URGENT, "priority.urgent") \
+	X(PRAISE, "praise") \
+	X(WEEKDAY_1, "weekday.1") \
+	X(WEEKDAY_2, "weekday.2") \
+	X(WEEKDAY_3, "weekday.3") \
+	X(WEEKDAY_4, "weekday.4") \
+	X(WEEKDAY_5, "weekday.5") \
+	X(WEEKDAY_6, "weekday.6") \
+	X(WEEKDAY_7, "weekday.7") \
+	X(MONTH_1, "month.1") \
+	X(MONTH_2, "month.2") \
+	X(MONTH_3, "month.3") \
+	X(MONTH_4, "month.4") \
+	X(MONTH_5, "month.5") \
+	X(MONTH_6, "month.6") \
+	X(MONTH_7, "month.7") \
+	X(MONTH_8, "month.8") \
+	X(MONTH_9, "month.9") \
+	X(MONTH_10, "month.10") \
+	X(MONTH_11, "month.11") \
+	X(MONTH_12, "month.12") \
+	X(TIME_TODAY, "time.today") \
+	X(TIME_TOMORROW, "time.tomorrow") \
+	X(TIME_YESTERDAY, "time.yesterday") \
+	X(TIME_OTHER, "time.other") \
+	X(TIME_FAR, "time.far") \
+	X(BY_TODAY, "by.today") \
+	X(BY_TOMORROW, "by.tomorrow") \
+	X(BY_YESTERDAY, "by.yesterday") \
+	X(BY_OTHER, "by.other") \
+	X(BY_FAR, "by.far") \
+	X(DATE, "date") \
+	X(WHO_PERSON_ACCOUNT, "who.person_account") \
+	X(WHO_PERSON, "who.person") \
+	X(WHO_ACCOUNT, "who.account") \
+	X(WHO_ID, "who.id") \
+	X(WHO_NOBODY, "who.nobody") \
+	X(SCORE_NPS, "score.nps") \
+	X(SCORE_CSAT, "score.csat") \
+	X(SCORE_CES, "score.ces") \
+	X(SCORE_RATING, "score.rating") \
+	X(LABEL_NPS, "label.nps") \
+	X(LABEL_CSAT, "label.csat") \
+	X(LABEL_CES, "label.ces") \
+	X(SUBJECT, "subject") \
+	X(SUBJECT_PRAISE, "subject.praise") \
+	X(SUBJECT_AGAIN, "subject.again") \
+	X(PREHEADER_ASKED, "preheader.asked") \
+	X(PREHEADER_BY, "preheader.by") \
+	X(NEWS_ASSIGNED, "news.assigned") \
+	X(NEWS_AMENDED, "news.amended") \
+	X(NEWS_FORWARDED, "news.forwarded") \
+	X(NEWS_PRAISE, "news.praise") \
+	X(NEWS_TRIAL, "news.trial") \
+	X(NEWS_REDIRECT, "news.redirect") \
+	X(DUE, "due") \
+	X(DUE_OTHER, "due.other") \
+	X(DUE_NOBODY, "due.nobody") \
+	X(TODO_CALL, "todo.call") \
+	X(TODO_WRITE, "todo.write") \
+	X(TODO_ASKED, "todo.asked") \
+	X(TODO_REACH, "todo.reach") \
+	X(TODO_UNREACHABLE, "todo.unreachable") \
+	X(TODO_MINIMAL, "todo.minimal") \
+	X(TODO_PRAISE, "todo.praise") \
+	X(BUTTON_OWNER, "button.owner") \
+	X(BUTTON_OTHER, "button.other") \
+	X(BUTTON_NOTE, "button.note") \
+	X(WORD_COMMAND_OWNER, "word.command_owner") \
+	X(WORD_COMMAND_SHOW, "word.command_show") \
+	X(COMMENT_NONE, "comment.none") \
+	X(COMMENT_CUT, "comment.cut") \
+	X(WORD_TODO, "word.todo") \
+	X(WORD_CONTACT, "word.contact") \
+	X(WORD_PHONE, "word.phone") \
+	X(WORD_EMAIL, "word.email") \
+	X(WORD_NO_PHONE, "word.no_phone") \
+	X(WORD_NO_EMAIL, "word.no_email") \
+	X(WORD_NO_CONTACT, "word.no_contact") \
+	X(WORD_RATINGS, "word.ratings") \
+	X(WORD_PREVIOUS, "word.previous") \
+	X(WORD_DETAILS, "word.details") \
+	X(ANSWERED, "answered") \
+	X(WORD_ANSWERED, "word.answered") \
+	X(QUOTE, "quote") \
+	X(REASON_LOOKUP, "reason.lookup") \
+	X(REASON_FROM, "reason.from") \
+	X(REASON_PERSON, "reason.person") \
+	X(REASON_TEAM, "reason.team") \
+	X(REASON_DEPUTY, "reason.deputy") \
+	X(REASON_FALLBACK, "reason.fallback") \
+	X(REASON_NOTIFIED, "reason.notified") \
+	X(REASON_ASSIGNED, "reason.assigned") \
+	X(HANDOVER_LINK, "handover.link") \
+	X(HANDOVER_COMMAND, "handover.command") \
+	X(NEXT, "next") \
+	X(REPLY_NONE, "reply.none") \
+	X(REPLY_TO, "reply.to") \
+	X(LANGUAGE_EN, "language.en") \
+	X(LANGUAGE_KO, "language.ko") \
+	X(LANGUAGE_DE, "language.de") \
+	X(LANGUAGE_FR, "language.fr") \
+	X(LANGUAGE_ES, "language.es") \
+	X(LANGUAGE_IT, "language.it") \
+	X(LANGUAGE_PT, "language.pt") \
+	X(LANGUAGE_NL, "language.nl") \
+	X(LANGUAGE_PL, "language.pl") \
+	X(LANGUAGE_TR, "language.tr") \
+	X(LANGUAGE_RU, "language.ru") \
+	X(LANGUAGE_JA, "language.ja") \
+	X(LANGUAGE_ZH, "language.zh") \
+	X(LANGUAGE_VI, "language.vi") \
+	X(LANGUAGE_ID, "language.id") \
+	X(LANGUAGE_TH, "language.th")
+
+#define MAIL_WORD_ENUM(id, name) WORD_##id,
+enum mail_word { MAIL_WORDS(MAIL_WORD_ENUM) WORD_COUNT };
+#undef MAIL_WORD_ENUM
+
+struct mail_words;
+
+struct mail_words *mail_words_new(enum language language);
+struct mail_words *mail_words_free(struct mail_words *w);
+enum language mail_words_language(const struct mail_words *w);
+
+/*
+ * mail_words_add() - takes the words of a file over those that are there
+ * Return: 0, or RENDER_E_INVALID with diags: unknown or doubled names, lines without "=", broken templates.
+ */
+int mail_words_add(struct mail_words *w, const char *path, const char *text, struct diag_list *diags);
+/* After the last file. Return: NULL, or the name of the first word still missing. */
+const char *mail_words_finish(struct mail_words *w);
+
+/* The word called PREFIX.KEY ("language.ko"), or -1. */
+int mail_words_find(const char *prefix, const char *key);
+
+/* The sentence with its context put in, appended to out; nothing when it doesn't fit. */
+void mail_words_put(const struct mail_words *w, enum mail_word word, json_t *context, struct buf *out);
+/* The same as a new JSON string. */
+json_t *mail_words_say(const struct mail_words *w, enum mail_word word, json_t *context);
+/* The names after "word." with their texts, as one object for templates ({{word.phone}}). Borrowed. */
+json_t *mail_words_labels(const struct mail_words *w);
+
+#endif
