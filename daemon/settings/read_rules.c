@@ -50,7 +50,8 @@ const struct type type_target = {
 
 static bool promise_over(const struct promise *a, const struct promise *b)
 {
-	return a->amount >= 0 && b->amount >= 0 && promise_seconds(a) > promise_seconds(b);
+	/* A promise that could not be read has no unit. */
+	return a->unit && b->unit && a->amount >= 0 && b->amount >= 0 && promise_seconds(a) > promise_seconds(b);
 }
 
 void follow_up_done(struct load *l, const struct item *it, void *element)
@@ -262,7 +263,7 @@ void rules_done(struct load *l, const struct item *it)
 {
 	struct settings *s = l->s;
 
-	if (s->n_rules == 0)
+	if (s->n_rules == 0 && l->diags->errors == 0)
 		load_warning(l, it, it->setting ? NULL : &(struct text_pos){s->path, 0},
 			     "there are no rules: no response will open a case");
 	if (l->own->mail_path && !s->email.set && s->delivery != DELIVER_HOLD)

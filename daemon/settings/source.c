@@ -5,7 +5,7 @@
  */
 #include "settings/source.h"
 #include "base/escape.h"
-#include "settings/lex.h"
+#include "settings/token.h"
 #include "settings/settings.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ const char *file_slurp(struct arena *arena, const char *path, size_t max_bytes, 
 {
 	int fd CLEANUP(fd_close) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char *text CLEANUP(freep) = NULL;
-	size_t n = 0;
+	size_t n = 0, room;
 	struct stat st;
 	ssize_t got;
 
@@ -61,16 +61,17 @@ const char *file_slurp(struct arena *arena, const char *path, size_t max_bytes, 
 	if ((uintmax_t)st.st_size > max_bytes)
 		return arena_printf(arena, "is too large: %jd bytes, and %zu are left of what is allowed", (intmax_t)st.st_size,
 				    max_bytes);
-	text = xmalloc(max_bytes + 2);
-	while ((got = read(fd, text + n, max_bytes + 1 - n)) != 0) {
+	room = (size_t)st.st_size + 1;
+	text = xmalloc(room + 1);
+	while (n < room && (got = read(fd, text + n, room - n)) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return arena_printf(arena, "can't be read: %s", strerror(errno));
 		n += (size_t)got;
-		if (n > max_bytes)
-			return "is too large, and is growing";
 	}
+	if (n == room)
+		return "grew while it was read: try again";
 	text[n] = '\0';
 	*ret = TAKE(text);
 	*ret_n = n;
@@ -179,12 +180,12 @@ static bool join_text(struct join *j, const struct file *f)
 {
 	const char *from = f->text;
 	bool good = true;
-	struct lexer lx;
+	struct tokens lx;
 	struct token t;
 	int line = 1;
 
-	lexer_init(&lx, f->text, f->n);
-	for (lexer_next(&lx, &t); good && t.kind != TOKEN_END; lexer_next(&lx, &t)) {
+	tokens_init(&lx, f->text, f->n);
+	for (tokens_next(&lx, &t); good && t.kind != TOKEN_END; tokens_next(&lx, &t)) {
 		if (t.kind == TOKEN_BAD && (*t.at == '"' || *t.at == '/') && j->depth > 1) {
 			/* It may not end in the file that includes this one. */
 			diag_add(j->diags, DIAG_ERROR, (struct text_pos){f->path, t.line}, "%s", t.trouble);

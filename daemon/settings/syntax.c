@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "settings/syntax.h"
-#include "settings/lex.h"
+#include "settings/token.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,7 +15,7 @@
 struct parser {
 	const struct source *src;
 	struct diag_list *diags;
-	struct lexer lx;
+	struct tokens lx;
 	struct token now;
 	struct token suspect;  /* a text of several lines that looks as if its closing quote was forgotten; n 0: none */
 	struct token before;   /* the token before now */
@@ -79,7 +79,7 @@ static bool looks_unclosed(const struct token *t)
 static void advance(struct parser *p)
 {
 	p->before = p->now;
-	lexer_next(&p->lx, &p->now);
+	tokens_next(&p->lx, &p->now);
 	if (p->now.kind == TOKEN_TEXT && !p->suspect.n && looks_unclosed(&p->now))
 		p->suspect = p->now;
 }
@@ -360,7 +360,7 @@ bool syntax_check(const struct source *src, struct diag_list *diags, struct text
 	struct parser p = {.src = src, .diags = diags, .good = true, .database = ret_database};
 
 	*ret_database = (struct text_span){0};
-	lexer_init(&p.lx, buf_str(&src->text), src->text.n);
+	tokens_init(&p.lx, buf_str(&src->text), src->text.n);
 	advance(&p);
 	p.before.n = 0;
 	parse_settings(&p, NULL);

@@ -1,12 +1,12 @@
 /*
- * Tokens of libconfig 1.5's language; see lex.h.
+ * Tokens of libconfig 1.5's language; see token.h.
  *
  * Follows its scanner: names may hold '-', '_' and '*', numbers may end in L, a backslash in a text keeps the next
  * character from ending it, @include counts only as the first word of a line.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "settings/lex.h"
+#include "settings/token.h"
 
 #include <string.h>
 
@@ -25,17 +25,17 @@ static bool is_name(char c)
 	return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '*';
 }
 
-void lexer_init(struct lexer *lx, const char *text, size_t n)
+void tokens_init(struct tokens *lx, const char *text, size_t n)
 {
-	*lx = (struct lexer){.text = text, .at = text, .end = text + n, .line_start = text, .line = 1};
+	*lx = (struct tokens){.text = text, .at = text, .end = text + n, .line_start = text, .line = 1};
 }
 
-static char peek(const struct lexer *lx, size_t ahead)
+static char peek(const struct tokens *lx, size_t ahead)
 {
 	return (size_t)(lx->end - lx->at) > ahead ? lx->at[ahead] : '\0';
 }
 
-static void step(struct lexer *lx)
+static void step(struct tokens *lx)
 {
 	if (*lx->at++ == '\n') {
 		lx->line++;
@@ -43,19 +43,19 @@ static void step(struct lexer *lx)
 	}
 }
 
-static void token_begin(const struct lexer *lx, struct token *t, enum token_kind kind)
+static void token_begin(const struct tokens *lx, struct token *t, enum token_kind kind)
 {
 	*t = (struct token){
 		.kind = kind, .at = lx->at, .n = 1, .line = lx->line, .column = (int)(lx->at - lx->line_start)};
 }
 
-static void token_end(const struct lexer *lx, struct token *t)
+static void token_end(const struct tokens *lx, struct token *t)
 {
 	t->n = (size_t)(lx->at - t->at);
 }
 
 /* White space and comments. false: a comment never ends, and t says so. */
-static bool skip_blank(struct lexer *lx, struct token *t)
+static bool skip_blank(struct tokens *lx, struct token *t)
 {
 	while (lx->at < lx->end) {
 		char c = *lx->at;
@@ -84,7 +84,7 @@ static bool skip_blank(struct lexer *lx, struct token *t)
 }
 
 /* From the opening quote to behind the closing one. */
-static bool scan_text(struct lexer *lx)
+static bool scan_text(struct tokens *lx)
 {
 	for (step(lx); lx->at < lx->end; step(lx)) {
 		if (*lx->at == '"') {
@@ -97,7 +97,7 @@ static bool scan_text(struct lexer *lx)
 	return false;
 }
 
-static void scan_number(struct lexer *lx, struct token *t)
+static void scan_number(struct tokens *lx, struct token *t)
 {
 	bool digits = false;
 
@@ -147,7 +147,7 @@ static bool word_is(const struct token *t, const char *word)
 	return true;
 }
 
-static void scan_word(struct lexer *lx, struct token *t)
+static void scan_word(struct tokens *lx, struct token *t)
 {
 	while (is_name(peek(lx, 0)))
 		lx->at++;
@@ -155,7 +155,7 @@ static void scan_word(struct lexer *lx, struct token *t)
 	t->kind = word_is(t, "true") || word_is(t, "false") ? TOKEN_BOOL : TOKEN_NAME;
 }
 
-static void scan_include(struct lexer *lx, struct token *t)
+static void scan_include(struct tokens *lx, struct token *t)
 {
 	static const char word[] = "@include";
 	bool first = true;
@@ -185,7 +185,7 @@ static void scan_include(struct lexer *lx, struct token *t)
 	t->trouble = NULL;
 }
 
-static void scan_bad(struct lexer *lx, struct token *t)
+static void scan_bad(struct tokens *lx, struct token *t)
 {
 	char c = *lx->at;
 
@@ -199,7 +199,7 @@ static void scan_bad(struct lexer *lx, struct token *t)
 	token_end(lx, t);
 }
 
-void lexer_next(struct lexer *lx, struct token *t)
+void tokens_next(struct tokens *lx, struct token *t)
 {
 	char c;
 

@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef SETTINGS_LEX_H
-#define SETTINGS_LEX_H
+#ifndef SETTINGS_TOKEN_H
+#define SETTINGS_TOKEN_H
 
 #include "base/util.h"
 
@@ -33,13 +33,13 @@ struct token {
 	const char *trouble; /* TOKEN_BAD: what is wrong, a constant */
 };
 
-struct lexer {
+struct tokens {
 	const char *text, *at, *end, *line_start;
 	int line;
 };
 
-void lexer_init(struct lexer *lx, const char *text, size_t n);
-void lexer_next(struct lexer *lx, struct token *ret);
+void tokens_init(struct tokens *lx, const char *text, size_t n);
+void tokens_next(struct tokens *lx, struct token *ret);
 /* The name between the quotes of a TOKEN_INCLUDE. */
 void token_include_name(const struct token *t, const char **ret_name, size_t *ret_n);
 bool token_is(const struct token *t, char mark);
