@@ -17,13 +17,13 @@
 #include "model/response.h"
 #include "model/words.h"
 
-#define RULES_MAX 4000           /* rules in one set */
+#define RULES_MAX           4000 /* rules in one set */
 #define RULE_EXPR_BYTES_MAX 8192 /* length of one `when` */
-#define RULE_DEPTH_MAX 64        /* nesting, named facts included */
+#define RULE_DEPTH_MAX      64   /* nesting, named facts included */
 
 /* What a `when` is written in. Texts are copied by ruleset_new(). */
 struct rule_source {
-	const char *id;   /* "detractor" */
+	const char *id; /* "detractor" */
 	const char *when;
 	struct text_pos pos; /* of the `when` setting */
 	enum rule_kind kind;
@@ -84,9 +84,9 @@ void rule_scratch_freep(struct rule_scratch **s);
  */
 struct verdict {
 	const enum tri *results;
-	bool ignored;     /* an `ignore` rule is true; nothing else counts */
-	int winner;       /* index of the matching case rule of the highest priority (ties: the first); -1: no case */
-	int n_case;       /* case rules that matched */
+	bool ignored; /* an `ignore` rule is true; nothing else counts */
+	int winner;   /* index of the matching case rule of the highest priority (ties: the first); -1: no case */
+	int n_case;   /* case rules that matched */
 	int n_praise, n_note;
 	int first_praise; /* -1: none */
 	int undecided;    /* rules that came out missing */
@@ -107,7 +107,7 @@ static inline bool verdict_matched(const struct verdict *v)
 struct trace_node {
 	enum tri result;
 	const char *text;  /* source text of this part: "nps <= 6", or "and", "or", "not", or a named fact "unhappy" */
-	const char *value; /* leaves: what was seen, as shown to people: "2", "'silver'", "missing"; NULL for inner nodes */
+	const char *value; /* leaves: what was seen: "2", "'silver'", "missing"; NULL for inner nodes */
 	const char *note;  /* "no address", "match limit reached"; NULL */
 	struct trace_node *children;
 	int n_children;
