@@ -178,7 +178,7 @@ int listen_parse(const char *text, struct arena *arena, const char **ret_host, i
 	return 0;
 }
 
-int cidr_parse(const char *text, bool single_too)
+int cidr_check(const char *text, bool single_too)
 {
 	const char *slash = strchr(text, '/');
 	char host[INET6_ADDRSTRLEN];

@@ -90,7 +90,7 @@ const struct type type_password_file = {SHAPE_TEXT, "a file with the password", 
 static void cidr_list(struct load *l, const struct item *it, struct string_list *list, bool single_too)
 {
 	for (int i = 0; i < it->n_texts; i++)
-		if (cidr_parse(it->texts[i], single_too) < 0)
+		if (cidr_check(it->texts[i], single_too) < 0)
 			load_bad_text(l, it, i,
 				      single_too ? "an address or block such as 127.0.0.1 or 10.0.0.0/8" :
 						   "a block such as 10.0.0.0/8 or fd00::/8");

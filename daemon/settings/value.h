@@ -30,7 +30,7 @@ int hours_parse(const char *text, struct hours ret[2], int *ret_n);
 /* YYYY-MM-DD, a day that exists */
 int date_parse(const char *text);
 /* "10.0.0.0/8", "fd00::/8"; without a slash only when single_too. */
-int cidr_parse(const char *text, bool single_too);
+int cidr_check(const char *text, bool single_too);
 
 struct url {
 	char scheme[16];
