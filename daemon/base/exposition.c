@@ -1,86 +1,106 @@
 /*
- * Prometheus text; see exposition.h.
+ * The Prometheus text format; see exposition.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/exposition.h"
+
 #include "base/escape.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void put_label_value(struct buf *out, const char *s)
+#define EXACT_INTEGERS 9007199254740992.0 /* 2^53 */
+
+/* Backslash and line end, in label values the quote too. */
+static void put_escaped(struct buf *out, const char *text, bool quote)
 {
-	size_t n = strlen(s), used;
+	size_t n = strlen(text), used;
 	uint32_t code;
 
-	for (size_t i = 0; i < n; i += used) {
-		used = utf8_next(s + i, n - i, &code);
+	while ((used = utf8_next(text, n, &code))) {
 		if (code == '\\')
 			buf_puts(out, "\\\\");
-		else if (code == '"')
-			buf_puts(out, "\\\"");
 		else if (code == '\n')
 			buf_puts(out, "\\n");
+		else if (code == '"' && quote)
+			buf_puts(out, "\\\"");
 		else
 			utf8_put(out, code);
+		text += used;
+		n -= used;
 	}
 }
 
-static void put_number(struct buf *out, double v)
+void exposition_family(struct buf *out, enum metric_kind kind, const char *name, const char *help)
 {
-	if (isinf(v))
-		buf_puts(out, v < 0 ? "-Inf" : "+Inf");
-	else if (v == floor(v) && fabs(v) < 1e15)
-		buf_put_int(out, (int64_t)v);
+	static const char *const kinds[] = {"counter", "gauge", "histogram"};
+
+	buf_printf(out, "# HELP %s ", name);
+	put_escaped(out, help, false);
+	buf_printf(out, "\n# TYPE %s %s\n", name, kinds[kind]);
+}
+
+/* The shortest text that reads back as the same number. */
+static void format_number(char text[32], double v)
+{
+	if (isnan(v))
+		snprintf(text, 32, "NaN");
+	else if (isinf(v))
+		snprintf(text, 32, "%sInf", v < 0 ? "-" : "+");
+	else if (v == trunc(v) && fabs(v) <= EXACT_INTEGERS)
+		snprintf(text, 32, "%.0f", v == 0 ? 0.0 : v);
 	else
-		buf_printf(out, "%.12g", v);
+		for (int digits = 6; digits <= 17; digits++) {
+			snprintf(text, 32, "%.*g", digits, v);
+			if (strtod(text, NULL) == v)
+				break;
+		}
 }
 
-void exposition_family(struct buf *out, const char *name, const char *type, const char *help)
+static void put_label(struct buf *out, const char *name, const char *value, bool *first)
 {
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	buf_printf(out, "%s%s=\"", *first ? "{" : ",", name);
+	put_escaped(out, value, true);
+	buf_putc(out, '"');
+	*first = false;
 }
 
-void exposition_series(struct buf *out, const char *name, const char *label, const char *value, double v)
+static void put_sample(struct buf *out, const char *name, const char *const *labels, const char *le, double value)
 {
+	char text[32];
+	bool first = true;
+
 	buf_puts(out, name);
-	if (label) {
-		buf_printf(out, "{%s=\"", label);
-		put_label_value(out, value);
-		buf_puts(out, "\"}");
-	}
-	buf_putc(out, ' ');
-	put_number(out, v);
-	buf_putc(out, '\n');
+	for (; labels && labels[0]; labels += 2)
+		put_label(out, labels[0], labels[1], &first);
+	if (le)
+		put_label(out, "le", le, &first);
+	format_number(text, value);
+	buf_printf(out, "%s %s\n", first ? "" : "}", text);
 }
 
-void exposition_series2(struct buf *out, const char *name, const char *const labels[2], const char *const values[2], double v)
+void exposition_sample(struct buf *out, const char *name, const char *const *labels, double value)
 {
-	buf_puts(out, name);
-	for (int i = 0; i < 2; i++) {
-		buf_printf(out, "%c%s=\"", i ? ',' : '{', labels[i]);
-		put_label_value(out, values[i]);
-		buf_putc(out, '"');
-	}
-	buf_puts(out, "} ");
-	put_number(out, v);
-	buf_putc(out, '\n');
+	put_sample(out, name, labels, NULL, value);
 }
 
-void exposition_histogram(struct buf *out, const char *name, const double *bounds, const uint64_t *counts, int n, double sum)
+void exposition_histogram(struct buf *out, const char *name, const char *const *labels,
+			  const struct exposition_buckets *b)
 {
+	char part[128], le[32];
 	uint64_t total = 0;
 
-	for (int i = 0; i <= n; i++) {
-		total += counts[i];
-		buf_printf(out, "%s_bucket{le=\"", name);
-		put_number(out, i < n ? bounds[i] : INFINITY);
-		buf_puts(out, "\"} ");
-		buf_put_int(out, (int64_t)total);
-		buf_putc(out, '\n');
+	snprintf(part, sizeof(part), "%s_bucket", name);
+	for (int i = 0; i <= b->n; i++) {
+		total += b->counts[i];
+		format_number(le, i < b->n ? b->bounds[i] : INFINITY);
+		put_sample(out, part, labels, le, (double)total);
 	}
-	buf_printf(out, "%s_sum %.12g\n%s_count ", name, sum, name);
-	buf_put_int(out, (int64_t)total);
-	buf_putc(out, '\n');
+	snprintf(part, sizeof(part), "%s_sum", name);
+	put_sample(out, part, labels, NULL, b->sum);
+	snprintf(part, sizeof(part), "%s_count", name);
+	put_sample(out, part, labels, NULL, (double)total);
 }

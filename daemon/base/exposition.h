@@ -1,7 +1,10 @@
 /*
- * Prometheus text exposition, version 0.0.4. Pure text; bounded by the buffer.
+ * The Prometheus text format 0.0.4: families with HELP and TYPE, samples, histograms.
  *
- * A family is begun once (HELP and TYPE), then its series follow. Label values are escaped here.
+ *   exposition_family(out, METRIC_COUNTER, "x_total", "What it counts.");
+ *   exposition_sample(out, "x_total", LABELS("source", "web", "outcome", "sent"), 7);
+ *
+ * All samples of a family follow it directly. A label set may appear only once in a family; that is the caller's.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,16 +15,24 @@
 
 #define EXPOSITION_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* type: "counter", "gauge", "histogram". help: one sentence without a full stop. */
-void exposition_family(struct buf *out, const char *name, const char *type, const char *help);
-/* One series; label NULL: without labels. */
-void exposition_series(struct buf *out, const char *name, const char *label, const char *value, double v);
-/* Two labels. */
-void exposition_series2(struct buf *out, const char *name, const char *const labels[2], const char *const values[2], double v);
-/*
- * A histogram without labels: counts per bucket (not cumulative), n bounds in rising order and n + 1 counts, the last
- * past every bound.
- */
-void exposition_histogram(struct buf *out, const char *name, const double *bounds, const uint64_t *counts, int n, double sum);
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/* Names and values in turn, ended by NULL. */
+#define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define NO_LABELS NULL
+
+void exposition_family(struct buf *out, enum metric_kind kind, const char *name, const char *help);
+/* labels: LABELS(…) or NO_LABELS. Values may be any text; invalid UTF-8 becomes U+FFFD. */
+void exposition_sample(struct buf *out, const char *name, const char *const *labels, double value);
+
+/* Counts per bucket, not cumulative: counts[i] of values <= bounds[i], counts[n] of those above all bounds. */
+struct exposition_buckets {
+	const double *bounds; /* ascending */
+	const uint64_t *counts;
+	int n; /* of bounds */
+	double sum;
+};
+/* name_bucket, name_sum and name_count. */
+void exposition_histogram(struct buf *out, const char *name, const char *const *labels, const struct exposition_buckets *b);
 
 #endif
