@@ -148,50 +148,49 @@ void stats_sources_read(struct stats *s, const struct pg_rows *rows)
 static void write_names(struct buf *out, const char *name, const char *label, const struct stats_names *names)
 {
 	for (int i = 0; i < names->n; i++)
-		exposition_series(out, name, label, names->items[i].name, (double)names->items[i].n);
+		exposition_sample(out, name, LABELS(label, names->items[i].name), (double)names->items[i].n);
 }
 
 static void write_counters(const struct stats *s, struct buf *out)
 {
-	static const char *const labels[2] = {"channel", "outcome"};
+	const struct exposition_buckets latency = {buckets_s, s->latency, STATS_BUCKETS, s->latency_sum_s};
 
-	exposition_family(out, PREFIX "responses_total", "counter", "Responses judged, by source");
+	exposition_family(out, METRIC_COUNTER, PREFIX "responses_total", "Responses judged, by source");
 	write_names(out, PREFIX "responses_total", "source", &s->responses);
-	exposition_family(out, PREFIX "rule_matches_total", "counter", "Responses that a rule was true for");
+	exposition_family(out, METRIC_COUNTER, PREFIX "rule_matches_total", "Responses that a rule was true for");
 	write_names(out, PREFIX "rule_matches_total", "rule", &s->rules);
-	exposition_family(out, PREFIX "cases_opened_total", "counter", "Cases opened, by priority");
+	exposition_family(out, METRIC_COUNTER, PREFIX "cases_opened_total", "Cases opened, by priority");
 	for (int i = 0; i < PRIORITY_COUNT; i++)
-		exposition_series(out, PREFIX "cases_opened_total", "priority", priority_name((enum priority)i),
+		exposition_sample(out, PREFIX "cases_opened_total", LABELS("priority", priority_name((enum priority)i)),
 				  (double)s->cases[i]);
-	exposition_family(out, PREFIX "messages_total", "counter", "Results of delivery attempts, and messages given up (dead)");
+	exposition_family(out, METRIC_COUNTER, PREFIX "messages_total", "Results of delivery attempts, and messages given up (dead)");
 	for (int i = 0; i < STATS_CHANNELS; i++)
-		for (int k = 0; k < STATS_OUTCOMES; k++) {
-			const char *const values[2] = {channel_words[i], outcome_words[k]};
-
-			exposition_series2(out, PREFIX "messages_total", labels, values, (double)s->messages[i][k]);
-		}
-	exposition_family(out, PREFIX "alert_latency_seconds", "histogram",
+		for (int k = 0; k < STATS_OUTCOMES; k++)
+			exposition_sample(out, PREFIX "messages_total",
+					  LABELS("channel", channel_words[i], "outcome", outcome_words[k]),
+					  (double)s->messages[i][k]);
+	exposition_family(out, METRIC_HISTOGRAM, PREFIX "alert_latency_seconds",
 			  "From the trigger's clock to the receiver's acceptance");
-	exposition_histogram(out, PREFIX "alert_latency_seconds", buckets_s, s->latency, STATS_BUCKETS, s->latency_sum_s);
-	exposition_family(out, PREFIX "template_fallbacks_total", "counter", "Mails sent as plain text because their template failed");
-	exposition_series(out, PREFIX "template_fallbacks_total", NULL, NULL, (double)s->fallbacks);
-	exposition_family(out, PREFIX "regex_limit_total", "counter", "Responses with a regex that hit its match limit");
-	exposition_series(out, PREFIX "regex_limit_total", NULL, NULL, (double)s->over_limit);
-	exposition_family(out, PREFIX "batch_failures_total", "counter", "Batches that were rolled back");
-	exposition_series(out, PREFIX "batch_failures_total", NULL, NULL, (double)s->batch_failures);
+	exposition_histogram(out, PREFIX "alert_latency_seconds", NO_LABELS, &latency);
+	exposition_family(out, METRIC_COUNTER, PREFIX "template_fallbacks_total", "Mails sent as plain text because their template failed");
+	exposition_sample(out, PREFIX "template_fallbacks_total", NO_LABELS, (double)s->fallbacks);
+	exposition_family(out, METRIC_COUNTER, PREFIX "regex_limit_total", "Responses with a regex that hit its match limit");
+	exposition_sample(out, PREFIX "regex_limit_total", NO_LABELS, (double)s->over_limit);
+	exposition_family(out, METRIC_COUNTER, PREFIX "batch_failures_total", "Batches that were rolled back");
+	exposition_sample(out, PREFIX "batch_failures_total", NO_LABELS, (double)s->batch_failures);
 }
 
 static void write_gauge(struct buf *out, const char *name, const char *help, double v)
 {
-	exposition_family(out, name, "gauge", help);
-	exposition_series(out, name, NULL, NULL, v);
+	exposition_family(out, METRIC_GAUGE, name, help);
+	exposition_sample(out, name, NO_LABELS, v);
 }
 
 static void write_by_channel(struct buf *out, const char *name, const char *help, const int64_t v[STATS_CHANNELS])
 {
-	exposition_family(out, name, "gauge", help);
+	exposition_family(out, METRIC_GAUGE, name, help);
 	for (int i = 0; i < STATS_CHANNELS; i++)
-		exposition_series(out, name, "channel", channel_words[i], (double)v[i]);
+		exposition_sample(out, name, LABELS("channel", channel_words[i]), (double)v[i]);
 }
 
 static void write_census(const struct stats *s, struct buf *out)
@@ -201,16 +200,16 @@ static void write_census(const struct stats *s, struct buf *out)
 	write_gauge(out, PREFIX "inbox_set_aside", "Responses that could not be judged", (double)s->inbox_set_aside);
 	write_by_channel(out, PREFIX "messages_queued", "Messages waiting or under way", s->queued);
 	write_by_channel(out, PREFIX "messages_dead", "Messages whose tries are used up", s->dead);
-	exposition_family(out, PREFIX "cases_overdue", "gauge", "Cases past a promise, by its clock");
-	exposition_series(out, PREFIX "cases_overdue", "clock", "acknowledge", (double)s->overdue_acknowledge);
-	exposition_series(out, PREFIX "cases_overdue", "clock", "resolve", (double)s->overdue_resolve);
-	exposition_family(out, PREFIX "source_last_response_timestamp_seconds", "gauge", "When a source was last heard of");
+	exposition_family(out, METRIC_GAUGE, PREFIX "cases_overdue", "Cases past a promise, by its clock");
+	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "acknowledge"), (double)s->overdue_acknowledge);
+	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "resolve"), (double)s->overdue_resolve);
+	exposition_family(out, METRIC_GAUGE, PREFIX "source_last_response_timestamp_seconds", "When a source was last heard of");
 	for (int i = 0; i < s->last_response.n; i++)
-		exposition_series(out, PREFIX "source_last_response_timestamp_seconds", "source", s->last_response.items[i].name,
-				  s->last_response.items[i].value);
-	exposition_family(out, PREFIX "source_trigger_present", "gauge", "Whether new responses of a source are captured");
+		exposition_sample(out, PREFIX "source_last_response_timestamp_seconds",
+				  LABELS("source", s->last_response.items[i].name), s->last_response.items[i].value);
+	exposition_family(out, METRIC_GAUGE, PREFIX "source_trigger_present", "Whether new responses of a source are captured");
 	for (int i = 0; i < s->last_response.n; i++)
-		exposition_series(out, PREFIX "source_trigger_present", "source", s->last_response.items[i].name,
+		exposition_sample(out, PREFIX "source_trigger_present", LABELS("source", s->last_response.items[i].name),
 				  s->trigger_present);
 }
 
@@ -219,9 +218,9 @@ void stats_write(const struct stats *s, const struct stats_context *c, struct bu
 	write_counters(s, out);
 	write_census(s, out);
 	write_gauge(out, PREFIX "config_last_reload_successful", "Whether the last reload was taken", s->reload_ok);
-	exposition_family(out, PREFIX "ruleset_info", "gauge", "The rules that are live");
-	exposition_series(out, PREFIX "ruleset_info", "sha256", c->settings->sha256, 1);
+	exposition_family(out, METRIC_GAUGE, PREFIX "ruleset_info", "The rules that are live");
+	exposition_sample(out, PREFIX "ruleset_info", LABELS("sha256", c->settings->sha256), 1);
 	write_gauge(out, PREFIX "database_up", "Whether there is a connection to the database", c->database_up);
-	exposition_family(out, PREFIX "build_info", "gauge", "The version that runs");
-	exposition_series(out, PREFIX "build_info", "version", CLOSELOOP_VERSION, 1);
+	exposition_family(out, METRIC_GAUGE, PREFIX "build_info", "The version that runs");
+	exposition_sample(out, PREFIX "build_info", LABELS("version", CLOSELOOP_VERSION), 1);
 }
