@@ -299,7 +299,7 @@ DECLARE
 	was closeloop.cases;
 	c closeloop.cases;
 	undoes closeloop.case_events;
-	told jsonb := coalesce(details, '{}') - ARRAY['before', 'cancelled'];
+	told jsonb;
 BEGIN
 	was := closeloop.case_lock(case_id, action, actor, coalesce(details, '{}'));
 	IF action = 'acknowledge' AND was.status IN ('acknowledged', 'in_progress', 'waiting') THEN
@@ -316,6 +316,7 @@ BEGIN
 			replace(was.status::text, '_', ' ')));
 	END IF;
 
+	told := coalesce(details, '{}') - ARRAY['before', 'cancelled'];
 	IF action = 'undo' THEN
 		undoes := closeloop.case_last_undoable(was, actor);
 		c := closeloop.case_after_undo(was, undoes);
