@@ -146,21 +146,12 @@ static void fallback_read(struct load *l, struct item *it, void *field)
 	it->key->type->read(l, it, field);
 }
 
-/* libconfig turns \b and friends in a text into control characters; a regex means something else by them. */
 static bool text_good(struct load *l, const struct item *it, const char *text, struct text_pos pos)
 {
 	for (const char *p = text; *p; p++) {
-		static const char escapes[] = "abtnvfr"; /* 7 to 13 */
-
-		if ((unsigned char)*p >= 0x20 && *p != 0x7f)
+		if (((unsigned char)*p >= 0x20 && *p != 0x7f) || *p == '\n' || *p == '\t' || *p == '\r')
 			continue;
-		if (*p == '\n' || *p == '\t' || *p == '\r')
-			continue;
-		if (*p >= 7 && *p <= 13)
-			load_error(l, it, &pos, "\\%c in a text is a control character: write \\\\%c for a regex", escapes[*p - 7],
-				   escapes[*p - 7]);
-		else
-			load_error(l, it, &pos, "a control character (0x%02x) in a text", (unsigned char)*p);
+		load_error(l, it, &pos, "a control character (0x%02x) in a text", (unsigned char)*p);
 		return false;
 	}
 	return true;
@@ -237,6 +228,7 @@ static bool item_value(struct load *l, struct item *it, enum shape shape)
 	}
 	load_error(l, it, NULL, "expected %s, got %s", shape_words[shape],
 		   type == CONFIG_TYPE_STRING ? "a text" :
+		   type == CONFIG_TYPE_FLOAT  ? "a number with a point" :
 		   type == CONFIG_TYPE_BOOL   ? "true or false" :
 		   type == CONFIG_TYPE_GROUP  ? "a group" :
 		   type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY ? "a list" : "a number");
@@ -337,6 +329,14 @@ static void find_keys(struct load *l, const struct section *s, const config_sett
 	}
 }
 
+static void missing_key(struct load *l, const struct item *it)
+{
+	struct buf expected CLEANUP(buf_fini) = BUF_INIT(2048);
+
+	key_expected(it->key, &expected);
+	load_error(l, it, NULL, "is missing: expected %s", buf_str(&expected));
+}
+
 static void load_key(struct load *l, const struct key *k, const config_setting_t *given, const struct item *group, void *base)
 {
 	struct item it = {.key = k, .setting = given, .pos = given ? setting_pos(l, given) : group->pos};
@@ -356,7 +356,7 @@ static void load_key(struct load *l, const struct key *k, const config_setting_t
 	} else if (given) {
 		k->type->read(l, &it, field);
 	} else if (k->required) {
-		load_error(l, &it, NULL, "is missing");
+		missing_key(l, &it);
 	} else if (k->fallback) {
 		fallback_read(l, &it, field);
 	}

@@ -7,6 +7,7 @@
 #include "settings/value.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -278,11 +279,19 @@ void attributes_done(struct load *l, const struct item *it)
 	load_index(l, IDS_ATTRIBUTES, l->s->attributes, l->s->n_attributes, sizeof(*l->s->attributes));
 }
 
+void scale_init(struct load *l, void *element)
+{
+	struct scale *s = element;
+
+	s->min = NAN;
+	s->max = NAN;
+}
+
 void scale_done(struct load *l, const struct item *it, void *element)
 {
 	struct scale *s = element;
 
-	if (load_has(it, "min") && load_has(it, "max") && s->min >= s->max) {
+	if (s->min >= s->max) { /* false where one of them could not be read */
 		struct text_pos pos = load_key_pos(l, it, "max");
 
 		load_error(l, it, &pos, "max must be above min");

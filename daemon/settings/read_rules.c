@@ -48,6 +48,11 @@ static void read_target(struct load *l, const struct item *it, void *field)
 const struct type type_target = {
 	SHAPE_TEXT, "owner, manager, person:ID, team:NAME, lookup:FACT[+FACT] or from:FACT", read_target};
 
+void escalate_init(struct load *l, void *element)
+{
+	((struct escalate_step *)element)->when = (enum escalate_when)-1;
+}
+
 static bool promise_over(const struct promise *a, const struct promise *b)
 {
 	/* A promise that could not be read has no unit. */
@@ -70,10 +75,12 @@ void follow_up_done(struct load *l, const struct item *it, void *element)
 		load_warning(l, it, &pos, "expire_after is shorter than resolve_within: cases expire before they are due");
 	for (int i = 0; i < f->n_escalate; i++) {
 		const struct escalate_step *step = &f->escalate[i];
-		const struct promise *due = step->when == WHEN_UNACKNOWLEDGED ? &f->acknowledge_within : &f->resolve_within;
+		const struct promise *due = step->when == WHEN_UNACKNOWLEDGED ? &f->acknowledge_within :
+					    step->when == WHEN_UNRESOLVED     ? &f->resolve_within :
+										NULL; /* could not be read */
 
 		pos = source_pos(l->source, (int)config_setting_source_line(config_setting_get_elem(steps, (unsigned)i)));
-		if (step->after.amount < 0 && due->amount < 0)
+		if (due && step->after.amount < 0 && due->amount < 0)
 			load_error(l, it, &pos, "escalate.%s: there is no due time to wait for: give it `after`", step->id);
 	}
 }

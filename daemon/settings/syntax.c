@@ -17,7 +17,8 @@ struct parser {
 	struct diag_list *diags;
 	struct tokens lx;
 	struct token now;
-	struct token suspect;  /* a text of several lines that looks as if its closing quote was forgotten; n 0: none */
+	struct token suspect;  /* a text that looks as if its closing quote was forgotten; n 0: none */
+	struct token unclosed; /* a '{' whose '}' stands elsewhere than it should; n 0: none */
 	struct token before;   /* the token before now */
 	int depth;
 	bool good, broken;     /* broken: the grammar failed, stop */
@@ -80,8 +81,12 @@ static void advance(struct parser *p)
 {
 	p->before = p->now;
 	tokens_next(&p->lx, &p->now);
-	if (p->now.kind == TOKEN_TEXT && !p->suspect.n && looks_unclosed(&p->now))
+	if (p->suspect.n)
+		return;
+	if (p->now.kind == TOKEN_TEXT && looks_unclosed(&p->now))
 		p->suspect = p->now;
+	else if (p->now.kind == TOKEN_NAME && p->before.kind == TOKEN_TEXT && p->now.at == p->before.at + p->before.n)
+		p->suspect = p->before; /* "nps <= 6; priority = "high */
 }
 
 /* What the file has where something else was expected: "'priority'", "the end of the file". */
@@ -98,6 +103,7 @@ static const char *token_words(struct parser *p, const struct token *t)
 /* The one message of a broken grammar. */
 static void broken(struct parser *p, const char *expected, const char *hint)
 {
+	const struct token *at = &p->now;
 	const char *after = "";
 
 	if (p->broken)
@@ -114,7 +120,9 @@ static void broken(struct parser *p, const char *expected, const char *hint)
 	}
 	if (p->before.n)
 		after = arena_printf(p->diags->arena, " after %s", token_words(p, &p->before));
-	complain(p, &p->now,
+	if (p->now.kind == TOKEN_END && p->before.n)
+		at = &p->before;
+	complain(p, at,
 		 arena_printf(p->diags->arena, "syntax error: expected %s%s, got %s", expected, after, token_words(p, &p->now)),
 		 hint);
 }
@@ -128,18 +136,23 @@ static uint32_t name_hash(const char *s, size_t n)
 	return h;
 }
 
+static void name_twice(struct parser *p, const struct token *t, struct text_pos first)
+{
+	bool same_file = str_eq(first.file, token_pos(p, t).file);
+
+	complain(p, t,
+		 arena_printf(p->diags->arena, "'%.*s' is set twice in this group, first in %s%s%d", (int)t->n, t->at,
+			      same_file ? "line" : first.file, same_file ? " " : ":", first.line),
+		 NULL);
+}
+
 static void name_add(struct parser *p, struct names *g, const struct token *t)
 {
 	struct name name = {name_hash(t->at, t->n), t->line, t->at, t->n};
 
 	for (int i = 0; i < g->n; i++)
 		if (g->items[i].hash == name.hash && g->items[i].n == name.n && memcmp(g->items[i].at, name.at, name.n) == 0) {
-			struct text_pos first = source_pos(p->src, g->items[i].line);
-
-			complain(p, t,
-				 arena_printf(p->diags->arena, "'%.*s' is already set in this group, %s:%d", (int)t->n, t->at,
-					      first.file, first.line),
-				 NULL);
+			name_twice(p, t, source_pos(p->src, g->items[i].line));
 			return;
 		}
 	if (g->n == g->room) {
@@ -229,10 +242,21 @@ static void no_value(struct parser *p)
 	broken(p, "a value", hint);
 }
 
+/* libconfig wants the values of [ ] to be of one kind. */
+static bool list_kind_check(struct parser *p, char close, struct token *first)
+{
+	if (first->n == 0)
+		*first = p->now;
+	else if (close == ']' && p->now.kind != first->kind && p->now.kind != TOKEN_MARK)
+		broken(p, token_words(p, first)[0] == 't' ? "a text" : "a value of the same kind as the first",
+		       "the values of a list [ ] are of one kind");
+	return !p->broken;
+}
+
 /* '[' scalars ']' or '(' values ')' */
 static void parse_list(struct parser *p, char close)
 {
-	struct token open = p->now;
+	struct token open = p->now, first = {.n = 0};
 
 	advance(p);
 	if (token_is(&p->now, close)) {
@@ -240,7 +264,7 @@ static void parse_list(struct parser *p, char close)
 		return;
 	}
 	while (!p->broken) {
-		bool scalar = parse_scalar(p, true);
+		bool scalar = list_kind_check(p, close, &first) && parse_scalar(p, true);
 
 		if (!scalar && close == ']' && (token_is(&p->now, '{') || token_is(&p->now, '(') || token_is(&p->now, '[')))
 			broken(p, "a text or number", "groups and lists stand in ( ), not in [ ]");
@@ -260,7 +284,8 @@ static void parse_list(struct parser *p, char close)
 		}
 		if (!token_is(&p->now, ',')) {
 			broken(p, close == ']' ? "',' or ']'" : "',' or ')'",
-			       p->now.kind == TOKEN_NAME ? "is the end of the list missing?" : "is a comma missing?");
+			       p->now.kind == TOKEN_NAME || token_is(&p->now, ';') ? "is the end of the list missing?" :
+										      "is a comma missing?");
 			return;
 		}
 		advance(p);
@@ -299,9 +324,9 @@ static void no_name(struct parser *p, const struct token *open)
 {
 	const char *hint = NULL;
 
-	if (p->now.kind == TOKEN_END && open) {
-		broken(p, "'}'",
-		       arena_printf(p->diags->arena, "the '{' of line %d is never closed", token_pos(p, open).line));
+	if (p->now.kind == TOKEN_END && open && !p->suspect.n) {
+		p->broken = true;
+		complain(p, p->unclosed.n ? &p->unclosed : open, "this '{' is never closed: '}' is missing", NULL);
 		return;
 	}
 	if (p->now.kind == TOKEN_TEXT)
@@ -334,6 +359,19 @@ static void parse_setting(struct parser *p, struct names *names, bool top)
 		*p->database = (struct text_span){from, (size_t)(p->before.at + p->before.n - p->lx.text)};
 }
 
+/*
+ * When a '}' is missing, the file's end is a poor place to tell: people indent, so a '}' that begins its line elsewhere
+ * than the line of its '{' does shows where to look.
+ */
+static void indent_check(struct parser *p, const struct token *open)
+{
+	const char *line = p->now.at - p->now.column, *start = open->at - open->column;
+	int blank = (int)strspn(line, " \t");
+
+	if (!p->unclosed.n && blank == p->now.column && p->now.line != open->line && blank != (int)strspn(start, " \t"))
+		p->unclosed = *open;
+}
+
 /* @open: the '{', or NULL for the file itself */
 static void parse_settings(struct parser *p, const struct token *open)
 {
@@ -345,6 +383,7 @@ static void parse_settings(struct parser *p, const struct token *open)
 		if (p->now.kind == TOKEN_NAME) {
 			parse_setting(p, &names, !open);
 		} else if (open && token_is(&p->now, '}')) {
+			indent_check(p, open);
 			advance(p);
 			return;
 		} else if (!open && p->now.kind == TOKEN_END) {

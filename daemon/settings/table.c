@@ -51,7 +51,7 @@ static const struct key scale_keys[] = {
 	{"low_is", &type_scale_side, AT(scale, low_is_bad), .fallback = "bad", .choices = words_side},
 };
 static const struct section scales = {.name = "scales", .naming = NAMED_GROUPS, KEYS(scale_keys), .bytes = sizeof(struct scale),
-				      .max = RESPONSE_RATINGS_MAX, .pos_at = -1, .done = scale_done};
+				      .max = RESPONSE_RATINGS_MAX, .pos_at = -1, .init = scale_init, .done = scale_done};
 
 static const struct key label_keys[] = {
 	{"for", &type_word, AT(label, kind), .required = true, .choices = words_label},
@@ -176,7 +176,7 @@ static const struct key escalate_keys[] = {
 	{"to", &type_target, AT(escalate_step, to), .required = true},
 };
 static const struct section escalate = {.name = "follow_ups.escalate", .naming = NAMED_GROUPS, KEYS(escalate_keys),
-					.bytes = sizeof(struct escalate_step), .max = 20, .pos_at = -1};
+					.bytes = sizeof(struct escalate_step), .max = 20, .pos_at = -1, .init = escalate_init};
 
 static const struct key follow_up_keys[] = {
 	{"calendar", &type_follow_up_calendar, AT(follow_up, calendar), .fallback = ""},

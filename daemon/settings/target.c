@@ -45,7 +45,7 @@ static bool fact_check(struct load *l, const struct item *it, const struct text_
 	if (name) {
 		a = settings_attribute(l->s, name);
 		if (!a)
-			load_error(l, it, pos, "unknown attribute '%s'%s: declare it in attributes", name,
+			load_error(l, it, pos, "attribute '%s' is not declared in attributes%s", name,
 				   load_guess_id(l, name, IDS_ATTRIBUTES));
 		else if (text_only && a->type != ATTRIBUTE_TEXT)
 			load_error(l, it, pos, "attribute '%s' is no text, so it can't name a person", name);
