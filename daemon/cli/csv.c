@@ -1,0 +1,189 @@
+/*
+ * CSV; see csv.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cli/csv.h"
+#include "cli/args.h"
+#include "base/escape.h"
+
+#include <string.h>
+
+void csv_init(struct csv *c, const char *name, const char *text, size_t n)
+{
+	*c = (struct csv){.name = name, .text = text, .n = n, .line = 1};
+	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		c->at = 3;
+}
+
+static bool at_line_end(const struct csv *c, size_t *ret_bytes)
+{
+	if (c->at < c->n && c->text[c->at] == '\n')
+		*ret_bytes = 1;
+	else if (c->at + 1 < c->n && c->text[c->at] == '\r' && c->text[c->at + 1] == '\n')
+		*ret_bytes = 2;
+	else
+		return false;
+	return true;
+}
+
+static int invalid(struct csv *c, struct diag_list *diags, int line, const char *text)
+{
+	diag_add(diags, DIAG_ERROR, (struct text_pos){c->name, line}, "%s", text);
+	return CSV_E_INVALID;
+}
+
+/* The inside of a quoted field; c->at stands behind the opening quote, afterwards behind the closing one. */
+static const char *take_quoted(struct csv *c, struct buf *field)
+{
+	while (c->at < c->n) {
+		char byte = c->text[c->at++];
+
+		if (byte == '"') {
+			if (c->at < c->n && c->text[c->at] == '"') {
+				c->at++;
+			} else {
+				return NULL;
+			}
+		}
+		if (byte == '\n')
+			c->line++;
+		buf_putc(field, byte);
+	}
+	return "a quote is opened and never closed";
+}
+
+static const char *take_plain(struct csv *c, struct buf *field)
+{
+	size_t end;
+
+	while (c->at < c->n && c->text[c->at] != ',' && !at_line_end(c, &end)) {
+		if (c->text[c->at] == '"')
+			return "a quote inside a field: put the whole field in quotes and double those inside";
+		buf_putc(field, c->text[c->at++]);
+	}
+	return NULL;
+}
+
+static const char *field_check(const struct buf *field)
+{
+	const char *s = buf_str(field);
+	uint32_t code;
+	size_t used;
+
+	if (field->overflow)
+		return "a field of more than 64 KiB";
+	if (memchr(s, '\0', field->n))
+		return "a NUL byte";
+	for (size_t i = 0; i < field->n; i += used) {
+		used = utf8_next(s + i, field->n - i, &code);
+		if (used == 1 && (unsigned char)s[i] >= 0x80)
+			return "not UTF-8: save the file as \"CSV UTF-8\"";
+	}
+	return NULL;
+}
+
+/* One field into field; says what is wrong, or NULL. */
+static const char *take_field(struct csv *c, struct buf *field)
+{
+	const char *wrong;
+	size_t end;
+
+	if (c->at < c->n && c->text[c->at] == '"') {
+		c->at++;
+		wrong = take_quoted(c, field);
+		if (!wrong && c->at < c->n && c->text[c->at] != ',' && !at_line_end(c, &end))
+			wrong = "text behind a closing quote";
+	} else {
+		wrong = take_plain(c, field);
+	}
+	return wrong ? wrong : field_check(field);
+}
+
+static void skip_line(struct csv *c)
+{
+	while (c->at < c->n && c->text[c->at] != '\n')
+		c->at++;
+	if (c->at < c->n) {
+		c->at++;
+		c->line++;
+	}
+}
+
+int csv_next(struct csv *c, struct arena *arena, struct diag_list *diags, struct csv_record *ret)
+{
+	struct buf field CLEANUP(buf_fini) = BUF_INIT(CSV_FIELD_BYTES_MAX);
+	const char *wrong;
+	size_t end;
+
+	while (at_line_end(c, &end)) {
+		c->at += end;
+		c->line++;
+	}
+	if (c->at >= c->n)
+		return CSV_E_END;
+	*ret = (struct csv_record){arena_new_array(arena, const char *, CSV_FIELDS_MAX), 0, c->line};
+	for (;;) {
+		buf_reset(&field);
+		wrong = ret->n == CSV_FIELDS_MAX ? "more than 64 fields" : take_field(c, &field);
+		if (wrong) {
+			skip_line(c);
+			return invalid(c, diags, ret->line, wrong);
+		}
+		ret->fields[ret->n++] = arena_strndup(arena, buf_str(&field), field.n);
+		if (c->at < c->n && c->text[c->at] == ',') {
+			c->at++;
+			continue;
+		}
+		if (at_line_end(c, &end)) {
+			c->at += end;
+			c->line++;
+		}
+		return 0;
+	}
+}
+
+int csv_header(struct csv *c, struct arena *arena, struct diag_list *diags, const char *const *known, int *ret_columns)
+{
+	struct csv_record record;
+	int n_known = 0, errors = diags->errors, r;
+
+	while (known[n_known])
+		ret_columns[n_known++] = -1;
+	r = csv_next(c, arena, diags, &record);
+	if (r == CSV_E_END)
+		return invalid(c, diags, 1, "empty: the first line names the columns");
+	if (r)
+		return r;
+	for (int i = 0; i < record.n; i++) {
+		const char *name = record.fields[i];
+		int k = 0;
+
+		while (k < n_known && !str_eq(known[k], name))
+			k++;
+		if (k < n_known && ret_columns[k] < 0) {
+			ret_columns[k] = i;
+		} else if (k < n_known) {
+			diag_add(diags, DIAG_ERROR, (struct text_pos){c->name, record.line}, "column '%s' twice", name);
+		} else {
+			diag_add(diags, DIAG_ERROR, (struct text_pos){c->name, record.line}, "unknown column '%s'%s", name,
+				 did_you_mean(arena, name, known, (size_t)n_known, sizeof(known[0])));
+		}
+	}
+	return diags->errors > errors ? CSV_E_INVALID : 0;
+}
+
+void csv_put(struct buf *out, const char *field)
+{
+	if (!field[strcspn(field, ",\"\r\n")]) {
+		buf_puts(out, field);
+		return;
+	}
+	buf_putc(out, '"');
+	for (; *field; field++) {
+		if (*field == '"')
+			buf_putc(out, '"');
+		buf_putc(out, *field);
+	}
+	buf_putc(out, '"');
+}

@@ -1,0 +1,24 @@
+/*
+ * `try nps=2 touchpoint=installation rating.delivery=1 attr.plan=gold contact_requested=true`: an invented response.
+ *
+ * Names are those of the rule language; values are checked as the table would check them. Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CLI_FACTS_H
+#define CLI_FACTS_H
+
+#include "model/response.h"
+#include "settings/settings.h"
+
+#define FACTS_E_INVALID 1
+
+/*
+ * facts_parse() - FACT=VALUE words into a response
+ * @now: responded_at and received_at unless given
+ * Texts live in a. Return: 0, or FACTS_E_INVALID with one sentence in *ret_error.
+ */
+int facts_parse(const struct settings *s, struct arena *a, const char *const *words, int n, struct wall_time now,
+		struct response *ret, const char **ret_error);
+
+#endif

@@ -1,0 +1,477 @@
+/*
+ * `status`: what needs a person first, each with the command that helps; then daemons, inbox, messages, cases.
+ *
+ * One statement per section; column 0 is the section as JSON. Exits 1 when something needs a person.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/escape.h"
+#include "cli/cli.h"
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_S 2
+#define LATE_CASES_SHOWN 4
+#define INBOX_LATE_US (60 * US_PER_S)
+
+struct status {
+	struct cli *c;
+	struct wall_time now;
+	struct buf needs; /* lines of text, or JSON objects with commas */
+	int n_needs;
+	struct buf text;  /* the sections */
+	struct buf json;
+	bool daemon_alive;
+};
+
+/* One thing that needs a person: what, the words, the command (NULL: none). */
+static void need(struct status *s, const char *what, const char *text, const char *command)
+{
+	struct buf *out = &s->needs;
+
+	if (s->c->json) {
+		buf_puts(out, s->n_needs ? ",{\"what\":" : "{\"what\":");
+		json_put_string(out, what);
+		buf_puts(out, ",\"text\":");
+		json_put_string(out, text);
+		buf_puts(out, ",\"command\":");
+		json_put_string(out, command);
+		buf_putc(out, '}');
+	} else {
+		buf_puts(out, "  ");
+		text_put_cell(out, what, 14, false);
+		buf_putc(out, ' ');
+		escape_terminal(out, text, strlen(text));
+		if (command)
+			buf_printf(out, "\n%*s%s", 17, "", command);
+		buf_putc(out, '\n');
+	}
+	s->n_needs++;
+}
+
+static void put_member(struct status *s, const char *name, const struct pg_rows *rows, int row)
+{
+	size_t n;
+	const char *json = pg_get_text(rows, row, 0, &n);
+
+	buf_printf(&s->json, ",\"%s\":", name);
+	text_put_json(&s->json, json, n);
+}
+
+static const char *duration(struct status *s, int64_t us)
+{
+	struct buf b CLEANUP(buf_fini) = BUF_INIT(64);
+
+	text_put_duration(&b, us);
+	return arena_strdup(s->c->arena, buf_str(&b));
+}
+
+static void put_label(struct status *s, const char *label)
+{
+	text_put_cell(&s->text, label, 10, false);
+}
+
+/* ---- head ---- */
+
+static const struct pg_stmt sql_head = {
+	"cli_status_head",
+	"SELECT to_json(j)::text, now(), current_database()::text, pg_is_in_recovery(),"
+	" to_char(now() AT TIME ZONE $1, 'Dy YYYY-MM-DD HH24:MI'),"
+	" (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = 'closeloop.responses'::regclass AND t.tgenabled <> 'D'"
+	"  AND t.tgname IN ('capture_insert', 'capture_update'))::int"
+	" FROM (SELECT $2 AS version, i.name AS instance, current_database() AS database, pg_is_in_recovery() AS standby,"
+	"  $3 AS delivery, now() AS now, $4 AS ruleset FROM closeloop.instance i) j",
+	4,
+	{PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT},
+};
+
+static const char *delivery_text(struct status *s)
+{
+	const struct settings *set = s->c->settings;
+
+	if (set->delivery == DELIVER_REDIRECT)
+		return arena_printf(s->c->arena, "redirect:%s", set->redirect_to);
+	return set->delivery == DELIVER_HOLD ? "hold" : "live";
+}
+
+static int status_head(struct status *s)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	struct cli *c = s->c;
+	struct pg_params p;
+	size_t n;
+	int r;
+
+	pg_params_init(&p, c->arena);
+	pg_add_text(&p, c->settings->timezone);
+	pg_add_text(&p, CLOSELOOP_VERSION);
+	pg_add_text(&p, delivery_text(s));
+	pg_add_text(&p, c->settings->sha256);
+	r = cli_run(c, &sql_head, &p, &rows);
+	if (r)
+		return r;
+	if (pg_count(rows) == 0)
+		return cli_fail(EXIT_CONFIGURATION, "the database names no instance; run closeloop migrate");
+	s->now = pg_get_time(rows, 0, 1);
+	/* The object stays open: the sections follow as members. */
+	text_put_json(&s->json, pg_get_text(rows, 0, 0, &n), n - 1);
+	buf_printf(&s->text, "closeloop %s · %s on %s (%s) · delivery %s · %s %s\n", CLOSELOOP_VERSION, c->settings->instance,
+		   pg_get_text(rows, 0, 2, NULL), pg_get_bool(rows, 0, 3) ? "standby" : "primary", delivery_text(s),
+		   pg_get_text(rows, 0, 4, NULL), c->settings->timezone);
+	if (c->settings->delivery == DELIVER_HOLD)
+		need(s, "delivery", "hold: alerts are written and nothing is sent",
+		     arena_printf(c->arena, "set delivery = \"live\" in %s and reload", c->settings->path));
+	if (pg_get_bool(rows, 0, 3))
+		need(s, "database", "a standby: nothing can be written here", NULL);
+	if (pg_get_int4(rows, 0, 5) != 2)
+		need(s, "capture", "the triggers on closeloop.responses are missing or off: new responses go unseen",
+		     "ALTER TABLE closeloop.responses ENABLE TRIGGER ALL, or closeloop migrate");
+	return 0;
+}
+
+/* ---- daemons ---- */
+
+static const struct pg_stmt sql_daemons = {
+	"cli_status_daemons",
+	"SELECT to_json(j)::text, d.id, d.started_at, d.seen_at, left(d.ruleset, 7),"
+	" to_char(r.since AT TIME ZONE $1, 'DD Mon'), d.listening, d.seen_at > now() - interval '60 seconds', d.ruleset"
+	" FROM closeloop.daemons d LEFT JOIN closeloop.rulesets r ON r.sha256 = d.ruleset, LATERAL (SELECT d.*) j"
+	" WHERE d.stopped_at IS NULL AND d.seen_at > now() - interval '1 day' ORDER BY d.id",
+	1,
+	{PG_TEXT},
+};
+
+static void put_daemon(struct status *s, const struct pg_rows *rows, int i)
+{
+	const char *id = pg_get_text(rows, i, 1, NULL), *rules = pg_get_text(rows, i, 4, NULL),
+		   *since = pg_get_text(rows, i, 5, NULL);
+	bool alive = pg_get_bool(rows, i, 7);
+
+	put_label(s, i ? "" : "daemons");
+	escape_terminal(&s->text, id, strlen(id));
+	if (alive)
+		buf_printf(&s->text, " up %s", duration(s, s->now.us - pg_get_time(rows, i, 2).us));
+	else
+		buf_printf(&s->text, " last seen %s ago", duration(s, s->now.us - pg_get_time(rows, i, 3).us));
+	if (rules)
+		buf_printf(&s->text, ", rules %s%s%s", rules, since ? " since " : "", since ? since : "");
+	if (alive)
+		buf_puts(&s->text, pg_get_bool(rows, i, 6) ? ", listening" : ", polling");
+	if (rules && !str_eq(pg_get_text(rows, i, 8, NULL), s->c->settings->sha256))
+		buf_printf(&s->text, " (%s is %.7s)", s->c->settings->path, s->c->settings->sha256);
+	buf_putc(&s->text, '\n');
+}
+
+static int status_daemons(struct status *s)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	struct pg_params p;
+	int r;
+
+	pg_params_init(&p, s->c->arena);
+	pg_add_text(&p, s->c->settings->timezone);
+	r = cli_run(s->c, &sql_daemons, &p, &rows);
+	if (r)
+		return r;
+	buf_puts(&s->json, ",\"daemons\":");
+	cli_put_json_rows(&s->json, rows, pg_count(rows));
+	for (int i = 0; i < pg_count(rows); i++) {
+		put_daemon(s, rows, i);
+		s->daemon_alive |= pg_get_bool(rows, i, 7);
+	}
+	if (pg_count(rows) == 0) {
+		put_label(s, "daemons");
+		buf_puts(&s->text, "none\n");
+	}
+	if (!s->daemon_alive)
+		need(s, "daemon", "none is running: responses wait, nobody is alerted", "systemctl start closeloopd");
+	return 0;
+}
+
+/* ---- inbox ---- */
+
+static const struct pg_stmt sql_inbox = {
+	"cli_status_inbox",
+	"SELECT to_json(j)::text, j.waiting, j.oldest, j.set_aside, j.last_response FROM (SELECT"
+	" count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting, count(set_aside_at) AS set_aside,"
+	" min(available_at) FILTER (WHERE set_aside_at IS NULL) AS oldest,"
+	" (SELECT max(received_at) FROM closeloop.responses) AS last_response FROM closeloop.inbox) j",
+	0,
+	{0},
+};
+
+static int status_inbox(struct status *s)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	struct arena *a = s->c->arena;
+	struct wall_time oldest, last;
+	int64_t waiting, set_aside;
+	int r = cli_run(s->c, &sql_inbox, NULL, &rows);
+
+	if (r)
+		return r;
+	waiting = pg_get_int8(rows, 0, 1);
+	oldest = pg_get_time(rows, 0, 2);
+	set_aside = pg_get_int8(rows, 0, 3);
+	last = pg_get_time(rows, 0, 4);
+	put_member(s, "inbox", rows, 0);
+	put_label(s, "inbox");
+	buf_printf(&s->text, "%lld waiting, oldest %s, set aside %lld, last response ", (long long)waiting,
+		   wall_is_set(oldest) ? duration(s, s->now.us - oldest.us) : "-", (long long)set_aside);
+	text_put_relative(&s->text, last, s->now);
+	buf_putc(&s->text, '\n');
+	if (set_aside)
+		need(s, "inbox", arena_printf(a, "%lld response%s could not be judged and %s set aside", (long long)set_aside,
+					      set_aside == 1 ? "" : "s", set_aside == 1 ? "is" : "are"),
+		     "closeloop inbox list --set-aside");
+	if (wall_is_set(oldest) && s->now.us - oldest.us > INBOX_LATE_US)
+		need(s, "inbox", arena_printf(a, "%lld wait, the oldest for %s", (long long)waiting,
+					      duration(s, s->now.us - oldest.us)),
+		     s->daemon_alive ? "journalctl -u closeloopd" : NULL);
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static const struct pg_stmt sql_messages = {
+	"cli_status_messages",
+	"SELECT to_json(j)::text, j.name, j.configured, j.sent_today, j.p99_seconds, j.waiting, j.undelivered, j.paused,"
+	" j.disabled, j.breaker, j.failures, j.reason, j.updated_at, to_char(j.until AT TIME ZONE $2, 'HH24:MI'), j.oldest"
+	" FROM (SELECT name, ord, true AS configured FROM unnest($1) WITH ORDINALITY w(name, ord)"
+	"  UNION SELECT endpoint, 10000, false FROM closeloop.messages WHERE state IN ('queued', 'leased', 'held')"
+	"  AND endpoint <> ALL ($1) UNION SELECT name, 10000, name = '*' FROM closeloop.endpoints"
+	"  WHERE (paused OR disabled) AND name <> ALL ($1)) w"
+	" LEFT JOIN closeloop.endpoints e USING (name), LATERAL (SELECT count(*) AS sent_today,"
+	"  percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - queued_at))::float8 AS p99_seconds"
+	"  FROM closeloop.messages m WHERE m.endpoint = w.name AND m.state = 'sent'"
+	"  AND m.created_at >= date_trunc('day', now() AT TIME ZONE $2) AT TIME ZONE $2) t, LATERAL ("
+	"  SELECT count(*) AS waiting, min(created_at) AS oldest FROM closeloop.messages m WHERE m.endpoint = w.name"
+	"  AND m.state IN ('queued', 'leased', 'held')) q, LATERAL ("
+	"  SELECT count(*) AS undelivered FROM closeloop.messages m WHERE m.endpoint = w.name"
+	"  AND m.state IN ('failed', 'dead') AND NOT m.handed_on) d, LATERAL ("
+	"  SELECT w.name, w.configured, t.sent_today, t.p99_seconds, q.waiting, q.oldest, d.undelivered,"
+	"  coalesce(e.paused, false) AS paused, coalesce(e.disabled, false) AS disabled, coalesce(e.breaker, 'closed') AS breaker,"
+	"  coalesce(e.failures, 0) AS failures, e.until, e.reason, e.updated_at) j ORDER BY w.ord, w.name",
+	2,
+	{PG_TEXT_ARRAY, PG_TEXT},
+};
+
+/* An endpoint that doesn't send, and why. */
+static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
+{
+	struct arena *a = s->c->arena;
+	const char *name = pg_get_text(rows, i, 1, NULL), *reason = pg_get_text(rows, i, 11, NULL),
+		   *next = pg_get_text(rows, i, 13, NULL), *why = reason ? arena_printf(a, " (%s)", reason) : "";
+	const char *since = duration(s, s->now.us - pg_get_time(rows, i, 12).us);
+	int64_t waiting = pg_get_int8(rows, i, 5), undelivered = pg_get_int8(rows, i, 6);
+	bool all = str_eq(name, "*");
+	const char *who = all ? "all sending" : name;
+
+	if (pg_get_bool(rows, i, 8))
+		need(s, who, arena_printf(a, "disabled %s%s, %lld wait", since, why, (long long)waiting),
+		     arena_printf(a, "closeloop endpoint enable %s", name));
+	else if (pg_get_bool(rows, i, 7))
+		need(s, who, arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", since, why, (long long)waiting),
+		     all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
+	else if (!str_eq(pg_get_text(rows, i, 9, NULL), "closed"))
+		need(s, who, arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s", (int)pg_get_int4(rows, i, 10),
+					  why, (long long)waiting, next ? next : "-"),
+		     arena_printf(a, "closeloop message list --endpoint %s", name));
+	else if (!pg_get_bool(rows, i, 2))
+		need(s, who, arena_printf(a, "is no endpoint of %s any more, %lld wait for it", s->c->settings->path,
+					  (long long)waiting),
+		     "closeloop message list --state queued,held");
+	if (undelivered)
+		need(s, who, arena_printf(a, "%lld could not be delivered, and nobody was told instead", (long long)undelivered),
+		     arena_printf(a, "closeloop message list --state dead,failed --endpoint %s", name));
+}
+
+static void put_endpoint(struct status *s, const struct pg_rows *rows, int i, bool first)
+{
+	const char *name = pg_get_text(rows, i, 1, NULL);
+
+	if (!first)
+		buf_puts(&s->text, " · ");
+	escape_terminal(&s->text, str_eq(name, "email") ? "mail" : name, strlen(str_eq(name, "email") ? "mail" : name));
+	buf_printf(&s->text, " %lld%s", (long long)pg_get_int8(rows, i, 3), first ? " today" : "");
+	if (!pg_is_null(rows, i, 4))
+		buf_printf(&s->text, ", p99 %.1f s", pg_get_float8(rows, i, 4));
+	if (pg_get_int8(rows, i, 5))
+		buf_printf(&s->text, ", %lld wait", (long long)pg_get_int8(rows, i, 5));
+}
+
+static int status_messages(struct status *s)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	const struct settings *set = s->c->settings;
+	int64_t undelivered = 0;
+	struct pg_array names;
+	struct pg_params p;
+	bool first = true;
+	int r;
+
+	pg_array_init(&names, s->c->arena, PG_TEXT);
+	if (set->email.set)
+		pg_array_text(&names, "email");
+	for (int i = 0; i < set->n_webhooks; i++)
+		pg_array_text(&names, set->webhooks[i].id);
+	pg_params_init(&p, s->c->arena);
+	pg_add_array(&p, &names);
+	pg_add_text(&p, set->timezone);
+	r = cli_run(s->c, &sql_messages, &p, &rows);
+	if (r)
+		return r;
+	buf_puts(&s->json, ",\"messages\":");
+	cli_put_json_rows(&s->json, rows, pg_count(rows));
+	put_label(s, "messages");
+	for (int i = 0; i < pg_count(rows); i++) {
+		undelivered += pg_get_int8(rows, i, 6);
+		need_endpoint(s, rows, i);
+		if (str_eq(pg_get_text(rows, i, 1, NULL), "*"))
+			continue;
+		put_endpoint(s, rows, i, first);
+		first = false;
+	}
+	buf_printf(&s->text, "%sundelivered %lld\n", first ? "" : " · ", (long long)undelivered);
+	return 0;
+}
+
+/* ---- cases ---- */
+
+static const struct pg_stmt sql_cases = {
+	"cli_status_cases",
+	"SELECT to_json(j)::text, j.unresolved, j.unacknowledged, j.overdue FROM (SELECT count(*) AS unresolved,"
+	" count(*) FILTER (WHERE acknowledged_at IS NULL) AS unacknowledged, count(*) FILTER (WHERE overdue) AS overdue"
+	" FROM closeloop.case_overview WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting')) j",
+	0,
+	{0},
+};
+static const struct pg_stmt sql_late = {
+	"cli_status_late",
+	"SELECT name, owner, overdue_by_s FROM (SELECT name, owner, extract(epoch FROM overdue_by)::float8 AS overdue_by_s, id"
+	" FROM closeloop.case_overview WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting') AND overdue) x"
+	" ORDER BY overdue_by_s DESC, id LIMIT $1",
+	1,
+	{PG_INT8},
+};
+
+static int late_text(struct status *s, int64_t overdue, const char **ret)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	struct buf b CLEANUP(buf_fini) = BUF_INIT(4096);
+	struct pg_params p;
+	int r;
+
+	pg_params_init(&p, s->c->arena);
+	pg_add_int8(&p, LATE_CASES_SHOWN);
+	r = cli_run(s->c, &sql_late, &p, &rows);
+	if (r)
+		return r;
+	for (int i = 0; i < pg_count(rows); i++) {
+		const char *owner = pg_get_text(rows, i, 1, NULL);
+
+		buf_printf(&b, "%s%s %s ", i ? " · " : ": ", pg_get_text(rows, i, 0, NULL), owner ? owner : "nobody");
+		text_put_duration(&b, (int64_t)pg_get_float8(rows, i, 2) * US_PER_S);
+	}
+	if (overdue > pg_count(rows))
+		buf_printf(&b, " · %lld more", (long long)(overdue - pg_count(rows)));
+	*ret = arena_strdup(s->c->arena, buf_str(&b));
+	return 0;
+}
+
+static int status_cases(struct status *s)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	const char *late = "";
+	int64_t overdue;
+	int r = cli_run(s->c, &sql_cases, NULL, &rows);
+
+	if (r)
+		return r;
+	overdue = pg_get_int8(rows, 0, 3);
+	if (overdue)
+		r = late_text(s, overdue, &late);
+	if (r)
+		return r;
+	put_member(s, "cases", rows, 0);
+	put_label(s, "cases");
+	buf_printf(&s->text, "%lld open, %lld unacknowledged, %lld overdue", (long long)pg_get_int8(rows, 0, 1),
+		   (long long)pg_get_int8(rows, 0, 2), (long long)overdue);
+	escape_terminal(&s->text, late, strlen(late));
+	buf_putc(&s->text, '\n');
+	if (overdue)
+		need(s, "cases", arena_printf(s->c->arena, "%lld overdue%s", (long long)overdue, late),
+		     "closeloop case list --overdue");
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static void print(struct status *s)
+{
+	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	const char *text = buf_str(&s->text), *sections = strchr(text, '\n');
+
+	if (s->c->json) {
+		buf_puts(&out, buf_str(&s->json));
+		buf_puts(&out, ",\"needs_a_person\":[");
+		buf_puts(&out, buf_str(&s->needs));
+		buf_puts(&out, "]}\n");
+	} else {
+		buf_add(&out, text, (size_t)(sections - text) + 1);
+		if (s->n_needs) {
+			buf_puts(&out, "NEEDS A PERSON\n");
+			buf_puts(&out, buf_str(&s->needs));
+		}
+		buf_puts(&out, sections + 1);
+	}
+	cli_print(s->c, &out);
+}
+
+static int status_once(struct cli *c, bool clear)
+{
+	static int (*const sections[])(struct status *s) = {status_head, status_daemons, status_inbox, status_messages,
+							    status_cases};
+	struct status s = {
+		.c = c,
+		.needs = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+		.text = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+		.json = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sections) && r == 0; i++)
+		r = sections[i](&s);
+	if (r == 0) {
+		if (clear)
+			fputs("\033[H\033[2J", stdout);
+		print(&s);
+		r = s.n_needs ? EXIT_NO : EXIT_DONE;
+	}
+	buf_fini(&s.needs);
+	buf_fini(&s.text);
+	buf_fini(&s.json);
+	return r;
+}
+
+const struct option status_options[] = {{"--watch", NULL, "again every 2 s, until Ctrl-C"}, {0}};
+
+int status_run(struct cli *c, const struct args *a)
+{
+	const struct timespec pause = {.tv_sec = WATCH_S};
+	bool watch = args_has(a, "--watch");
+	int r = cli_db(c);
+
+	if (r)
+		return r;
+	do {
+		r = status_once(c, watch && isatty(STDOUT_FILENO));
+		if (watch && (r == EXIT_DONE || r == EXIT_NO) && !c->broken_output)
+			nanosleep(&pause, NULL);
+	} while (watch && (r == EXIT_DONE || r == EXIT_NO) && !c->broken_output);
+	return r;
+}

@@ -1,0 +1,30 @@
+/*
+ * What the rules say of one response, condition by condition, as people read it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CLI_TRACE_H
+#define CLI_TRACE_H
+
+#include "settings/settings.h"
+
+/* Everything shown of one judgement. */
+struct trace {
+	const struct settings *settings;
+	struct rule_scratch *scratch;
+	const struct response *response;
+	struct arena *arena;
+	struct verdict verdict; /* results copied */
+};
+
+void trace_init(struct trace *t, const struct settings *s, struct rule_scratch *scratch, const struct response *r,
+		struct arena *arena);
+/*
+ * One line per condition, and which rule decides (EXAMPLES, explain):
+ *   callback     MATCH  urgent   contact_requested      true
+ */
+void trace_put(const struct trace *t, int columns, struct buf *out);
+/* `"rules":[{"rule":…,"kind":…,"result":…,"conditions":{…}}…],"ignored":…,"winner":…` */
+void trace_put_json(const struct trace *t, struct buf *out);
+
+#endif
