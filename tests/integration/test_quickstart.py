@@ -40,8 +40,15 @@ def nothing_left():
     """No temp folder and no process of a quickstart that was not there before."""
     def state():
         folders = set(glob.glob(os.path.join(tempfile.gettempdir(), "closeloop-demo.*")))
-        running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        return folders, {line for line in running.splitlines() if "closeloop-demo." in line}
+        running = set()
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                arguments = pathlib.Path(path).read_bytes()
+            except OSError:
+                continue  # ended meanwhile
+            if b"closeloop-demo." in arguments:
+                running.add((path, arguments))
+        return folders, running
 
     before = state()
     yield
