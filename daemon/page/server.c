@@ -1,0 +1,393 @@
+/*
+ * libmicrohttpd inside the loop; see server.h.
+ *
+ * MHD has an epoll set of its own, which the loop watches like any descriptor; after every run it is asked when it
+ * wants to run next. It doesn't notice a resumed connection by itself: `resumed` brings another run on the next turn,
+ * never a run inside a run.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "page/server.h"
+
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ev.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX      256
+#define CONNECTION_BYTES_MAX (32 * 1024) /* request line and headers */
+#define UPLOAD_BYTES_MAX     (64 * 1024) /* of a body nobody asked for */
+#define IDLE_TIMEOUT_S       30u
+#define PATIENCE_US          (60 * US_PER_S)
+#define SWEEPS_PER_PATIENCE  4
+#define RUNS_PER_TURN        8
+
+struct server {
+	struct loop *loop;
+	struct server_options o;
+	struct MHD_Daemon *mhd;
+	ev_io io;
+	struct deadline run;
+	struct deadline sweep;
+	struct list clients;
+	struct list suspended; /* requests to be answered later */
+	int port;
+	bool resumed;
+};
+
+/* A connection, watched for being slow. */
+struct client {
+	struct list link;
+	struct MHD_Connection *connection;
+	struct mono_time since; /* it began, or its last request was through */
+	bool answering;         /* a request is in */
+};
+
+struct request {
+	struct list link; /* server->suspended */
+	struct server *server;
+	struct MHD_Connection *connection;
+	struct MHD_Response *response; /* NULL: not answered */
+	int status;
+	size_t upload_bytes;
+	bool started, suspended;
+};
+
+/* ---- answers ---- */
+
+static void add_headers(struct MHD_Response *response, const char *content_type)
+{
+	static const char *const headers[][2] = {
+	    {"Cache-Control", "no-store"},
+	    {"Content-Security-Policy",
+	     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+	    {"Referrer-Policy", "same-origin"},
+	    {"X-Content-Type-Options", "nosniff"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
+		MHD_add_response_header(response, headers[i][0], headers[i][1]);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+}
+
+void request_answer(struct request *r, int status, const char *content_type, struct buf *body)
+{
+	size_t n = body ? body->n : 0;
+
+	if (body && body->overflow) {
+		log_error("http status=500 error=\"an answer of more than %zu bytes\"", body->cap_bytes);
+		status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		n = 0;
+	}
+	r->status = status;
+	if (n)
+		r->response = MHD_create_response_from_buffer(n, buf_take(body), MHD_RESPMEM_MUST_FREE);
+	else
+		r->response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+	if (body)
+		buf_fini(body);
+	if (r->response)
+		add_headers(r->response, content_type);
+	if (!r->suspended)
+		return;
+	r->suspended = false;
+	list_remove(&r->link);
+	MHD_resume_connection(r->connection);
+	r->server->resumed = true;
+	deadline_arm(&r->server->run, 0);
+}
+
+static enum MHD_Result request_send(struct request *r)
+{
+	enum MHD_Result ok;
+
+	if (!r->response)
+		return MHD_NO; /* out of memory: MHD closes the connection */
+	if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(r->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	ok = MHD_queue_response(r->connection, (unsigned)r->status, r->response);
+	MHD_destroy_response(r->response);
+	r->response = NULL;
+	return ok;
+}
+
+static enum MHD_Result request_refuse(struct request *r, int status, const char *text)
+{
+	struct buf body = BUF_INIT(256);
+
+	buf_puts(&body, text);
+	request_answer(r, status, "text/plain; charset=utf-8", &body);
+	return request_send(r);
+}
+
+/* ---- requests ---- */
+
+static struct request *request_new(struct server *s, struct MHD_Connection *connection)
+{
+	struct request *r = xcalloc(1, sizeof(*r));
+
+	list_init(&r->link);
+	r->server = s;
+	r->connection = connection;
+	return r;
+}
+
+static enum MHD_Result request_start(struct request *r, const char *path)
+{
+	struct server *s = r->server;
+
+	r->started = true;
+	for (int i = 0; i < s->o.n_routes; i++) {
+		if (strcmp(path, s->o.routes[i].path) != 0)
+			continue;
+		s->o.routes[i].fn(s->o.arg, r);
+		if (r->response)
+			return request_send(r);
+		r->suspended = true;
+		list_append(&s->suspended, &r->link);
+		MHD_suspend_connection(r->connection);
+		return MHD_YES;
+	}
+	return request_refuse(r, MHD_HTTP_NOT_FOUND, "not found\n");
+}
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/* Called with the headers, then with each piece of a body, then without one, and again after being resumed. */
+static enum MHD_Result server_on_access(void *arg, struct MHD_Connection *connection, const char *path,
+					const char *method, const char *version, const char *upload,
+					size_t *upload_bytes, void **context)
+{
+	struct request *r = *context;
+	struct client *client;
+
+	if (!r) {
+		r = *context = request_new(arg, connection);
+		if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+			return request_refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+		return MHD_YES;
+	}
+	if (*upload_bytes) {
+		r->upload_bytes += *upload_bytes;
+		*upload_bytes = 0;
+		return r->upload_bytes > UPLOAD_BYTES_MAX ? MHD_NO : MHD_YES;
+	}
+	client = client_of(connection);
+	if (client)
+		client->answering = true;
+	return r->started ? request_send(r) : request_start(r, path);
+}
+
+static void server_on_completed(void *arg, struct MHD_Connection *connection, void **context,
+				enum MHD_RequestTerminationCode code)
+{
+	struct client *client = client_of(connection);
+	struct request *r = *context;
+
+	*context = NULL;
+	if (client) {
+		client->answering = false;
+		client->since = mono_now();
+	}
+	if (!r)
+		return;
+	list_remove(&r->link);
+	if (r->response)
+		MHD_destroy_response(r->response);
+	free(r);
+}
+
+/* ---- clients ---- */
+
+static void server_on_connection(void *arg, struct MHD_Connection *connection, void **context,
+				 enum MHD_ConnectionNotificationCode code)
+{
+	struct client *client = *context;
+	struct server *s = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		client = *context = xcalloc(1, sizeof(*client));
+		client->connection = connection;
+		client->since = mono_now();
+		list_append(&s->clients, &client->link);
+	} else if (client) {
+		*context = NULL;
+		list_remove(&client->link);
+		free(client);
+	}
+}
+
+/* MHD's own timeout is for silence; a byte every now and then would hold a connection for ever. */
+static void server_on_sweep(struct deadline *d)
+{
+	struct server *s = container_of(d, struct server, sweep);
+	struct mono_time now = mono_now();
+
+	list_for_each (it, &s->clients) {
+		struct client *client = list_entry(it, struct client, link);
+		const union MHD_ConnectionInfo *info;
+
+		if (client->answering || now.us - client->since.us < s->o.patience_us)
+			continue;
+		info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		if (info)
+			shutdown(info->connect_fd, SHUT_RDWR);
+	}
+	deadline_arm(d, s->o.patience_us / SWEEPS_PER_PATIENCE);
+}
+
+/* ---- in the loop ---- */
+
+static void server_run(struct server *s)
+{
+	MHD_UNSIGNED_LONG_LONG ms = 0;
+	int runs = 0;
+
+	s->resumed = false;
+	do
+		MHD_run(s->mhd);
+	while (++runs < RUNS_PER_TURN && MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0);
+	if (s->resumed)
+		deadline_arm(&s->run, 0);
+	else if (MHD_get_timeout(s->mhd, &ms) == MHD_YES)
+		deadline_arm(&s->run, (int64_t)MIN(ms, 3600u * 1000u) * US_PER_MS);
+	else
+		deadline_disarm(&s->run);
+}
+
+static void server_on_io(struct ev_loop *ev, ev_io *w, int revents)
+{
+	server_run(container_of(w, struct server, io));
+}
+
+static void server_on_run(struct deadline *d)
+{
+	server_run(container_of(d, struct server, run));
+}
+
+static void server_on_log(void *arg, const char *format, va_list ap)
+{
+	char text[256];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("http error=\"%s\"", text);
+}
+
+/* ---- start and end ---- */
+
+/* A descriptor that listens, or a negative errno. */
+static int listen_on(const char *host, int port)
+{
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *address = NULL;
+	char service[16];
+	int fd, one = 1;
+
+	snprintf(service, sizeof(service), "%d", port);
+	if (getaddrinfo(strcmp(host, "localhost") ? host : "127.0.0.1", service, &hints, &address) != 0)
+		return -EINVAL;
+	fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
+		int e = errno;
+
+		if (fd >= 0)
+			close(fd);
+		fd = -e;
+	}
+	freeaddrinfo(address);
+	return fd;
+}
+
+static int port_of(int fd, bool *ret_v6)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t n = sizeof(address);
+
+	getsockname(fd, (struct sockaddr *)&address, &n);
+	*ret_v6 = address.ss_family == AF_INET6;
+	return ntohs(*ret_v6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+			     : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static struct MHD_Daemon *start_mhd(struct server *s, int fd, bool v6)
+{
+	const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (v6 ? MHD_USE_IPv6 : 0);
+
+	return MHD_start_daemon(flags, 0, NULL, NULL, server_on_access, s, MHD_OPTION_EXTERNAL_LOGGER, server_on_log,
+				NULL,                         /* first, to see all */
+				MHD_OPTION_LISTEN_SOCKET, fd, /* MHD closes it */
+				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+				IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES_MAX,
+				MHD_OPTION_NOTIFY_COMPLETED, server_on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+				server_on_connection, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
+int server_new(struct loop *l, const struct server_options *o, struct server **ret)
+{
+	struct server *s;
+	bool v6;
+	int fd = listen_on(o->host, o->port);
+
+	if (fd < 0)
+		return fd;
+	s = xcalloc(1, sizeof(*s));
+	s->loop = l;
+	s->o = *o;
+	s->o.host = NULL; /* the caller's */
+	if (!s->o.patience_us)
+		s->o.patience_us = PATIENCE_US;
+	s->port = port_of(fd, &v6);
+	list_init(&s->clients);
+	list_init(&s->suspended);
+	deadline_init(&s->run, l, "http", server_on_run);
+	deadline_init(&s->sweep, l, "http sweep", server_on_sweep);
+	s->mhd = start_mhd(s, fd, v6);
+	if (!s->mhd) {
+		close(fd);
+		free(s);
+		return -ENOMEM;
+	}
+	ev_io_init(&s->io, server_on_io, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+	ev_io_start(loop_ev(l), &s->io);
+	deadline_arm(&s->run, 0);
+	deadline_arm(&s->sweep, s->o.patience_us / SWEEPS_PER_PATIENCE);
+	*ret = s;
+	return 0;
+}
+
+struct server *server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	ev_io_stop(loop_ev(s->loop), &s->io);
+	/* MHD aborts when it is stopped with a suspended connection. */
+	while (!list_empty(&s->suspended))
+		request_answer(list_entry(s->suspended.next, struct request, link), MHD_HTTP_SERVICE_UNAVAILABLE,
+			       "text/plain", NULL);
+	MHD_run(s->mhd);
+	MHD_stop_daemon(s->mhd);
+	deadline_disarm(&s->run);
+	deadline_disarm(&s->sweep);
+	free(s);
+	return NULL;
+}
+
+int server_port(const struct server *s)
+{
+	return s->port;
+}
