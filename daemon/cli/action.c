@@ -214,7 +214,10 @@ static void put_done(struct buf *out, const struct action *action, int64_t id, c
 		buf_puts(out, "already acknowledged by ");
 		escape_terminal(out, by ? by : "somebody", strlen(by ? by : "somebody"));
 		buf_putc(out, ' ');
-		text_put_relative(out, acknowledged, now);
+		if (now.us - acknowledged.us < US_PER_S)
+			buf_puts(out, "just now");
+		else
+			text_put_relative(out, acknowledged, now);
 		buf_putc(out, '\n');
 		return;
 	}
@@ -249,7 +252,7 @@ static int assign_all(struct cli *c, const struct args *a, struct told *t)
 	pg_add_text(&p, t->note);
 	pg_add_jsonb(&p, told_details(t));
 	r = cli_run(c, &sql_assign_all, &p, &rows);
-	return r ? r : cli_print_changed(c, rows, arena_printf(c->arena, "cases handed over to %s", args_get(a, "--to")));
+	return r ? r : cli_print_changed(c, rows, arena_printf(c->arena, "handed over to %s", args_get(a, "--to")));
 }
 
 static int transition(struct cli *c, const struct args *a, const struct action *action, struct told *t)

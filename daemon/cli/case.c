@@ -180,7 +180,8 @@ static const struct pg_stmt sql_events = {
 	"cli_case_events",
 	"SELECT NULL::text, now(), " LOCAL("e.at") ", e.actor, concat_ws(' ', e.kind, CASE WHEN e.details ? 'to' THEN"
 	" '→ ' || (e.details->>'to') END, e.details->>'how', CASE e.details->>'reached' WHEN 'true' THEN 'reached'"
-	" WHEN 'false' THEN 'not reached' END, e.details->>'cause', e.details->>'until'), e.note"
+	" WHEN 'false' THEN 'not reached' END, e.details->>'cause',"
+	" CASE WHEN e.kind = 'waiting' THEN " LOCAL("(e.details->>'until')::timestamptz") " END), e.note"
 	" FROM closeloop.case_events e WHERE e.case_id = $1 ORDER BY e.id",
 	2,
 	{PG_INT8, PG_TEXT},

@@ -140,6 +140,7 @@ int import_read(struct cli *c, const char *path, struct import *in, unsigned req
 	r = cli_read_file(c, path, CSV_FILE_BYTES_MAX, &text, &n);
 	if (r)
 		return r;
+	in->file = name;
 	csv_init(&csv, name, text, n);
 	if (csv_header(&csv, c->arena, diags, in->columns, places) || !header_complete(in, name, places, required, diags))
 		return EXIT_BAD_DATA;

@@ -20,6 +20,7 @@ struct import {
 	int n_columns;
 	int n_keys;                 /* the first columns are the key */
 	bool fold;                  /* the last key compares folded (closeloop.fold) */
+	const char *file;           /* as diagnostics name it */
 	unsigned present;           /* a bit per column that the file has; what it lacks stays as it is */
 	/* Rows of the file, then of the table: cells by column, NULL for empty. */
 	struct import_row {

@@ -154,7 +154,7 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 	int r = import_read(c, file, in, 1u << DIMENSION | 1u << VALUE | 1u << PERSON, diags);
 
 	if (r == 0)
-		r = warn_unknown(c, in, file, diags);
+		r = warn_unknown(c, in, in->file, diags);
 	if (r == 0)
 		r = import_table(c, in, &sql_table);
 	if (r)
@@ -166,6 +166,7 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 		if (r)
 			return r;
 	}
+	cli_print_diags(diags);
 	import_put(in, c->json, dry ? " (dry run: nothing written)" : "", &out);
 	cli_print(c, &out);
 	return 0;
@@ -180,7 +181,8 @@ static int owner_import(struct cli *c, const struct args *a)
 	if (r)
 		return r;
 	r = import_apply(c, a, &in, a->words[0], diags);
-	cli_print_diags(diags);
+	if (r)
+		cli_print_diags(diags);
 	if (r == EXIT_BAD_DATA && diags->errors)
 		cli_error("nothing was imported");
 	return r;

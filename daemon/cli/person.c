@@ -246,10 +246,10 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 
 	if (r)
 		return r;
-	check_cells(c, in, file, diags);
-	r = check_zones(c, in, file, diags);
+	check_cells(c, in, in->file, diags);
+	r = check_zones(c, in, in->file, diags);
 	if (r == 0)
-		r = warn_unknown(c, in, file, diags);
+		r = warn_unknown(c, in, in->file, diags);
 	if (r == 0 && diags->errors)
 		r = EXIT_BAD_DATA;
 	if (r == 0)
@@ -263,6 +263,7 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 		if (r)
 			return r;
 	}
+	cli_print_diags(diags);
 	import_put(in, c->json, dry ? " (dry run: nothing written)" : "", &out);
 	cli_print(c, &out);
 	return 0;
@@ -277,7 +278,8 @@ static int person_import(struct cli *c, const struct args *a)
 	if (r)
 		return r;
 	r = import_apply(c, a, &in, a->words[0], diags);
-	cli_print_diags(diags);
+	if (r)
+		cli_print_diags(diags);
 	if (r == EXIT_BAD_DATA && diags->errors)
 		cli_error("nothing was imported");
 	return r;

@@ -103,6 +103,7 @@ static int status_head(struct status *s)
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
 	struct cli *c = s->c;
 	struct pg_params p;
+	const char *json;
 	size_t n;
 	int r;
 
@@ -118,7 +119,8 @@ static int status_head(struct status *s)
 		return cli_fail(EXIT_CONFIGURATION, "the database names no instance; run closeloop migrate");
 	s->now = pg_get_time(rows, 0, 1);
 	/* The object stays open: the sections follow as members. */
-	text_put_json(&s->json, pg_get_text(rows, 0, 0, &n), n - 1);
+	json = pg_get_text(rows, 0, 0, &n);
+	text_put_json(&s->json, json, n - 1);
 	buf_printf(&s->text, "closeloop %s · %s on %s (%s) · delivery %s · %s %s\n", CLOSELOOP_VERSION, c->settings->instance,
 		   pg_get_text(rows, 0, 2, NULL), pg_get_bool(rows, 0, 3) ? "standby" : "primary", delivery_text(s),
 		   pg_get_text(rows, 0, 4, NULL), c->settings->timezone);

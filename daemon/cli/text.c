@@ -86,6 +86,20 @@ int text_columns(const char *s, size_t n)
 	return columns;
 }
 
+/* Safe text on one line: white space of any kind becomes a space. */
+static void put_one_line(struct buf *out, const char *s)
+{
+	/* What is past the cap would be cut anyway: no terminal is that wide. */
+	size_t n = utf8_clip(s, strlen(s), CELL_BYTES_MAX);
+
+	for (size_t i = 0, part; i < n; i += part + 1) {
+		part = MIN(strcspn(s + i, "\t\r\n"), n - i);
+		escape_terminal(out, s + i, part);
+		if (i + part < n)
+			buf_putc(out, ' ');
+	}
+}
+
 void text_put_clipped(struct buf *out, const char *s, int columns)
 {
 	struct buf safe CLEANUP(buf_fini) = BUF_INIT(CELL_BYTES_MAX * 10);
@@ -93,8 +107,7 @@ void text_put_clipped(struct buf *out, const char *s, int columns)
 	size_t n, used, cut = 0;
 	int width = 0;
 
-	/* What is past the cap would be cut anyway: no terminal is that wide. */
-	escape_terminal(&safe, s, utf8_clip(s, strlen(s), CELL_BYTES_MAX));
+	put_one_line(&safe, s);
 	n = safe.n;
 	if (text_columns(buf_str(&safe), n) <= columns) {
 		buf_add(out, buf_str(&safe), n);
@@ -227,12 +240,14 @@ void text_put_json(struct buf *out, const char *json, size_t n)
 
 	for (size_t i = 0; i < n; i += used) {
 		used = utf8_next(json + i, n - i, &code);
-		if (used == 1 && code < 0x7f)
+		if (used == 1 && code < 0x7f && code != '\n')
 			continue;
-		if (!json_unsafe(json + i, used))
+		if (code != '\n' && !json_unsafe(json + i, used))
 			continue;
 		buf_add(out, json + plain, i - plain);
 		plain = i + used;
+		if (code == '\n')
+			continue; /* between values; inside a string it is written \n */
 		if (code > 0xffff) {
 			code -= 0x10000;
 			buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd800 | code >> 10), (unsigned)(0xdc00 | (code & 0x3ff)));

@@ -34,7 +34,8 @@ void text_put_relative(struct buf *out, struct wall_time t, struct wall_time now
 
 /*
  * text_put_json() - JSON text made by PostgreSQL, fit for a terminal
- * Control and bidi characters inside its strings become \uXXXX, which changes nothing for a reader of JSON.
+ * Control and bidi characters inside its strings become \uXXXX, which changes nothing for a reader of JSON; line
+ * breaks between values are left out.
  */
 void text_put_json(struct buf *out, const char *json, size_t n);
 

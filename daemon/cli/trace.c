@@ -11,6 +11,10 @@
 
 #define CONDITION_COLUMNS 44
 #define PREFIX_BYTES 512
+#define VERDICT_COLUMNS 11 /* "undecided" and a gap */
+#define EFFECT_COLUMNS 8   /* "urgent" and a gap */
+#define RULE_COLUMNS (2 + 2 + VERDICT_COLUMNS + EFFECT_COLUMNS) /* beside the rule's name */
+#define RESULT_COLUMNS (2 + 7 + 2)
 
 static const char *tri_name(enum tri t)
 {
@@ -37,9 +41,8 @@ static void put_leaf(struct lines *l, const char *prefix, const struct trace_nod
 {
 	struct buf text CLEANUP(buf_fini) = BUF_INIT(RULE_EXPR_BYTES_MAX + PREFIX_BYTES);
 
-	if (!l->first) {
-		text_put_cell(l->out, "", l->id_columns + 2 + 11 + 9, false);
-	}
+	if (!l->first)
+		text_put_cell(l->out, "", l->id_columns + RULE_COLUMNS, false);
 	l->first = false;
 	buf_puts(&text, prefix);
 	buf_puts(&text, n->text);
@@ -97,8 +100,8 @@ static void put_rule(const struct trace *t, struct lines *l, int i)
 	buf_puts(l->out, "  ");
 	text_put_cell(l->out, rule->id, l->id_columns, false);
 	buf_puts(l->out, "  ");
-	text_put_cell(l->out, words[result + 1], 11, false);
-	text_put_cell(l->out, effect(rule, result), 7, false);
+	text_put_cell(l->out, words[result + 1], VERDICT_COLUMNS, false);
+	text_put_cell(l->out, effect(rule, result), EFFECT_COLUMNS, false);
 	l->first = true;
 	put_node(l, "", root);
 }
@@ -133,8 +136,8 @@ void trace_put(const struct trace *t, int columns, struct buf *out)
 
 	for (int i = 0; i < t->settings->n_rules; i++)
 		l.id_columns = MAX(l.id_columns, text_columns(t->settings->rules[i].id, strlen(t->settings->rules[i].id)));
-	l.condition_columns = MIN(CONDITION_COLUMNS, MAX(16, columns - l.id_columns - 50));
-	l.value_columns = MAX(16, columns - (l.id_columns + 2 + 11 + 9 + l.condition_columns + 13));
+	l.condition_columns = MIN(CONDITION_COLUMNS, MAX(16, columns - l.id_columns - RULE_COLUMNS - RESULT_COLUMNS - 16));
+	l.value_columns = MAX(16, columns - l.id_columns - RULE_COLUMNS - l.condition_columns - RESULT_COLUMNS);
 	for (int i = 0; i < t->settings->n_rules; i++)
 		put_rule(t, &l, i);
 	put_decision(t, out);
