@@ -182,7 +182,7 @@ static void assert_starts(const char *text, const char *start)
 		fail_msg("not %s: %s", start, text);
 }
 
-static void assert_has(const char *text, const char *part)
+static void __attribute__((nonnull)) assert_has(const char *text, const char *part)
 {
 	if (!strstr(text, part))
 		fail_msg("no %s in: %s", part, text);
