@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_CHARACTERS 300 /* of a name or a detail; a comment is never cut to a line */
-#define SHORT_WHO 60 /* characters in a subject */
+#define LINE_CHARACTERS  300 /* of a name or a detail; a comment is never cut to a line */
+#define SHORT_WHO        60  /* characters in a subject */
 #define SHORT_TOUCHPOINT 40
-#define SHORT_COMMENT 70 /* in the preview line */
-#define STARS 5
+#define SHORT_COMMENT    70 /* in the preview line */
+#define STARS            5
 
 struct build {
 	const struct mail_words *words;
@@ -29,16 +29,98 @@ struct build {
 	json_t *o;
 };
 
-static const char *const names[] = {
-	"lang", "kind", "opened", "assigned", "amended", "forwarded", "is_praise", "trial", "minimal", "mine", "word", "case",
-	"case_url", "command_owner", "command_show", "priority", "priority_id", "accent", "accent_dark", "tint", "tint_dark",
-	"name", "customer_id", "account", "who", "who_short", "score", "score_line", "touchpoint", "touchpoint_short", "was",
-	"comment", "comment_quoted", "comment_lines", "comment_note", "comment_html_note", "excerpt", "phone", "phone_link",
-	"email", "email_link", "contact", "contact_requested", "ratings", "details", "label", "value", "stars", "stars_empty",
-	"stars_line", "has_ratings", "has_details", "separator", "previous", "date", "answered", "when", "language", "acknowledge_at", "acknowledge_by", "resolve_at",
-	"resolve_by", "due_soon", "person_name", "owner_name", "for_name", "next_person", "next_by", "reason_dimension",
-	"reason_value", "reply_to", "redirected_from", "news", "redirect", "due", "todo", "reason", "handover", "next", "reply",
-	"button", "button_note", "subject", "preheader", "text", "clock", "weekday", "day", "month", "year",
+const char *const mail_context_names[] = {
+    "lang",
+    "kind",
+    "opened",
+    "assigned",
+    "amended",
+    "forwarded",
+    "is_praise",
+    "trial",
+    "minimal",
+    "mine",
+    "word",
+    "case",
+    "case_url",
+    "command_owner",
+    "command_show",
+    "priority",
+    "priority_id",
+    "accent",
+    "accent_dark",
+    "tint",
+    "tint_dark",
+    "name",
+    "customer_id",
+    "account",
+    "who",
+    "who_short",
+    "score",
+    "score_line",
+    "touchpoint",
+    "touchpoint_short",
+    "was",
+    "comment",
+    "comment_quoted",
+    "comment_lines",
+    "comment_note",
+    "comment_html_note",
+    "excerpt",
+    "phone",
+    "phone_link",
+    "email",
+    "email_link",
+    "contact",
+    "contact_requested",
+    "ratings",
+    "details",
+    "label",
+    "value",
+    "stars",
+    "stars_empty",
+    "stars_line",
+    "has_ratings",
+    "has_details",
+    "separator",
+    "previous",
+    "date",
+    "answered",
+    "when",
+    "language",
+    "acknowledge_at",
+    "acknowledge_by",
+    "resolve_at",
+    "resolve_by",
+    "due_soon",
+    "person_name",
+    "owner_name",
+    "for_name",
+    "next_person",
+    "next_by",
+    "reason_dimension",
+    "reason_value",
+    "reply_to",
+    "redirected_from",
+    "news",
+    "redirect",
+    "due",
+    "todo",
+    "reason",
+    "handover",
+    "next",
+    "reply",
+    "button",
+    "button_note",
+    "subject",
+    "preheader",
+    "text",
+    "clock",
+    "weekday",
+    "day",
+    "month",
+    "year",
+    NULL,
 };
 
 struct name_check {
@@ -48,17 +130,20 @@ struct name_check {
 
 static void name_check(void *arg, const char *path, const char *name)
 {
+	const size_t n = ARRAY_SIZE(mail_context_names) - 1;
 	struct name_check *c = arg;
 	char first[64];
 	const char *nearest;
 
 	snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, "."), name);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strcmp(first, names[i]) == 0)
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(first, mail_context_names[i]) == 0)
 			return;
-	nearest = diag_nearest(first, names, ARRAY_SIZE(names), sizeof(names[0]));
-	diag_add(c->diags, DIAG_WARNING, (struct text_pos){.file = c->pos.line ? c->pos.file : path, .line = c->pos.line},
-		 "'%s' is never filled in%s%s%s", name, nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+	nearest = diag_nearest(first, mail_context_names, n, sizeof(mail_context_names[0]));
+	diag_add(c->diags, DIAG_WARNING,
+		 (struct text_pos){.file = c->pos.line ? c->pos.file : path, .line = c->pos.line},
+		 "'%s' is never filled in%s%s%s", name, nearest ? ", did you mean '" : "", nearest ? nearest : "",
+		 nearest ? "'?" : "");
 }
 
 void mail_context_check(const struct template *t, struct text_pos pos, struct diag_list *diags)
@@ -123,11 +208,11 @@ static void put_priority(struct build *b)
 	static const struct {
 		const char *accent, *accent_dark, *tint, *tint_dark;
 	} colours[] = {
-		[PRIORITY_LOW] = {"#475467", "#c5ccd6", "#f2f4f7", "#262b33"},
-		[PRIORITY_NORMAL] = {"#1553b0", "#9cc2ff", "#eaf2fe", "#1c2a40"},
-		[PRIORITY_HIGH] = {"#a33f05", "#fdb56b", "#fff3e5", "#38281a"},
-		[PRIORITY_URGENT] = {"#b42318", "#ffa198", "#feefed", "#3d2120"},
-		[PRIORITY_COUNT] = {"#05603a", "#7ddba8", "#e9f8ef", "#1a3226"}, /* praise */
+	    [PRIORITY_LOW] = {"#475467", "#c5ccd6", "#f2f4f7", "#262b33"},
+	    [PRIORITY_NORMAL] = {"#1553b0", "#9cc2ff", "#eaf2fe", "#1c2a40"},
+	    [PRIORITY_HIGH] = {"#a33f05", "#fdb56b", "#fff3e5", "#38281a"},
+	    [PRIORITY_URGENT] = {"#b42318", "#ffa198", "#feefed", "#3d2120"},
+	    [PRIORITY_COUNT] = {"#05603a", "#7ddba8", "#e9f8ef", "#1a3226"}, /* praise */
 	};
 	bool praise = b->a->kind == ALERT_PRAISE;
 	int i = praise ? (int)PRIORITY_COUNT : (int)b->a->priority;
@@ -144,8 +229,8 @@ static void put_priority(struct build *b)
 static void put_kind(struct build *b)
 {
 	static const char *const kinds[] = {
-		[ALERT_OPENED] = "opened", [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
-		[ALERT_PRAISE] = "praise", [ALERT_FORWARDED] = "forwarded",
+	    [ALERT_OPENED] = "opened", [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
+	    [ALERT_PRAISE] = "praise", [ALERT_FORWARDED] = "forwarded",
 	};
 	const struct alert *a = b->a;
 	char text[64];
@@ -182,7 +267,11 @@ static void put_who(struct build *b)
 		put_line(b->o, "name", b->r->customer_name, LINE_CHARACTERS);
 	put_line(b->o, "account", a->account, LINE_CHARACTERS);
 	put_line(b->o, "customer_id", b->r->customer_id, LINE_CHARACTERS);
-	say(b, "who", name && account ? WORD_WHO_PERSON_ACCOUNT : name ? WORD_WHO_PERSON : account ? WORD_WHO_ACCOUNT : nobody);
+	say(b, "who",
+	    name && account ? WORD_WHO_PERSON_ACCOUNT
+	    : name          ? WORD_WHO_PERSON
+	    : account       ? WORD_WHO_ACCOUNT
+			    : nobody);
 	say(b, "who_short", account ? WORD_WHO_ACCOUNT : name ? WORD_WHO_PERSON : nobody);
 	put_line(b->o, "who_short", get(b, "who_short"), SHORT_WHO);
 	put_line(b->o, "touchpoint", a->touchpoint, LINE_CHARACTERS);
@@ -243,7 +332,8 @@ static void row_add(json_t *list, const char *label, const char *value, const st
 
 		json_object_set_new(row, "stars", json_stringn(star, on * one));
 		json_object_set_new(row, "stars_empty", json_stringn(empty, (STARS - on) * one));
-		json_object_set_new(row, "stars_line", json_sprintf("%.*s%.*s", (int)(on * one), star, (int)((STARS - on) * one), empty));
+		json_object_set_new(row, "stars_line",
+				    json_sprintf("%.*s%.*s", (int)(on * one), star, (int)((STARS - on) * one), empty));
 	}
 	json_array_append_new(list, row);
 }
@@ -256,8 +346,8 @@ static void put_ratings(struct build *b)
 		enum mail_word label;
 		struct score s;
 	} more[] = {
-		{WORD_LABEL_CSAT, {.name = "csat", .value = r->csat, .max = 5}},
-		{WORD_LABEL_CES, {.name = "ces", .value = r->ces, .max = 7}},
+	    {WORD_LABEL_CSAT, {.name = "csat", .value = r->csat, .max = 5}},
+	    {WORD_LABEL_CES, {.name = "ces", .value = r->ces, .max = 7}},
 	};
 	json_t *list = json_array();
 	char text[MAIL_SCORE_BYTES];
@@ -281,7 +371,8 @@ static void put_details(struct build *b)
 {
 	const struct alert *a = b->a;
 	json_t *list = json_array(), *in = json_object();
-	CLEANUP(freep) char *when = a->responded_at.set ? mail_text_time(b->words, &a->responded_at, WORD_TIME_TODAY) : NULL;
+	CLEANUP(freep)
+	char *when = a->responded_at.set ? mail_text_time(b->words, &a->responded_at, WORD_TIME_TODAY) : NULL;
 	int language = -1;
 	char code[3];
 
@@ -446,10 +537,10 @@ static void say_first(struct build *b)
 static void say_last(struct build *b)
 {
 	static const enum mail_word reasons[] = {
-		[REASON_LOOKUP] = WORD_REASON_LOOKUP,	  [REASON_FROM] = WORD_REASON_FROM,
-		[REASON_PERSON] = WORD_REASON_PERSON,	  [REASON_TEAM] = WORD_REASON_TEAM,
-		[REASON_DEPUTY] = WORD_REASON_DEPUTY,	  [REASON_FALLBACK] = WORD_REASON_FALLBACK,
-		[REASON_NOTIFIED] = WORD_REASON_NOTIFIED, [REASON_ASSIGNED] = WORD_REASON_ASSIGNED,
+	    [REASON_LOOKUP] = WORD_REASON_LOOKUP,     [REASON_FROM] = WORD_REASON_FROM,
+	    [REASON_PERSON] = WORD_REASON_PERSON,     [REASON_TEAM] = WORD_REASON_TEAM,
+	    [REASON_DEPUTY] = WORD_REASON_DEPUTY,     [REASON_FALLBACK] = WORD_REASON_FALLBACK,
+	    [REASON_NOTIFIED] = WORD_REASON_NOTIFIED, [REASON_ASSIGNED] = WORD_REASON_ASSIGNED,
 	};
 	const struct alert *a = b->a;
 	enum mail_word reason = reasons[a->reason];

@@ -14,7 +14,8 @@ extern const struct embedded mail_builtin[]; /* conf/templates */
 /*
  * mail_files_read() - a file of templates_dir
  * @dir: NULL: there is none
- * Return: 0 with malloc'd text and path, -ENOENT, or RENDER_E_INVALID with diags (no file, too large, unreadable, not UTF-8).
+ * Return: 0 with malloc'd text and path, -ENOENT, or RENDER_E_INVALID with diags (no file, too large, unreadable, not
+ * UTF-8).
  */
 int mail_files_read(const char *dir, const char *name, struct diag_list *diags, char **ret_text, char **ret_path);
 /* A built-in file, or NULL. */

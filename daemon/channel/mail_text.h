@@ -28,7 +28,8 @@ char *mail_text_date(const struct mail_words *w, const struct local_time *t);
  */
 void mail_text_clip(struct buf *out, const char *text, int characters);
 
-/* A customer's comment, all line ends as LF, without blanks at its end. lines are those of the first max_html bytes. New references. */
+/* A customer's comment, all line ends as LF, without blanks at its end. lines are those of the first max_html bytes.
+ * New references. */
 struct mail_comment {
 	json_t *text, *lines;
 	bool cut, lines_cut;

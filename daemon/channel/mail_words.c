@@ -68,7 +68,8 @@ int mail_words_find(const char *prefix, const char *key)
 	size_t n = strlen(prefix);
 
 	for (int i = 0; i < WORD_COUNT; i++)
-		if (strncmp(word_names[i], prefix, n) == 0 && word_names[i][n] == '.' && strcmp(word_names[i] + n + 1, key) == 0)
+		if (strncmp(word_names[i], prefix, n) == 0 && word_names[i][n] == '.' &&
+		    strcmp(word_names[i] + n + 1, key) == 0)
 			return i;
 	return -1;
 }
@@ -95,7 +96,8 @@ static int word_set(struct word *word, struct text_pos pos, const char *text, st
 }
 
 /* One line, cut at its '='. */
-static int line_read(struct mail_words *w, bool seen[WORD_COUNT], struct text_pos pos, char *line, struct diag_list *diags)
+static int line_read(struct mail_words *w, bool seen[WORD_COUNT], struct text_pos pos, char *line,
+		     struct diag_list *diags)
 {
 	char *name = line + strspn(line, " \t"), *equal = strchr(name, '='), *text, *end;
 	const char *nearest;
@@ -104,7 +106,8 @@ static int line_read(struct mail_words *w, bool seen[WORD_COUNT], struct text_po
 	if (*name == '\0' || *name == '#')
 		return 0;
 	if (!equal) {
-		diag_excerpt(diags, diag_add(diags, DIAG_ERROR, pos, "expected NAME = TEXT"), name, 0, (int)strlen(name), NULL);
+		diag_excerpt(diags, diag_add(diags, DIAG_ERROR, pos, "expected NAME = TEXT"), name, 0,
+			     (int)strlen(name), NULL);
 		return RENDER_E_INVALID;
 	}
 	text = equal + 1 + strspn(equal + 1, " \t");
@@ -158,7 +161,8 @@ const char *mail_words_finish(struct mail_words *w)
 	w->labels = json_object();
 	for (int i = 0; i < WORD_COUNT; i++)
 		if (strncmp(word_names[i], prefix, strlen(prefix)) == 0)
-			json_object_set_new(w->labels, word_names[i] + strlen(prefix), mail_words_say(w, (enum mail_word)i, NULL));
+			json_object_set_new(w->labels, word_names[i] + strlen(prefix),
+					    mail_words_say(w, (enum mail_word)i, NULL));
 	return NULL;
 }
 
