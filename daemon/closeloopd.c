@@ -7,13 +7,10 @@
 #include "base/log.h"
 #include "flow/flow.h"
 #include "page/page.h"
-#include "pg/pg.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define STOP_GRACE_US (9 * US_PER_S) /* of the 10 s that SIGTERM may take */
@@ -28,24 +25,12 @@ struct app {
 	int code;
 };
 
-/* The configuration, compiled; diagnostics go to stderr. NULL: it has errors. */
+/* The configuration, compiled; what is wrong with it goes to stderr. NULL: it has errors. */
 static struct live *app_load(const char *path)
 {
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct buf text CLEANUP(buf_fini) = BUF_INIT(1024 * 1024);
-	struct settings *settings = NULL;
-	struct live *live = NULL;
-	const char *why;
-	int r = settings_load(path, diags, &settings);
+	struct live *live = live_load(path, &text);
 
-	if (r == 0 && (why = pg_conninfo_check(settings->conninfo, diags->arena)))
-		diag_add(diags, DIAG_ERROR, (struct text_pos){path, 0}, "database.conninfo: %s", why);
-	if (r == 0 && diags->errors == 0)
-		r = live_new(TAKE(settings), diags, &live);
-	settings_free(settings);
-	if (r < 0)
-		log_error("%s: %s", path, strerror(-r));
-	diag_print(diags, &text);
 	fputs(buf_str(&text), stderr);
 	return live;
 }
@@ -66,12 +51,7 @@ static void on_reload(void *arg, int signo)
 
 	systemd_reloading();
 	live = app_load(a->path);
-	if (live)
-		flow_reload(a->flow, live);
-	else
-		flow_reload_failed(a->flow);
-	if (!live)
-		log_error("reload: the configuration has errors, the old one stays");
+	flow_reload(a->flow, live);
 	systemd_ready(live ? "running" : "running on the OLD configuration: the new one has errors");
 }
 

@@ -261,6 +261,18 @@ CREATE TABLE IF NOT EXISTS closeloop.endpoints (
 COMMENT ON TABLE closeloop.endpoints IS
 	'State of receivers that must survive a restart. Names: "email", each webhook, and "*" for all sending.';
 
+-- What somebody must be told that only the daemon can put into words: it renders the mail and deletes the row in one transaction.
+CREATE TABLE IF NOT EXISTS closeloop.notices (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	case_id bigint NOT NULL REFERENCES closeloop.cases,
+	kind text NOT NULL CHECK (kind IN ('assigned', 'undelivered')),
+	event_id bigint,
+	message_id uuid,
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE closeloop.notices IS
+	'Mails to be written: a case was handed over (event_id), or a mail could not be delivered (message_id) and the next person is told.';
+
 -- ---- who is responsible ----
 
 CREATE TABLE IF NOT EXISTS closeloop.people (

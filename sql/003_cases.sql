@@ -399,3 +399,24 @@ COMMENT ON FUNCTION closeloop.case_open_by_hand(bigint, text, closeloop.priority
 	'Opens a case that no rule asked for. details may hold team, route, follow_up, ruleset, acknowledge_within, resolve_within. CL002 when the response has a case, CL003 when there is no such response.';
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;
+
+-- ---- who must hear of it ----
+
+-- The new owner of a case is told by the daemon; whoever hands it over (command, page, API) need not know how.
+CREATE OR REPLACE FUNCTION closeloop.notice_events() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	INSERT INTO closeloop.notices (case_id, kind, event_id)
+		SELECT e.case_id, 'assigned', e.id FROM new_events AS e WHERE e.kind = 'assigned';
+	IF FOUND THEN
+		PERFORM pg_notify('closeloop', '');
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION closeloop.notice_events() IS 'Trigger on case_events: a hand-over becomes a notice to the new owner.';
+
+CREATE OR REPLACE TRIGGER case_events_notice AFTER INSERT ON closeloop.case_events
+	REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION closeloop.notice_events();

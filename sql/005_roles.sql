@@ -53,13 +53,13 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'SELECT ON ALL TABLES IN SCHEMA closeloop',
 		'UPDATE (received_at) ON closeloop.responses', -- for row locks
 		'INSERT, UPDATE, DELETE ON closeloop.inbox, closeloop.endpoints, closeloop.people, closeloop.absences,'
-			' closeloop.owners, closeloop.team_positions, closeloop.rulesets, closeloop.daemons',
+			' closeloop.owners, closeloop.team_positions, closeloop.rulesets, closeloop.daemons, closeloop.notices',
 		'INSERT, UPDATE ON closeloop.cases, closeloop.case_responses, closeloop.messages',
 		'INSERT ON closeloop.case_events, closeloop.attempts',
 		'USAGE, SELECT ON ALL SEQUENCES IN SCHEMA closeloop',
 		'UPDATE ON SEQUENCE closeloop.awake_until',
 		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.wake(), closeloop.raise_awake(bigint),'
-			' closeloop.awake_until_ms(bigint), closeloop.score_text(closeloop.responses),'
+			' closeloop.score_text(closeloop.responses),'
 			' closeloop.case_actions(), closeloop.is_unresolved(closeloop.case_status),'
 			' closeloop.case_next_action(closeloop.cases),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'

@@ -185,6 +185,7 @@ static void on_result(void *arg, struct delivery_result *r)
 						   .delay_us = v.delay_us,
 						   .result = r};
 	endpoint_note(f->endpoint, r, mail);
+	c->undeliverable |= mail && (v.state == MESSAGE_FAILED || v.state == MESSAGE_DEAD);
 	stats_message(&c->flow->stats, r, v.state);
 	log_result(r, &l->settlement);
 	free(f);
@@ -265,6 +266,9 @@ static void on_settled(void *arg, const struct pg_error *error)
 		return;
 	}
 	landed_free_all(&c->settling);
+	if (c->undeliverable)
+		intake_run_notices(&c->flow->intake);
+	c->undeliverable = false;
 	flow_progress(c->flow);
 }
 

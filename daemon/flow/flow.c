@@ -88,7 +88,10 @@ static void on_heartbeat(struct deadline *d)
 	struct flow *f = container_of(d, struct flow, heartbeat);
 
 	deadline_arm(d, HEARTBEAT_US);
-	if (f->work_ready && pg_conn_is_up(f->outbox) && !f->stopping)
+	if (!f->work_ready || f->stopping)
+		return;
+	intake_run_notices(&f->intake);
+	if (pg_conn_is_up(f->outbox))
 		flow_beat(f);
 }
 
@@ -321,7 +324,7 @@ static void on_notify(void *arg, const char *payload)
 {
 	struct flow *f = arg;
 
-	intake_run_look(&f->intake);
+	intake_run_notices(&f->intake);
 	courier_kick(&f->courier);
 }
 
@@ -354,7 +357,6 @@ static void flow_swap(struct flow *f)
 	if (live_needs_new_connections(old->settings, f->live->settings))
 		log_warning("reload: database and instance are read at start only: restart to use the new ones");
 	courier_reload(&f->courier);
-	f->stats.reload_ok = true;
 	log_info("reload: ruleset=%.7s rules=%d", f->live->settings->sha256, f->live->settings->n_rules);
 	live_free(old);
 	if (!f->work_ready)
@@ -377,15 +379,15 @@ void flow_between_batches(struct flow *f)
 
 void flow_reload(struct flow *f, struct live *live)
 {
+	f->stats.reload_ok = live != NULL;
+	if (!live) {
+		log_error("reload: the configuration has errors, the old one stays");
+		return;
+	}
 	live_free(f->next_live);
 	f->next_live = live;
 	if (intake_run_is_idle(&f->intake) && (f->work_ready || !pg_conn_is_up(f->work)))
 		flow_between_batches(f);
-}
-
-void flow_reload_failed(struct flow *f)
-{
-	f->stats.reload_ok = false;
 }
 
 const struct live *flow_live(const struct flow *f)

@@ -28,10 +28,8 @@ struct flow_options {
 };
 
 struct flow *flow_new(const struct flow_options *o);
-/* Takes the new configuration; it is live from the next batch on. */
+/* Takes the new configuration; it is live from the next batch on. NULL: it had errors, the old one stays. */
 void flow_reload(struct flow *f, struct live *live);
-/* A reload was asked for and refused; for the metric. */
-void flow_reload_failed(struct flow *f);
 const struct live *flow_live(const struct flow *f);
 /* Finishes or releases what is in flight, at most until grace_us from now. */
 void flow_stop(struct flow *f, int64_t grace_us);

@@ -11,6 +11,7 @@
 #include "flow/judge.h"
 #include "flow/look.h"
 #include "flow/stats.h"
+#include "outbox/notice_store.h"
 #include "sql/schema.h"
 
 #define INTAKE_BATCH_MAX 1000
@@ -19,7 +20,7 @@
 
 /* ---- intake_run.c: claims, judges, commits ---- */
 
-enum intake_state { INTAKE_OFF, INTAKE_WAITING, INTAKE_CLAIMING, INTAKE_JUDGING, INTAKE_COMMITTING, INTAKE_BACKING_OFF };
+enum intake_state { INTAKE_OFF, INTAKE_WAITING, INTAKE_CLAIMING, INTAKE_JUDGING, INTAKE_COMMITTING, INTAKE_TELLING, INTAKE_BACKING_OFF };
 
 struct intake_run {
 	struct flow *flow;
@@ -41,6 +42,11 @@ struct intake_run {
 	bool single_due;   /* a row tried before may be due */
 	int failures;      /* in a row, of the server: for the back-off */
 	int written;       /* messages the commit under way writes as queued */
+	bool notices_due;  /* somebody may have to be told about a case that is there */
+	int batches_since_notices;
+	int64_t after_notices_us;
+	struct notice *notices; /* notices.c */
+	int n_notices, notices_limit;
 };
 
 void intake_run_init(struct intake_run *r, struct flow *f);
@@ -50,6 +56,11 @@ void intake_run_lost(struct intake_run *r);           /* … is down; batches un
 void intake_run_look(struct intake_run *r);           /* something may have arrived */
 void intake_run_stop(struct intake_run *r);           /* no more claims; flow_idle() when the batch under way is done */
 bool intake_run_is_idle(const struct intake_run *r);
+/* A notice may be there: looked at when the inbox is empty, at the latest after some batches. */
+void intake_run_notices(struct intake_run *r);
+/* notices.c: starts between two batches; ends with intake_run_continue(). */
+void notices_start(struct intake_run *r);
+void intake_run_continue(struct intake_run *r);
 
 /* ---- courier.c: leases, hands to the channel, settles ---- */
 
@@ -80,6 +91,7 @@ struct courier {
 	int n_results;
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
+	bool undeliverable; /* a mail will not arrive: its settle leaves a notice */
 	bool everything_paused;
 	struct deadline due;
 	struct deadline renew;

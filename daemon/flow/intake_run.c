@@ -5,6 +5,8 @@
  *      ▲                 │ none                │                 │
  *      └─────────────────┴───────── error ─────┴─────────────────┘   (BACKING_OFF when the server is unfit)
  *
+ * Between two batches notices are put into words (TELLING, notices.c).
+ *
  * A batch that fails because of its rows is halved until the bad row stands alone. A row alone is picked in a transaction of
  * its own that counts a try, so that a row which ends the daemon is set aside too. Other errors blame the server: back off.
  *
@@ -18,6 +20,7 @@
 
 #define BACK_OFF_FIRST_US (500 * US_PER_MS)
 #define BACK_OFF_MAX_US (30 * US_PER_S)
+#define NOTICES_EVERY_BATCHES 16
 
 static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
 static const struct pg_stmt stmt_commit = {"commit", "COMMIT", 0, {0}};
@@ -40,19 +43,39 @@ static void intake_wait(struct intake_run *r, int64_t in_us)
 	r->look_again = false;
 }
 
+static bool intake_may_run(const struct intake_run *r)
+{
+	return r->flow->work_ready && !r->flow->stopping;
+}
+
 /* After a batch, whatever came of it: the only place from which the next one starts. */
 static void intake_next(struct intake_run *r, int64_t in_us)
 {
+	bool empty = r->n_rows == 0;
+
 	arena_reset(r->arena);
-	r->n_claimed = 0;
+	r->n_claimed = r->n_rows = 0;
 	r->single_id = 0;
+	if (r->notices_due && intake_may_run(r) && (empty || ++r->batches_since_notices > NOTICES_EVERY_BATCHES)) {
+		r->batches_since_notices = 0;
+		r->after_notices_us = in_us;
+		intake_enter(r, INTAKE_TELLING);
+		notices_start(r);
+		return;
+	}
 	intake_wait(r, in_us);
 	flow_between_batches(r->flow);
 }
 
-static bool intake_may_run(const struct intake_run *r)
+void intake_run_continue(struct intake_run *r)
 {
-	return r->flow->work_ready && !r->flow->stopping;
+	intake_next(r, r->notices_due ? 0 : r->after_notices_us);
+}
+
+void intake_run_notices(struct intake_run *r)
+{
+	r->notices_due = true;
+	intake_run_look(r);
 }
 
 /* ---- errors ---- */
@@ -195,7 +218,7 @@ static void count_committed(struct intake_run *r)
 				if (p->results[k] == TRI_TRUE)
 					stats_add(&s->rules, settings->rules[k].id, 1);
 		if (p->action == PLAN_OPEN)
-			s->cases[p->rule->priority]++;
+			s->cases[p->priority]++;
 	}
 	s->fallbacks += (uint64_t)r->judge.fallbacks;
 }
@@ -241,7 +264,7 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 			cases[n_cases++] = (struct case_opening){
 				plan->case_id, response->id, response->customer_id,
 				plan->owner.person ? plan->owner.person->id : NULL, plan->owner.team, plan->rule->route->id,
-				plan->rule->follow_up ? plan->rule->follow_up->id : NULL, plan->rule->priority, plan->rules,
+				plan->rule->follow_up ? plan->rule->follow_up->id : NULL, plan->priority, plan->rules,
 				plan->acknowledge_within_s, plan->resolve_within_s};
 			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
 		} else if (plan->action == PLAN_AMEND) {
@@ -597,6 +620,7 @@ void intake_run_start(struct intake_run *r)
 	r->single_due = true;
 	r->look_again = true;
 	r->failures = 0;
+	r->notices_due = true;
 	intake_next(r, 0);
 }
 

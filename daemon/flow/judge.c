@@ -65,6 +65,7 @@ static void judge_match(struct judge *j, struct claimed *c, const struct verdict
 	if (leading < 0)
 		leading = v->n_praise ? v->first_praise : first_of_kind(s, v, RULE_NOTE);
 	p->rule = &s->rules[leading];
+	p->priority = p->rule->priority;
 	p->rules = judge_rule_names(j, p);
 	ruleset_facts_json(s->ruleset, &c->response, &facts);
 	p->facts = arena_strndup(j->arena, buf_str(&facts), facts.n);
@@ -492,87 +493,24 @@ static void plan_case(struct judge *j, struct plan *p)
 		log_error("case %lld: route=%s names nobody who is known", (long long)p->case_id, p->rule->route->id);
 }
 
-static void on_local(void *arg, const struct pg_rows *rows)
+/* How messages of the plan are named. */
+static void plan_kind(struct judge *j, struct plan *p)
 {
-	struct judge *j = arg;
-
-	for (int i = 0; i < pg_count(rows) && i < j->local_n; i++)
-		j->local[i] = case_local_time(rows, i);
-}
-
-static void on_local_done(void *arg, const struct pg_error *error)
-{
-	struct judge *j = arg;
-
-	if (!error)
-		judge_compose(j);
-	j->done(j->arg, error);
-}
-
-enum { LOCAL_RESPONDED, LOCAL_ACKNOWLEDGE, LOCAL_RESOLVE, LOCAL_PREVIOUS, LOCAL_PER_RECIPIENT };
-
-static void ask_local(struct judge *j, struct plan *p, struct pg_array *zones, struct pg_array *times)
-{
-	struct wall_time now = j->now;
-
-	for (int i = 0; i < p->n_recipients; i++) {
-		const char *zone = directory_zone(j->live->directory, p->recipients[i].person);
-		const struct wall_time asked[LOCAL_PER_RECIPIENT] = {
-			p->claimed->response.responded_at,
-			wall_is_set(p->acknowledge_due) ? p->acknowledge_due : now,
-			wall_is_set(p->resolve_due) ? p->resolve_due : now,
-			p->has_previous ? p->previous.responded_at : now,
-		};
-
-		for (int k = 0; k < LOCAL_PER_RECIPIENT; k++) {
-			pg_array_text(zones, zone);
-			pg_array_time(times, asked[k]);
-		}
+	if (p->action == PLAN_OPEN) {
+		p->alert = ALERT_OPENED;
+		p->kind = "case.opened";
+		p->dedup = arena_printf(j->arena, "case:%lld:opened", (long long)p->case_id);
+	} else {
+		p->alert = ALERT_PRAISE;
+		p->kind = "praise.received";
+		p->dedup = arena_printf(j->arena, "response:%lld:praise", (long long)p->claimed->response.id);
 	}
 }
 
-/* Points every recipient at its local times; unset where there is nothing to say. */
-static void give_local(struct judge *j, struct plan *p, int first)
-{
-	p->responded = arena_new_array(j->arena, struct local_time, (size_t)p->n_recipients * LOCAL_PER_RECIPIENT);
-	p->acknowledge_at = p->responded + p->n_recipients;
-	p->resolve_at = p->acknowledge_at + p->n_recipients;
-	p->previous_at = p->resolve_at + p->n_recipients;
-	for (int i = 0; i < p->n_recipients; i++) {
-		const struct local_time *l = j->local + first + i * LOCAL_PER_RECIPIENT;
-
-		p->responded[i] = l[LOCAL_RESPONDED];
-		if (wall_is_set(p->acknowledge_due))
-			p->acknowledge_at[i] = l[LOCAL_ACKNOWLEDGE];
-		if (wall_is_set(p->resolve_due))
-			p->resolve_at[i] = l[LOCAL_RESOLVE];
-		if (p->has_previous)
-			p->previous_at[i] = l[LOCAL_PREVIOUS];
-	}
-}
-
-static void on_local_rows(void *arg, const struct pg_rows *rows)
-{
-	struct judge *j = arg;
-	int first = 0;
-
-	on_local(j, rows);
-	for (int i = 0; i < j->n_plans; i++) {
-		give_local(j, &j->plans[i], first);
-		first += j->plans[i].n_recipients * LOCAL_PER_RECIPIENT;
-	}
-}
-
-/* Everything known: owners, due times, recipients; then one more round for local times if anybody gets a mail. */
+/* Everything known: owners, due times and recipients; then the words. */
 static void judge_plan(struct judge *j)
 {
-	struct pg_params *params = arena_new_obj(j->arena, struct pg_params);
-	struct pg_array zones, times;
-	struct pg_batch *b;
-
 	j->facts.now = j->now;
-	pg_array_init(&zones, j->arena, PG_TEXT);
-	pg_array_init(&times, j->arena, PG_TIMESTAMPTZ);
 	for (int i = 0; i < j->n_plans; i++) {
 		struct plan *p = &j->plans[i];
 
@@ -582,21 +520,10 @@ static void judge_plan(struct judge *j)
 		}
 		if (p->action == PLAN_OPEN)
 			plan_case(j, p);
-		if (plan_needs_people(p))
+		if (plan_needs_people(p)) {
+			plan_kind(j, p);
 			judge_recipients(j, p);
-		ask_local(j, p, &zones, &times);
+		}
 	}
-	j->local_n = zones.count;
-	if (j->local_n == 0) {
-		judge_compose(j);
-		j->done(j->arg, NULL);
-		return;
-	}
-	j->local = arena_new_array(j->arena, struct local_time, (size_t)j->local_n);
-	pg_params_init(params, j->arena);
-	pg_add_array(params, &zones);
-	pg_add_array(params, &times);
-	b = pg_batch_new(j->conn);
-	pg_batch_add(b, &case_local_times, params, on_local_rows, j);
-	pg_batch_send(b, 0, on_local_done, j);
+	judge_render(j);
 }

@@ -21,6 +21,7 @@ struct judge {
 	struct pg_conn *conn;
 	struct arena *arena;
 	bool dry;
+	const char *send_to; /* every mail goes there instead and names the real recipient; NULL */
 
 	struct plan *plans; /* of responses that need something */
 	int n_plans;
@@ -52,7 +53,13 @@ void judge_start(struct judge *j);
 /* The details of a plan's event, JSON in the arena: what was found and why, or what changed. */
 const char *judge_event_details(struct judge *j, const struct plan *p);
 
-/* Second half, in judge_compose.c: recipients and messages. */
+/*
+ * The second half alone, for plans whose recipients stand already (notices): local times, then the messages, then done.
+ * Needs live, conn, arena, plans and now.
+ */
+void judge_render(struct judge *j);
+
+/* Parts of it, in judge_compose.c. */
 void judge_recipients(struct judge *j, struct plan *p);
 void judge_compose(struct judge *j);
 

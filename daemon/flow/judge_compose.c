@@ -31,12 +31,12 @@ static void add_recipient(struct judge *j, struct plan *p, const struct recipien
 		p->recipients[p->n_recipients++] = *r;
 }
 
-static void add_webhook(struct plan *p, const struct webhook *w, const char *type)
+static void add_webhook(struct plan *p, const struct webhook *w)
 {
 	for (int i = 0; i < p->n_webhooks; i++)
 		if (p->webhooks[i] == w)
 			return;
-	if (webhook_wants(w, type) && p->n_webhooks < PLAN_WEBHOOKS_MAX)
+	if (webhook_wants(w, p->kind) && p->n_webhooks < PLAN_WEBHOOKS_MAX)
 		p->webhooks[p->n_webhooks++] = w;
 }
 
@@ -83,12 +83,12 @@ static void notify_person(struct judge *j, struct plan *p, const struct notify *
 	add_recipient(j, p, &r);
 }
 
-static void notify_all(struct judge *j, struct plan *p, const struct notify *n, int count, const char *type)
+static void notify_all(struct judge *j, struct plan *p, const struct notify *n, int count)
 {
 	for (int i = 0; i < count; i++) {
 		if (n[i].kind == NOTIFY_WEBHOOK)
-			add_webhook(p, n[i].webhook, type);
-		else if (type[0] == 'c') /* case.opened; praise goes to whom the owner entry names */
+			add_webhook(p, n[i].webhook);
+		else if (p->action == PLAN_OPEN) /* praise goes to whom the owner entry names */
 			notify_person(j, p, &n[i]);
 	}
 }
@@ -121,7 +121,6 @@ static void praise_recipients(struct judge *j, struct plan *p)
 void judge_recipients(struct judge *j, struct plan *p)
 {
 	const struct settings *s = j->live->settings;
-	const char *type = p->action == PLAN_OPEN ? "case.opened" : "praise.received";
 
 	p->recipients = arena_new_array(j->arena, struct recipient, PLAN_RECIPIENTS_MAX);
 	p->webhooks = arena_new_array(j->arena, const struct webhook *, (size_t)MAX(s->n_webhooks, 1));
@@ -133,8 +132,8 @@ void judge_recipients(struct judge *j, struct plan *p)
 		if (p->results[i] != TRI_TRUE || r->kind != p->rule->kind)
 			continue;
 		if (r->route)
-			notify_all(j, p, r->route->notify, r->route->n_notify, type);
-		notify_all(j, p, r->notify, r->n_notify, type);
+			notify_all(j, p, r->route->notify, r->route->n_notify);
+		notify_all(j, p, r->notify, r->n_notify);
 	}
 	if (!s->email.set)
 		p->n_recipients = 0;
@@ -206,12 +205,12 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 	const struct recipient *to = &p->recipients[i];
 	const struct response *r = &p->claimed->response;
 	struct alert a = {
-		.kind = p->action == PLAN_PRAISE ? ALERT_PRAISE : ALERT_OPENED,
+		.kind = p->alert,
 		.message_id = uuid_new(),
 		.language = to->person->language,
 		.instance = s->instance,
 		.case_id = p->case_id,
-		.priority = p->rule->priority,
+		.priority = p->priority,
 		.response = r,
 		.person_id = to->person->id,
 		.person_name = to->person->name,
@@ -219,7 +218,7 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 		.responded_at = p->responded[i],
 		.acknowledge_due = p->acknowledge_at[i],
 		.resolve_due = p->resolve_at[i],
-		.advice = localized_get(&p->rule->advice, to->person->language),
+		.advice = p->rule ? localized_get(&p->rule->advice, to->person->language) : NULL,
 		.reply_to = s->email.reply_to,
 		.minimal = s->email.content == CONTENT_MINIMAL,
 	};
@@ -236,18 +235,11 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 		a.previous.touchpoint = p->previous.touchpoint
 			? settings_label(s, LABEL_TOUCHPOINT, p->previous.touchpoint, a.language) : NULL;
 	}
-	if (s->delivery == DELIVER_REDIRECT) {
+	if (j->send_to || s->delivery == DELIVER_REDIRECT) {
 		a.redirected_from = a.person_address;
-		a.person_address = s->redirect_to;
+		a.person_address = j->send_to ? j->send_to : s->redirect_to;
 	}
 	return a;
-}
-
-static const char *dedup_key(struct judge *j, const struct plan *p, const char *what)
-{
-	if (p->action == PLAN_OPEN)
-		return arena_printf(j->arena, "case:%lld:opened:%s", (long long)p->case_id, what);
-	return arena_printf(j->arena, "response:%lld:praise:%s", (long long)p->claimed->response.id, what);
 }
 
 static struct outbox_message *plan_message(struct judge *j, struct plan *p, struct uuid id, const struct buf *payload)
@@ -258,7 +250,8 @@ static struct outbox_message *plan_message(struct judge *j, struct plan *p, stru
 		.id = id,
 		.case_id = p->case_id,
 		.response_id = p->claimed->response.id,
-		.kind = p->action == PLAN_OPEN ? "case.opened" : "praise.received",
+		.kind = p->kind,
+		.step = p->step,
 		.payload = arena_strndup(j->arena, buf_str(payload), payload->n),
 		.payload_bytes = payload->n,
 		.queued_at = p->claimed->queued_at,
@@ -289,7 +282,11 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 	m->endpoint = ENDPOINT_EMAIL;
 	m->recipient = a.person_id;
 	m->address = a.person_address;
-	m->dedup_key = dedup_key(j, p, arena_printf(j->arena, "email:%s", a.person_id));
+	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup, a.person_id);
+	if (j->dry)
+		p->mails[p->n_messages - 1] = (struct mail_text){arena_strdup(j->arena, text.subject),
+								 arena_strdup(j->arena, text.text),
+								 arena_strdup(j->arena, text.html)};
 }
 
 static struct case_facts plan_case_facts(struct judge *j, const struct plan *p)
@@ -301,7 +298,7 @@ static struct case_facts plan_case_facts(struct judge *j, const struct plan *p)
 		.response_id = p->claimed->response.id,
 		.customer_id = p->claimed->response.customer_id,
 		.status = case_status_name(CASE_OPEN),
-		.priority = priority_name(p->rule->priority),
+		.priority = priority_name(p->priority),
 		.owner = p->owner.person ? p->owner.person->id : NULL,
 		.team = p->owner.team,
 		.route = p->rule->route->id,
@@ -335,14 +332,14 @@ static struct alert webhook_alert(struct judge *j, const struct plan *p)
 	const struct settings *s = j->live->settings;
 	const struct response *r = &p->claimed->response;
 	struct alert a = {
-		.kind = p->action == PLAN_PRAISE ? ALERT_PRAISE : ALERT_OPENED,
+		.kind = p->alert,
 		.language = s->language,
 		.instance = s->instance,
 		.case_id = p->case_id,
-		.priority = p->rule->priority,
+		.priority = p->priority,
 		.response = r,
 		.owner_name = p->owner.person ? p->owner.person->name : NULL,
-		.advice = localized_get(&p->rule->advice, s->language),
+		.advice = p->rule ? localized_get(&p->rule->advice, s->language) : NULL,
 	};
 
 	a.touchpoint = r->touchpoint ? settings_label(s, LABEL_TOUCHPOINT, r->touchpoint, a.language) : NULL;
@@ -360,7 +357,6 @@ static struct alert webhook_alert(struct judge *j, const struct plan *p)
 static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 {
 	const struct settings *s = j->live->settings;
-	const char *type = p->action == PLAN_OPEN ? "case.opened" : "praise.received";
 	struct case_facts facts;
 	struct alert alert;
 
@@ -374,7 +370,7 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 		struct outbox_message *m;
 
 		buf_reset(out);
-		if (webhook_body(s, w, type, j->now, p->action == PLAN_OPEN ? &facts : NULL, &p->claimed->response, &alert,
+		if (webhook_body(s, w, p->kind, j->now, p->action == PLAN_OPEN ? &facts : NULL, &p->claimed->response, &alert,
 				 out) < 0 || out->overflow) {
 			log_error("response %lld: no body for endpoint %s can be made", (long long)p->claimed->response.id,
 				  w->id);
@@ -382,7 +378,7 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 		}
 		m = plan_message(j, p, uuid_new(), out);
 		m->endpoint = w->id;
-		m->dedup_key = dedup_key(j, p, w->id);
+		m->dedup_key = arena_printf(j->arena, "%s:webhook:%s", p->dedup, w->id);
 	}
 }
 
@@ -393,10 +389,12 @@ void judge_compose(struct judge *j)
 	for (int i = 0; i < j->n_plans; i++) {
 		struct plan *p = &j->plans[i];
 
-		if (p->action != PLAN_OPEN && p->action != PLAN_PRAISE)
+		if (p->n_recipients + p->n_webhooks == 0)
 			continue;
 		p->messages = arena_new_array(j->arena, struct outbox_message,
-					      (size_t)MAX(p->n_recipients + p->n_webhooks, 1));
+					      (size_t)(p->n_recipients + p->n_webhooks));
+		if (j->dry)
+			p->mails = arena_new_array(j->arena, struct mail_text, (size_t)MAX(p->n_recipients, 1));
 		for (int k = 0; k < p->n_recipients; k++)
 			compose_mail(j, p, k, &out);
 		compose_webhooks(j, p, &out);

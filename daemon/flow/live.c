@@ -4,8 +4,10 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/live.h"
+#include "pg/pg.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct live *live_free(struct live *l)
 {
@@ -33,4 +35,22 @@ int live_new(struct settings *s, struct diag_list *diags, struct live **ret)
 	l->scratch = rule_scratch_new(s->ruleset);
 	*ret = l;
 	return 0;
+}
+
+struct live *live_load(const char *path, struct buf *out)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+	struct settings *settings CLEANUP(settings_freep) = NULL;
+	struct live *live = NULL;
+	const char *why;
+	int r = settings_load(path, diags, &settings);
+
+	if (r == 0 && (why = pg_conninfo_check(settings->conninfo, diags->arena)))
+		diag_add(diags, DIAG_ERROR, (struct text_pos){path, 0}, "database.conninfo: %s", why);
+	if (r == 0 && diags->errors == 0)
+		r = live_new(TAKE(settings), diags, &live);
+	if (r < 0)
+		buf_printf(out, "%s: %s\n", path, strerror(-r));
+	diag_print(diags, out);
+	return live;
 }

@@ -20,5 +20,7 @@ struct live {
 /* Takes the settings also when it fails. Return: 0, RENDER_E_INVALID with diags, or a negative errno. */
 int live_new(struct settings *s, struct diag_list *diags, struct live **ret);
 struct live *live_free(struct live *l);
+/* Reads a configuration file and compiles it; diagnostics are appended to out as people read them. NULL: it has errors. */
+struct live *live_load(const char *path, struct buf *out);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "case/case_store.h"
 #include "case/owner.h"
+#include "channel/render.h"
 #include "intake/intake_store.h"
 #include "outbox/outbox_store.h"
 #include "rule/rule.h"
@@ -22,6 +23,7 @@ enum plan_action {
 	PLAN_NOTE,    /* note rules only, or too old for anything else */
 	PLAN_AMEND,   /* its case is there already: an event */
 	PLAN_RETURN,  /* changed since the claim: back to the inbox */
+	PLAN_TELL,    /* a notice: somebody is told about a case that is there */
 };
 
 struct recipient {
@@ -38,11 +40,15 @@ struct plan {
 	bool too_old;                 /* max_age: noted instead */
 	const enum tri *results;      /* per rule, copied */
 	int winner, n_matched;
-	const struct rule *rule;      /* the winner, or the first praise or note rule */
+	const struct rule *rule;      /* the winner, or the first praise or note rule; NULL: it is no longer there */
+	enum priority priority;
 	const char *rules;            /* "{callback,detractor}" */
 	const char *facts;            /* JSON */
 
 	int64_t case_id;
+	enum alert_kind alert;
+	const char *kind, *step;      /* of its messages: "case.opened", NULL */
+	const char *dedup;            /* start of their dedup keys: "case:812:opened" */
 	struct owner_found owner;
 	struct owner_found *trail;    /* every step of the owner chain that was tried */
 	int n_trail;
@@ -62,6 +68,7 @@ struct plan {
 
 	struct outbox_message *messages;
 	int n_messages;
+	struct mail_text *mails;      /* beside the messages to people, in a dry run only: texts are the arena's */
 };
 
 #endif

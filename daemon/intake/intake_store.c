@@ -59,6 +59,14 @@ const struct pg_stmt intake_claim_one = {
 	{PG_INT8},
 };
 
+const struct pg_stmt intake_reread = {
+	"intake_reread",
+	"SELECT 0::bigint, clock_timestamp(), " RESPONSE_COLUMNS " FROM closeloop.responses r"
+	" LEFT JOIN closeloop.case_responses j ON j.response_id = r.id WHERE r.id = ANY ($1)",
+	1,
+	{PG_INT8_ARRAY},
+};
+
 #define PICK(which)                                                                                                  \
 	"UPDATE closeloop.inbox SET tries = tries + 1,"                                                              \
 	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"                                           \

@@ -39,6 +39,8 @@ extern const struct pg_stmt intake_blame;
 extern const struct pg_stmt intake_return_poison;
 /* ($1 response ids) responses that changed since their claim come back, as new. */
 extern const struct pg_stmt intake_return;
+/* ($1 response ids) → the columns of a claim, of responses that were judged before. */
+extern const struct pg_stmt intake_reread;
 /* ($1 until, epoch milliseconds) raises the promise to look again. */
 extern const struct pg_stmt intake_promise;
 

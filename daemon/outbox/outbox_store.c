@@ -48,7 +48,10 @@ const struct pg_stmt outbox_claim = {
 	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT},
 };
 
-/* One attempts row exactly when the messages row moved, so settling twice (after a lost connection) records once. */
+/*
+ * One attempts row exactly when the messages row moved, so settling twice (after a lost connection) records once. A mail about
+ * a case that won't arrive becomes a notice: the next person is told.
+ */
 const struct pg_stmt outbox_settle = {
 	"outbox_settle",
 	"WITH r AS (SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::boolean[], $5::float8[], $6::text[], $7::int[],"
@@ -62,7 +65,10 @@ const struct pg_stmt outbox_settle = {
 	"   last_error = CASE WHEN r.counts THEN nullif(r.error, '') ELSE m.last_error END"
 	"  FROM r WHERE m.id = r.id AND ((m.state = 'leased' AND m.fence = r.fence)"
 	"   OR (r.state = 'sent' AND m.state NOT IN " FINAL_STATES "))"
-	"  RETURNING m.id)"
+	"  RETURNING m.id, m.case_id, m.channel, m.state),"
+	" told AS (INSERT INTO closeloop.notices (case_id, kind, message_id)"
+	"  SELECT case_id, 'undelivered', id FROM moved"
+	"  WHERE channel = 'email' AND state IN ('failed', 'dead') AND case_id IS NOT NULL)"
 	" INSERT INTO closeloop.attempts (message_id, at, outcome, code, duration_ms, error, answer)"
 	" SELECT r.id, clock_timestamp(), r.outcome, nullif(r.code, 0), r.duration_ms, nullif(r.error, ''), nullif(r.answer, '')"
 	" FROM r JOIN moved USING (id) WHERE r.outcome <> 'released'",
