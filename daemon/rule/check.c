@@ -399,7 +399,7 @@ static bool turn_round(struct checker *c, struct node *test)
 	if (!operand_is_literal(&left))
 		return true;
 	if (test->test > TEST_GE || test->n_right != 1 || operand_is_literal(&test->right[0])) {
-		source_error(c->src, left.span, NULL, "expected a fact on the left, '%s' is a value",
+		source_error(c->src, left.span, NULL, "expected a fact on the left: %s is a value",
 			     operand_shown(c->src, &left));
 		return false;
 	}

@@ -48,7 +48,7 @@ static const char *found(struct parser *p)
 {
 	if (at(p, TOKEN_END))
 		return "the end";
-	return arena_printf(p->src->arena, "'%.*s'", SPAN_ARG(p->src, p->token.span));
+	return arena_printf(p->src->arena, at(p, TOKEN_TEXT) ? "%.*s" : "'%.*s'", SPAN_ARG(p->src, p->token.span));
 }
 
 /* A broken token was reported by the lexer already. */
