@@ -194,9 +194,10 @@ class Site:
             sys.stderr.write(f"--- {daemon.log_file.name}\n{daemon.log[-6000:]}\n")
         try:
             for table in ("inbox", "cases", "messages", "endpoints"):
-                columns = "*" if table != "messages" else ("seq, kind, channel, endpoint, recipient, state, attempt, next_at,"
-                                                           " last_code, last_error, case_id, response_id")
-                rows = self.q(f"SELECT {columns} FROM closeloop.{table} LIMIT 20")
+                columns = {"messages": "seq, kind, channel, endpoint, recipient, state, attempt, next_at, last_code,"
+                                       " last_error, case_id, response_id",
+                           "cases": "id, response_id, customer_id, status, priority, owner, rules, version"}.get(table, "*")
+                rows = self.q(f"SELECT {columns} FROM closeloop.{table} ORDER BY 1 LIMIT 8")
                 sys.stderr.write(f"--- {table}\n" + "\n".join(map(str, rows)) + "\n")
         except psycopg2.Error as e:
             sys.stderr.write(f"{e}\n")

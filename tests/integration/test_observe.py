@@ -20,7 +20,7 @@ METRICS = """responses_total rule_matches_total cases_opened_total messages_tota
 def test_every_metric_is_there_and_clean(site):
     daemon = site.daemon()
     site.respond(account="hanbit", contact_requested=True)
-    site.respond(nps=10, customer_id="k2")
+    site.respond(nps=10, customer_id="k2", account="elbhof")
     site.mails(2)
     site.settled()
     site.wait(lambda: daemon.metric("messages_total", channel="email", outcome="sent") == 2, "counted")

@@ -107,8 +107,9 @@ def test_a_mail_refused_for_good_goes_to_the_next_person(site):
     (mail,) = site.mails(1)
     assert mail.recipient == "olga@halden.example", "the manager, as there is no deputy"
     site.settled()
-    code, error = site.one("SELECT last_code, last_error FROM closeloop.messages WHERE state = 'failed'")
-    assert code == 550 and "no such user" in error
+    code, answer = site.one("SELECT m.last_code, a.answer FROM closeloop.messages m JOIN closeloop.attempts a"
+                            " ON a.message_id = m.id WHERE m.state = 'failed'")
+    assert code == 550 and "no such user" in answer
 
 
 def test_a_refusal_for_now_is_tried_again(site):

@@ -156,6 +156,51 @@ static void test_reset_and_sending_while_down(void **state)
 		    "and pid <> pg_backend_pid()");
 }
 
+/* Killed at whatever point the server happens to be: each batch is answered once, and what was answered well was done.
+ */
+static void test_storm(void **state)
+{
+	enum { KILLS = 8, BATCHES = 40 };
+	static const struct pg_stmt insert = {
+	    .name = "storm", .sql = "insert into storm values ($1)", .n_params = 1, .params = {PG_INT4}};
+	struct fixture *f = *state;
+	struct answer *answers = arena_new_array(f->arena, struct answer, KILLS * BATCHES);
+	struct answer count = {0};
+	int good = 0, n = 0;
+
+	run_sync(f, "drop table if exists storm; create table storm (i int unique)");
+	fixture_open(f, (struct pg_conn_options){.setup_sql = "set application_name = 'storm'", .listen = "x"});
+	for (int kill = 0; kill < KILLS; kill++) {
+		WAIT_FOR(f, pg_conn_is_up(f->conn));
+		for (int i = 0; i < BATCHES; i++, n++) {
+			struct pg_params *p = arena_new_obj(f->arena, struct pg_params);
+			struct pg_batch *b = pg_batch_new(f->conn);
+
+			answers[n].f = f;
+			pg_params_init(p, f->arena);
+			pg_add_int4(p, n);
+			pg_batch_add(b, &insert, p, NULL, NULL);
+			pg_batch_send(b, 0, answer_on_done, &answers[n]);
+			if (i % 10 == kill)
+				ev_run(loop_ev(f->loop), EVRUN_ONCE);
+		}
+		run_sync(f, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'storm'; "
+			    "notify x");
+		WAIT_FOR(f, f->downs == kill + 1);
+	}
+	WAIT_FOR(f, pg_conn_is_up(f->conn));
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(answers[i].calls, 1);
+		assert_true(!answers[i].failed || answers[i].error.lost);
+		good += !answers[i].failed;
+	}
+	SEND(f, &count, sql(f, "select count(*) from storm"));
+	WAIT_FOR(f, count.calls);
+	assert_true(count.value >= good); /* more, when the answer was lost */
+	assert_int_equal(f->ups, KILLS + 1);
+	run_sync(f, "drop table storm");
+}
+
 static void test_read_only(void **state)
 {
 	struct fixture *f = *state;
