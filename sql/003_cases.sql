@@ -212,6 +212,7 @@ BEGIN
 	SET state = (x.was ->> 'state')::closeloop.message_state, last_error = NULL
 	FROM jsonb_array_elements(e.details -> 'cancelled') AS x (was)
 	WHERE m.id = (x.was ->> 'id')::uuid AND m.state = 'cancelled';
+	DELETE FROM closeloop.notices AS n WHERE n.event_id = e.id;
 	IF e.details -> 'before' ? 'owner' THEN
 		c.link_epoch := c.link_epoch + 1;
 	END IF;
@@ -219,7 +220,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_after_undo(closeloop.cases, closeloop.case_events) IS
-	'The case as it was before an event; messages that the event cancelled wait again.';
+	'The case as it was before an event; messages that the event cancelled wait again, a hand-over not yet told is not told.';
 
 -- What tells of the end itself (a CRM's case.resolved) still leaves.
 CREATE OR REPLACE FUNCTION closeloop.case_cancel_messages(case_id bigint) RETURNS jsonb
@@ -390,7 +391,7 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT case_responses_pkey DO UPDATE SET case_id = c.id, relation = 'opened';
 	INSERT INTO closeloop.case_events (case_id, actor, kind, to_status, note, details)
 	VALUES (c.id, case_open_by_hand.actor, 'opened', 'open', nullif(btrim(case_open_by_hand.note), ''),
-		jsonb_build_object('by_hand', true));
+		jsonb_build_object('by_hand', true, 'to', c.owner));
 	PERFORM closeloop.wake();
 	RETURN c;
 END
@@ -398,25 +399,27 @@ $$;
 COMMENT ON FUNCTION closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb) IS
 	'Opens a case that no rule asked for. details may hold team, route, follow_up, ruleset, acknowledge_within, resolve_within. CL002 when the response has a case, CL003 when there is no such response.';
 
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;
-
 -- ---- who must hear of it ----
 
--- The new owner of a case is told by the daemon; whoever hands it over (command, page, API) need not know how.
+-- The new owner of a case is told by the daemon; whoever hands it over (command, page, API) need not know how. Who takes a
+-- case himself knows.
 CREATE OR REPLACE FUNCTION closeloop.notice_events() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	INSERT INTO closeloop.notices (case_id, kind, event_id)
-		SELECT e.case_id, 'assigned', e.id FROM new_events AS e WHERE e.kind = 'assigned';
+		SELECT e.case_id, 'assigned', e.id FROM new_events AS e
+		WHERE (e.kind = 'assigned' OR (e.kind = 'opened' AND e.details ? 'by_hand')) AND e.details ->> 'to' <> e.actor;
 	IF FOUND THEN
 		PERFORM pg_notify('closeloop', '');
 	END IF;
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION closeloop.notice_events() IS 'Trigger on case_events: a hand-over becomes a notice to the new owner.';
+COMMENT ON FUNCTION closeloop.notice_events() IS 'Trigger on case_events: a hand-over, or a case opened by hand, becomes a notice to the new owner.';
 
 CREATE OR REPLACE TRIGGER case_events_notice AFTER INSERT ON closeloop.case_events
 	REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION closeloop.notice_events();
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;

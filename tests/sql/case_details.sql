@@ -111,6 +111,16 @@ SELECT row_eq(format('SELECT status::text, owner, handovers, link_epoch, acknowl
 		now() + interval '4 hours'), 'a hand-over counts, kills old links and starts the acknowledge clock, not the resolve clock');
 SELECT is((pg_temp.go(:c, 'assign', details => '{"to": "tono", "team": "b"}')).team, 'b', 'the team may change with it');
 
+CREATE FUNCTION pg_temp.told(c bigint) RETURNS text LANGUAGE sql AS $$
+	SELECT coalesce(string_agg(e.actor || ' to ' || (e.details ->> 'to'), ', ' ORDER BY n.id), '') FROM closeloop.notices AS n
+	JOIN closeloop.case_events AS e ON e.id = n.event_id WHERE n.case_id = c AND n.kind = 'assigned'
+$$;
+SELECT is(pg_temp.told(:c), 'minsu to jiwoo, minsu to tono', 'the new owners will be told');
+SELECT pg_temp.go(:c, 'undo');
+SELECT is(pg_temp.told(:c), 'minsu to jiwoo', 'not of what was undone before they were');
+SELECT pg_temp.go(:c, 'assign', details => '{"to": "hanna"}', actor => 'hanna');
+SELECT is(pg_temp.told(:c), 'minsu to jiwoo', 'nor who takes it himself');
+
 -- ---- note ----
 SELECT is(pg_temp.refused(:c, 'note'), 'CL002', 'a note needs a text');
 SELECT pg_temp.go(:c, 'note', ' called twice ');
@@ -224,6 +234,7 @@ SELECT row_eq(format('SELECT relation, case_id IS NOT NULL FROM closeloop.case_r
 	ROW('opened'::text, true), 'and counts as the one of its response');
 SELECT row_eq(format($$SELECT e.kind, e.actor, e.note, e.to_status::text FROM closeloop.case_events e JOIN closeloop.cases c ON c.id = e.case_id WHERE c.response_id = %s$$, :r),
 	ROW('opened'::text, 'jiwoo'::text, 'rang us'::text, 'open'::text), 'with its event');
+SELECT is(pg_temp.told(id), 'jiwoo to minsu', 'of which the owner is told') FROM closeloop.cases WHERE response_id = :r;
 SELECT throws_ok(format($$SELECT closeloop.case_open_by_hand(%s, 'jiwoo', 'high', 'minsu')$$, :r), 'CL002', NULL, 'not twice');
 SELECT throws_ok($$SELECT closeloop.case_open_by_hand(0, 'jiwoo', 'high', 'minsu')$$, 'CL003', NULL, 'not for an unknown response');
 INSERT INTO closeloop.responses (nps) VALUES (5) RETURNING id AS r \gset
