@@ -9,6 +9,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import base64
+import itertools
 import os
 import pathlib
 import secrets
@@ -132,7 +133,7 @@ class Quickstart:
         while done < total:
             elapsed = time.monotonic() - started
             due = total if seconds <= 0 else min(total, int(total * elapsed / seconds) + 1)
-            batch = [row for row, _ in zip(rows, range(min(due - done, 1000)))]
+            batch = list(itertools.islice(rows, min(due - done, 1000)))
             if batch:
                 stream.insert(writer, batch)
                 done += len(batch)

@@ -22,7 +22,7 @@ SELECT json_build_object(
   'messages', (SELECT json_object_agg(state, n) FROM (SELECT channel || ' ' || state AS state, count(*) AS n
                FROM closeloop.messages GROUP BY 1) AS m),
   'news', (SELECT json_agg(x) FROM (
-    SELECT m.id, m.kind, m.recipient, m.address, m.case_id, c.priority, c.rules, r.nps, r.touchpoint, r.region, r.comment,
+    SELECT m.id, m.response_id, m.recipient, m.address, m.case_id, c.priority, c.rules, r.nps, r.touchpoint, r.region, r.comment,
            r.contact_requested, coalesce(r.account_name, r.customer_name) AS who, m.sent_at::text AS sent_at,
            round(1000 * extract(epoch FROM m.sent_at - m.queued_at)) AS ms
     FROM closeloop.messages AS m
@@ -75,7 +75,7 @@ class Show:
         self.live = sys.stdout.isatty()
         self.colour = self.live
         self.started = time.monotonic()
-        self.since, self.seen, self.last, self.unshown = "-infinity", set(), None, 0
+        self.since, self.seen, self.last = "-infinity", set(), None
         self.next_count = self.started + 10
 
     def paint(self, code, text):
@@ -96,8 +96,9 @@ class Show:
         if news["contact_requested"]:
             where += " · asked for a call"
         words = f' "{clean(news["comment"])}"' if news["comment"] else ""
-        head = f"{seconds:5.1f} s  {score:>5}  {where}"
-        self.line(cut(head + words, self._columns()))
+        if news["response_id"] != self.last:  # one response may alert several people
+            self.line(cut(f"{seconds:5.1f} s  {score:>5}  {where}{words}", self._columns()))
+        self.last = news["response_id"]
         person = f"{self.names.get(news['recipient'], news['recipient'])} <{news['address']}>"
         if news["case_id"] is None:
             self.line(f"                {self.paint(32, 'praise')} → {person} · {news['ms']:.0f} ms")
@@ -130,7 +131,6 @@ class Show:
                 self.alert(item)
             self.seen.add(item["id"])
             self.since = item["sent_at"]
-        self.unshown += len(fresh) - len(shown)
         text = self.counts(news)
         if self.live:
             sys.stdout.write("\r\033[K" + cut(self.paint(1, text), self._columns() + 8))

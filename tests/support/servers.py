@@ -11,6 +11,7 @@ import collections
 import ctypes
 import email
 import email.policy
+import functools
 import http.server
 import os
 import pathlib
@@ -158,7 +159,13 @@ def free_port():
         return s.getsockname()[1]
 
 
-Mail = collections.namedtuple("Mail", "number at sender recipient raw message")
+class Mail:
+    def __init__(self, number, sender, recipient, raw):
+        self.number, self.at, self.sender, self.recipient, self.raw = number, time.time(), sender, recipient, raw
+
+    @functools.cached_property
+    def message(self):
+        return email.message_from_bytes(self.raw, policy=email.policy.default)
 
 
 class MailCatcher:
@@ -230,10 +237,9 @@ class MailCatcher:
             if reply:
                 return reply
         raw = envelope.original_content or envelope.content
-        message = email.message_from_bytes(raw, policy=email.policy.default)
         for recipient in envelope.rcpt_tos:
             with self.lock:
-                mail = Mail(len(self.mails) + 1, time.time(), envelope.mail_from, recipient, raw, message)
+                mail = Mail(len(self.mails) + 1, envelope.mail_from, recipient, raw)
                 self.mails.append(mail)
             if self.on_mail:
                 self.on_mail(mail)
