@@ -699,11 +699,6 @@ int main(void)
 	    cmocka_unit_test(test_text_goes_out_as_it_came),
 	    cmocka_unit_test(test_message_headers),
 	    cmocka_unit_test(test_redirected),
-	    cmocka_unit_test_setup_teardown(test_own_words_and_templates, folder_make, folder_remove),
-	    cmocka_unit_test_setup_teardown(test_mistakes_in_own_files, folder_make, folder_remove),
-	    cmocka_unit_test_setup_teardown(test_a_folder_instead_of_a_file, folder_make, folder_remove),
-	    cmocka_unit_test_setup_teardown(test_fallback, folder_make, folder_remove),
-	    cmocka_unit_test(test_manual_names_everything),
 	};
 
 	return cmocka_run_group_tests(tests, load_built_in, free_built_in);
