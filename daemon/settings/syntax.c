@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "settings/syntax.h"
+#include "base/escape.h"
 #include "settings/token.h"
 
 #include <errno.h>
@@ -11,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define EXCERPT_BYTES_MAX 200
+#define UNDERLINE_BYTES_MAX ((size_t)60)
 
 struct parser {
 	const struct source *src;
@@ -45,15 +49,19 @@ static struct text_pos token_pos(const struct parser *p, const struct token *t)
 	return source_pos(p->src, t->line);
 }
 
-static struct diag *complain(struct parser *p, const struct token *t, const char *text, const char *hint)
+static void complain(struct parser *p, const struct token *t, const char *text, const char *hint)
 {
 	struct diag *d = diag_add(p->diags, DIAG_ERROR, token_pos(p, t), "%s", text);
-	const char *line = source_line(p->src, t->line, p->diags->arena);
-	int length = (int)strcspn(t->at, "\n");
+	int from = t->column > EXCERPT_BYTES_MAX / 2 ? t->column - EXCERPT_BYTES_MAX / 4 : 0;
+	int n = (int)strcspn(t->at, "\r\n"), length = MIN((int)MIN(t->n, UNDERLINE_BYTES_MAX), n);
+	const char *line = t->at - t->column;
 
 	p->good = false;
-	diag_excerpt(p->diags, d, line, MIN(t->column, (int)strlen(line)), MIN((int)MIN(t->n, (size_t)60), length), hint);
-	return d;
+	while (((unsigned char)line[from] & 0xc0) == 0x80)
+		from++;
+	n = (int)utf8_clip(line + from, (size_t)(t->column - from + n), EXCERPT_BYTES_MAX);
+	diag_excerpt(p->diags, d, arena_strndup(p->diags->arena, line + from, (size_t)n), MIN(t->column - from, n),
+		     MIN(length, MAX(n - (t->column - from), 1)), hint);
 }
 
 /* Does a text of several lines look as if it had swallowed the settings that follow it: …;\n name = … ? */
@@ -155,6 +163,10 @@ static void name_add(struct parser *p, struct names *g, const struct token *t)
 			name_twice(p, t, source_pos(p->src, g->items[i].line));
 			return;
 		}
+	if (g->n == SYNTAX_NAMES_MAX) {
+		broken(p, "'}'", "too many settings in one group");
+		return;
+	}
 	if (g->n == g->room) {
 		g->room = g->room ? g->room * 2 : 16;
 		g->items = xrealloc(g->items, (size_t)g->room * sizeof(*g->items));
@@ -346,6 +358,8 @@ static void parse_setting(struct parser *p, struct names *names, bool top)
 	size_t from = (size_t)(name.at - p->lx.text);
 
 	name_add(p, names, &name);
+	if (p->broken)
+		return;
 	advance(p);
 	if (!token_is(&p->now, '=') && !token_is(&p->now, ':')) {
 		broken(p, "'=' or ':'", token_is(&p->now, '{') ? "a group is written NAME: { … };" : NULL);

@@ -88,7 +88,7 @@ static const struct key person_keys[] = {
 	{"urgent_per_hour", &type_int, AT(person, urgent_per_hour), .otherwise = "the global one", .min = 0, .max = 100000},
 };
 static const struct section people = {.name = "people", .naming = NAMED_GROUPS, KEYS(person_keys), .bytes = sizeof(struct person),
-				      .max = 20000, .pos_at = AT(person, pos), .init = person_init, .done = person_done,
+				      .max = 10000, .pos_at = AT(person, pos), .init = person_init, .done = person_done,
 				      .all_done = people_done};
 
 static const struct key team_keys[] = {
