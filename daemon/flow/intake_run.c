@@ -207,9 +207,13 @@ static void count_committed(struct intake_run *r)
 	struct stats *s = &r->flow->stats;
 	const struct settings *settings = r->flow->live->settings;
 
-	for (int i = 0; i < r->n_claimed; i++)
+	for (int i = 0; i < r->n_claimed; i++) {
+		const struct response *response = &r->claimed[i].response;
+
 		if (!r->claimed[i].judged)
-			stats_add(&s->responses, r->claimed[i].response.source ? r->claimed[i].response.source : "", 1);
+			stats_add(&s->responses, response->source ? response->source : "", 1);
+		stats_heard(s, response->source, response->received_at);
+	}
 	for (int i = 0; i < r->judge.n_plans; i++) {
 		const struct plan *p = &r->judge.plans[i];
 

@@ -18,17 +18,49 @@
 
 /* ---- who is told ---- */
 
-static void add_recipient(struct judge *j, struct plan *p, const struct recipient *r)
+static void add_recipient(struct plan *p, const struct recipient *r)
 {
-	if (!r->person->email) {
-		log_warning("response %lld: person %s has no mail address", (long long)p->claimed->response.id, r->person->id);
-		return;
-	}
 	for (int i = 0; i < p->n_recipients; i++)
-		if (strcmp(p->recipients[i].person->id, r->person->id) == 0)
+		if (str_eq(p->recipients[i].person->id, r->person->id) && str_eq(p->recipients[i].person->email, r->person->email))
 			return;
 	if (p->n_recipients < PLAN_RECIPIENTS_MAX)
 		p->recipients[p->n_recipients++] = *r;
+}
+
+/* Somebody without a mail address is replaced: by the deputy, else the manager. */
+static void add_reachable(struct judge *j, struct plan *p, struct recipient r)
+{
+	const struct directory *d = j->live->directory;
+	const struct person *missed = r.person;
+
+	if (!missed->email) {
+		log_warning("response %lld: person %s has no mail address", (long long)p->claimed->response.id, missed->id);
+		r.person = directory_person(d, missed->deputy);
+		if (!r.person || !r.person->email)
+			r.person = directory_person(d, missed->reports_to);
+		if (!r.person || !r.person->email)
+			return;
+		r.reason = REASON_FALLBACK;
+		r.for_person = missed;
+	}
+	add_recipient(p, &r);
+}
+
+/* Nobody could be found for a case: whoever runs the daemon hears of it, so that the customer is not forgotten. */
+static void add_operators(struct judge *j, struct plan *p)
+{
+	const struct settings *s = j->live->settings;
+
+	log_error("response %lld: nobody can be told (route %s): the operators are", (long long)p->claimed->response.id,
+		  p->rule->route->id);
+	for (int i = 0; i < s->operators.n; i++) {
+		struct person *operator = arena_new_obj(j->arena, struct person);
+		struct recipient r = {.person = operator, .reason = REASON_NOTIFIED};
+
+		*operator = (struct person){.id = "operators", .name = s->operators.items[i], .email = s->operators.items[i],
+					    .language = s->language, .timezone = "UTC"};
+		add_recipient(p, &r);
+	}
 }
 
 static void add_webhook(struct plan *p, const struct webhook *w)
@@ -61,14 +93,14 @@ static void notify_person(struct judge *j, struct plan *p, const struct notify *
 
 	if (n->target.kind == TARGET_OWNER && owner) {
 		r = owner_recipient(&p->owner);
-		add_recipient(j, p, &r);
+		add_reachable(j, p, r);
 		return;
 	}
 	if (n->target.kind == TARGET_TEAM) {
 		count = owner_everyone(&j->facts, &n->target, response, owner, people, OWNERS_AT_ONCE_MAX);
 		for (int i = 0; i < count; i++) {
 			r.person = people[i];
-			add_recipient(j, p, &r);
+			add_reachable(j, p, r);
 		}
 		return;
 	}
@@ -80,7 +112,7 @@ static void notify_person(struct judge *j, struct plan *p, const struct notify *
 	r.value = found.value;
 	if (owner && strcmp(found.person->id, owner->id) == 0)
 		r = owner_recipient(&p->owner);
-	add_recipient(j, p, &r);
+	add_reachable(j, p, r);
 }
 
 static void notify_all(struct judge *j, struct plan *p, const struct notify *n, int count)
@@ -113,7 +145,7 @@ static void praise_recipients(struct judge *j, struct plan *p)
 				found = owner_of_target(&j->facts, t, &p->claimed->response, NULL);
 			r = owner_recipient(&found);
 			r.person = people[k];
-			add_recipient(j, p, &r);
+			add_reachable(j, p, r);
 		}
 	}
 }
@@ -135,6 +167,8 @@ void judge_recipients(struct judge *j, struct plan *p)
 			notify_all(j, p, r->route->notify, r->route->n_notify);
 		notify_all(j, p, r->notify, r->n_notify);
 	}
+	if (p->action == PLAN_OPEN && p->n_recipients == 0 && (!p->owner.person || p->n_webhooks == 0))
+		add_operators(j, p);
 	if (!s->email.set)
 		p->n_recipients = 0;
 }
@@ -262,6 +296,7 @@ static struct outbox_message *plan_message(struct judge *j, struct plan *p, stru
 static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out)
 {
 	const struct settings *s = j->live->settings;
+	const struct recipient *to = &p->recipients[i];
 	struct alert a = plan_alert(j, p, i);
 	struct mail_text text CLEANUP(mail_text_fini) = {0};
 	struct outbox_message *m;
@@ -282,7 +317,8 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 	m->endpoint = ENDPOINT_EMAIL;
 	m->recipient = a.person_id;
 	m->address = a.person_address;
-	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup, a.person_id);
+	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup,
+				    strcmp(a.person_id, "operators") == 0 ? to->person->email : a.person_id);
 	if (j->dry)
 		p->mails[p->n_messages - 1] = (struct mail_text){arena_strdup(j->arena, text.subject),
 								 arena_strdup(j->arena, text.text),

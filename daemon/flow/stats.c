@@ -53,6 +53,14 @@ void stats_set(struct stats_names *names, const char *name, double value)
 	names_get(names, name)->value = value;
 }
 
+void stats_heard(struct stats *s, const char *source, struct wall_time at)
+{
+	struct stats_name *name = names_get(&s->last_response, source ? source : "");
+
+	name->value = MAX(name->value, (double)at.us / (double)US_PER_S);
+	s->trigger_present |= !s->census_taken;
+}
+
 static void stats_latency(struct stats *s, double seconds)
 {
 	int i = 0;

@@ -52,6 +52,8 @@ struct stats {
 void stats_fini(struct stats *s);
 void stats_add(struct stats_names *names, const char *name, uint64_t n);
 void stats_set(struct stats_names *names, const char *name, double value);
+/* A response of this source came in; its trigger works. */
+void stats_heard(struct stats *s, const char *source, struct wall_time at);
 void stats_message(struct stats *s, const struct delivery_result *r, enum message_state became);
 
 /* () → one row of counts; () → source, newest response. */
