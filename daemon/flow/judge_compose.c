@@ -233,6 +233,23 @@ static void alert_reasons(struct judge *j, struct alert *a, const struct plan *p
 	a->owner_name = p->owner.person ? p->owner.person->name : NULL;
 }
 
+/* Who takes over when this person can't: the deputy, the manager, the lead of the team. */
+static const char *next_in_line(struct judge *j, const struct plan *p, const struct person *person)
+{
+	const struct directory *d = j->live->directory;
+	const struct team *team = p->owner.team ? settings_team(j->live->settings, p->owner.team) : NULL;
+	const char *const ids[] = {person->deputy, person->reports_to, team ? team->lead : NULL};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		const struct person *next = directory_person(d, ids[i]);
+
+		next = next ? directory_present(d, next, j->now) : NULL;
+		if (next && !str_eq(next->id, person->id))
+			return next->name;
+	}
+	return NULL;
+}
+
 static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 {
 	const struct settings *s = j->live->settings;
@@ -263,6 +280,8 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 	alert_ratings(j, &a);
 	alert_details(j, &a);
 	alert_reasons(j, &a, p, to);
+	if (a.is_owner && a.case_id)
+		a.next_person = next_in_line(j, p, to->person);
 	if (p->has_previous) {
 		a.previous.set = response_score(&p->previous, &a.previous.score);
 		a.previous.at = p->previous_at[i];
