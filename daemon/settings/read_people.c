@@ -12,8 +12,6 @@
 
 #define WEEK_MINUTES (7 * 24 * 60)
 
-/* ---- calendars ---- */
-
 void calendar_init(struct load *l, void *element)
 {
 	((struct calendar *)element)->timezone = l->s->timezone;
@@ -91,8 +89,6 @@ static void read_calendar(struct load *l, const struct item *it, void *field)
 	*(const struct calendar **)field = c;
 }
 const struct type type_calendar = {SHAPE_TEXT, "the name of a calendar", read_calendar};
-
-/* ---- people ---- */
 
 void person_init(struct load *l, void *element)
 {
@@ -236,8 +232,6 @@ void people_done(struct load *l, const struct item *it)
 	unique_check(l, login_order, "login");
 	cycles_check(l);
 }
-
-/* ---- teams ---- */
 
 static void read_members(struct load *l, const struct item *it, void *field)
 {

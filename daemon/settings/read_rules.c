@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-/* ---- sources ---- */
-
 void source_init(struct load *l, void *element)
 {
 	((struct source_settings *)element)->max_age_s = l->s->cases.max_age_s;
@@ -19,8 +17,6 @@ void sources_done(struct load *l, const struct item *it)
 {
 	load_index(l, IDS_SOURCES, l->s->sources, l->s->n_sources, sizeof(*l->s->sources));
 }
-
-/* ---- follow-ups ---- */
 
 static void read_follow_up_calendar(struct load *l, const struct item *it, void *field)
 {
@@ -101,8 +97,6 @@ void follow_ups_done(struct load *l, const struct item *it)
 	load_index(l, IDS_FOLLOW_UPS, s->follow_ups, s->n_follow_ups, sizeof(*s->follow_ups));
 }
 
-/* ---- routes ---- */
-
 static void read_targets(struct load *l, const struct item *it, void *field)
 {
 	struct route *r = container_of(field, struct route, owner);
@@ -175,8 +169,6 @@ static void read_follow_up(struct load *l, const struct item *it, void *field)
 	*(const struct follow_up **)field = f ? f : &no_follow_up;
 }
 const struct type type_follow_up = {SHAPE_TEXT, "the name of a follow_up", read_follow_up};
-
-/* ---- facts and rules ---- */
 
 static void read_facts(struct load *l, const struct item *it, void *field)
 {

@@ -21,8 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- values ---- */
-
 static void test_durations(void **state)
 {
 	static const struct {
@@ -271,8 +269,6 @@ static void test_wants(void **state)
 	w.events.n = 0;
 	assert_true(webhook_wants(&w, "case.closed"));
 }
-
-/* ---- a loaded configuration ---- */
 
 static void put_file(const char *name, const char *text, mode_t mode)
 {

@@ -47,8 +47,6 @@ static void put_file(const char *name, const char *text)
 	assert_true(fputs(text, f) >= 0 && fclose(f) == 0 && chmod(name, 0600) == 0);
 }
 
-/* ---- docs/configuration.md ---- */
-
 static bool needs_quotes(const struct key *k)
 {
 	return k->type->shape == SHAPE_TEXT || k->type->shape == SHAPE_ANY;
@@ -129,8 +127,6 @@ static void test_manual(void **state)
 	free(m.text);
 	assert_int_equal(m.wrong, 0);
 }
-
-/* ---- conf/ ---- */
 
 struct example {
 	const char *text;
