@@ -160,7 +160,7 @@ static void test_reset_and_sending_while_down(void **state)
  */
 static void test_storm(void **state)
 {
-	enum { KILLS = 8, BATCHES = 40 };
+	enum { KILLS = 4, BATCHES = 40 };
 	static const struct pg_stmt insert = {
 	    .name = "storm", .sql = "insert into storm values ($1)", .n_params = 1, .params = {PG_INT4}};
 	struct fixture *f = *state;
@@ -426,6 +426,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_terminated_while_idle, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_server_crash, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_statement_timeout, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_storm, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_reset_and_sending_while_down, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_read_only, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_too_many_connections, fixture_setup, fixture_teardown),
