@@ -138,7 +138,8 @@ static void put_script(struct buf *script, const struct sql_migration *s)
 		   s->number, s->name, s->sha256);
 }
 
-static int run_script(struct migrate *m, const struct buf *script, const char *name)
+/* needs: what to do when rights are missing. */
+static int run_script(struct migrate *m, const struct buf *script, const char *name, const char *needs)
 {
 	struct pg_error error = {0}, ignored = {0};
 
@@ -150,8 +151,7 @@ static int run_script(struct migrate *m, const struct buf *script, const char *n
 		return cli_fail(EXIT_UNAVAILABLE, "%s: another session has kept a table locked for 10 s; nothing of it was"
 				" done, try again", name);
 	if (str_eq(error.sqlstate, "42501"))
-		return cli_fail(EXIT_NOT_PERMITTED, "%s: %s; migrate as the owner of the database or of the schema", name,
-				error.message);
+		return cli_fail(EXIT_NOT_PERMITTED, "%s: %s; %s", name, error.message, needs);
 	cli_error("%s failed and was rolled back", name);
 	return cli_sql_error(&error);
 }
@@ -162,7 +162,7 @@ static int apply(struct migrate *m, const struct sql_migration *s)
 	int r;
 
 	put_script(&script, s);
-	r = run_script(m, &script, s->name);
+	r = run_script(m, &script, s->name, "migrate as the owner of the database or of the schema");
 	if (r)
 		return r;
 	buf_printf(m->out, applied_row(m, s->number) ? "applied %s again: its text has changed\n" : "applied %s\n", s->name);
@@ -238,7 +238,8 @@ static int create_roles(struct migrate *m)
 	if (!m->options->roles)
 		return 0;
 	buf_printf(&script, "BEGIN;\n%sCOMMIT;\n", sql_roles);
-	r = run_script(m, &script, "roles");
+	r = run_script(m, &script, "roles",
+		       "it takes a database role with CREATEROLE that owns the schema, or a superuser");
 	if (r)
 		return r;
 	buf_puts(m->out, "the roles are there; make your login roles members of them (names on the right are yours):\n"

@@ -290,7 +290,10 @@ static void without_rights_it_says_so(void **state)
 	sql(s->db, arena_printf(s->arena, "GRANT CREATE ON DATABASE %s TO guest; SET ROLE guest", s->name));
 	assert_int_equal(migrate(s, (struct migrate_options){0}), 0);
 	assert_int_equal(judge(s, "prod"), SCHEMA_FITS);
-	sql(s->db, "RESET ROLE");
+	sql(s->db, "RESET ROLE; ALTER ROLE closeloop_writer RENAME TO aside; SET ROLE guest");
+	assert_int_equal(migrate(s, (struct migrate_options){.roles = true}), EXIT_NOT_PERMITTED);
+	expect_words(s, "nothing to migrate");
+	sql(s->db, "RESET ROLE; ALTER ROLE aside RENAME TO closeloop_writer");
 	sql(s->db, "DROP OWNED BY guest; DROP ROLE guest");
 }
 
