@@ -222,8 +222,8 @@ class Site:
                 with self.db.cursor() as cursor:
                     cursor.execute(sql, arguments or None)
                     return cursor.fetchall() if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                if last:
+            except psycopg2.Error as e:
+                if last or e.pgcode is not None:  # only a lost connection is worth a second try
                     raise
                 self._db.close()
         raise AssertionError("unreachable")

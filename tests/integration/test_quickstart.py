@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import glob
 import os
 import pathlib
@@ -21,18 +22,24 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["CLOSELOOPD"]).parents[1]
 
 
+@contextlib.contextmanager
 def start(*arguments, seconds="2"):
-    return subprocess.Popen(["/usr/bin/python3", "-B", str(ROOT / "conf/demo/quickstart.py"), str(BUILD), *arguments],
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
-                            env={**os.environ, "QUICKSTART_SECONDS": seconds},
-                            preexec_fn=servers.die_with_parent(signal.SIGTERM))
+    process = subprocess.Popen(["/usr/bin/python3", "-B", str(ROOT / "conf/demo/quickstart.py"), str(BUILD), *arguments],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+                               env={**os.environ, "QUICKSTART_SECONDS": seconds},
+                               preexec_fn=servers.die_with_parent(signal.SIGTERM))
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=60 * PATIENCE)
 
 
 def run(*arguments, code=0, **options):
-    process = start(*arguments, **options)
-    output, _ = process.communicate(timeout=240)
-    assert process.returncode == code, output
-    return output
+    with start(*arguments, **options) as process:
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == code, output
+        return output
 
 
 @pytest.fixture
@@ -68,32 +75,31 @@ def test_the_sample_responses_become_alerts(nothing_left):
 
 
 def test_ctrl_c_takes_everything_away(nothing_left):
-    process = start(seconds="30")
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if " → " in line:
-            break
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30 * PATIENCE)
-    assert process.returncode == 0 and "nothing is left" in rest, "".join(lines) + rest
+    with start(seconds="30") as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if " → " in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30 * PATIENCE)
+        assert process.returncode == 0 and "nothing is left" in rest, "".join(lines) + rest
 
 
 def test_the_commands_it_names_work(nothing_left):
-    process = start(seconds="1")
-    commands = []
-    for line in process.stdout:
-        match = re.match(r"  (\S*closeloop -c \S+ .*)", line)
-        if match:
-            commands.append(match.group(1))
-        if len(commands) == 3:
-            break
-    for command in commands:
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-        assert done.returncode in (0, 1) and done.stdout and not done.stderr, (command, done)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30 * PATIENCE)
-    assert process.returncode == 0
+    with start(seconds="1") as process:
+        commands = []
+        for line in process.stdout:
+            match = re.match(r"  (\S*closeloop -c \S+ .*)", line)
+            if match:
+                commands.append(match.group(1))
+            if len(commands) == 3:
+                break
+        status, cases, attempt = [subprocess.run(["bash", "-c", c], capture_output=True, text=True, check=False)
+                                  for c in commands]
+    assert status.returncode == 0 and "delivery live" in status.stdout, status
+    assert cases.returncode == 0 and "C-1 " in cases.stdout, cases
+    assert attempt.returncode == 0 and "lena-brandt" in attempt.stdout and "Subject" in attempt.stdout, attempt
 
 
 def test_a_file_of_ones_own(nothing_left, tmp_path):
