@@ -204,13 +204,14 @@ static const char *told_details(struct told *t)
 }
 
 /* "C-812 acknowledged, version 3", or who was quicker. */
-static void put_done(struct buf *out, const struct action *action, int64_t id, const struct pg_rows *rows)
+static void put_done(struct cli *c, struct buf *out, const struct action *action, int64_t id, const struct pg_rows *rows)
 {
 	const char *owner = pg_get_text(rows, 0, 2, NULL), *by = pg_get_text(rows, 0, 4, NULL);
 	struct wall_time acknowledged = pg_get_time(rows, 0, 5), now = pg_get_time(rows, 0, 6);
 
 	buf_printf(out, "C-%lld ", (long long)id);
-	if (str_eq(action->name, "acknowledge") && acknowledged.us < now.us) {
+	/* Of two at the same moment the later one may have begun first: then only the name tells. */
+	if (str_eq(action->name, "acknowledge") && (acknowledged.us < now.us || !str_eq(by, c->actor))) {
 		buf_puts(out, "already acknowledged by ");
 		escape_terminal(out, by ? by : "somebody", strlen(by ? by : "somebody"));
 		buf_putc(out, ' ');
@@ -287,7 +288,7 @@ static int transition(struct cli *c, const struct args *a, const struct action *
 		text_put_json(&out, json, n);
 		buf_putc(&out, '\n');
 	} else {
-		put_done(&out, action, id, rows);
+		put_done(c, &out, action, id, rows);
 	}
 	cli_print(c, &out);
 	return 0;

@@ -224,8 +224,9 @@ static void print_json(struct check *k)
 			buf_putc(&json, ',');
 		put_diag_json(&json, &k->diags->items[i]);
 	}
-	buf_printf(&json, "],\"online\":[%s]}\n", buf_str(&k->online));
+	buf_printf(&json, "],\"online\":[%s]}", buf_str(&k->online));
 	text_put_json(&out, buf_str(&json), json.n);
+	buf_putc(&out, '\n');
 	cli_print(c, &out);
 }
 

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
 	int r;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
+	log_set_level(LOG_LEVEL_ERROR); /* a person reads stderr */
 	if (args_parse(arena, groups, argc, argv, &a, &error))
 		return cli_fail(EXIT_USAGE_ERROR, "%s", error);
 	cli_init(&c, &a, groups, arena);

@@ -52,7 +52,7 @@ int cli_send(struct cli *c, struct delivery *d, struct delivery_result **ret)
 	return 0;
 }
 
-static void put_result_json(struct buf *out, const struct delivery_result *r, const char *to)
+void cli_put_result(struct buf *out, const struct delivery_result *r, const char *to)
 {
 	char id[UUID_TEXT_BYTES];
 
@@ -69,7 +69,14 @@ static void put_result_json(struct buf *out, const struct delivery_result *r, co
 	json_put_string(out, r->error[0] ? r->error : NULL);
 	buf_puts(out, ",\"answer\":");
 	json_put_string(out, r->answer[0] ? r->answer : NULL);
-	buf_puts(out, "}\n");
+	buf_putc(out, '}');
+}
+
+int cli_result_code(const struct delivery_result *r)
+{
+	if (r->outcome == DELIVERY_SENT)
+		return EXIT_DONE;
+	return r->outcome == DELIVERY_RETRY || r->outcome == DELIVERY_AMBIGUOUS ? EXIT_UNAVAILABLE : EXIT_NO;
 }
 
 int cli_send_told(struct cli *c, const struct delivery_result *r, const char *to)
@@ -78,8 +85,9 @@ int cli_send_told(struct cli *c, const struct delivery_result *r, const char *to
 	bool sent = r->outcome == DELIVERY_SENT;
 
 	if (c->json) {
-		put_result_json(&json, r, to);
+		cli_put_result(&json, r, to);
 		text_put_json(&out, buf_str(&json), json.n);
+		buf_putc(&out, '\n');
 		cli_print(c, &out);
 	} else if (sent) {
 		buf_puts(&out, r->delivery->endpoint);
@@ -92,7 +100,7 @@ int cli_send_told(struct cli *c, const struct delivery_result *r, const char *to
 		return EXIT_DONE;
 	cli_error("%s%s%s: %s, %d %s", r->delivery->endpoint, to ? " to " : "", to ? to : "", delivery_outcome_name(r->outcome),
 		  r->code, r->error[0] ? r->error : r->answer);
-	return r->outcome == DELIVERY_RETRY || r->outcome == DELIVERY_AMBIGUOUS ? EXIT_UNAVAILABLE : EXIT_NO;
+	return cli_result_code(r);
 }
 
 int cli_send_address(struct cli *c, const char *wanted, const char **ret_address)

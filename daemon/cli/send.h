@@ -13,6 +13,10 @@
 /* Sends d (owned) and waits for what became of it, at most a minute. The result is freed by the caller. */
 int cli_send(struct cli *c, struct delivery *d, struct delivery_result **ret);
 
+/* One JSON object, not yet safe for a terminal (text_put_json()). */
+void cli_put_result(struct buf *out, const struct delivery_result *result, const char *to);
+/* What its exit code is: accepted, refused, or not now. */
+int cli_result_code(const struct delivery_result *result);
 /* Tells the result: a line or one JSON object. EXIT_DONE when it was accepted, else EXIT_UNAVAILABLE or EXIT_NO (refused). */
 int cli_send_told(struct cli *c, const struct delivery_result *result, const char *to);
 

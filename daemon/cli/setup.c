@@ -37,6 +37,6 @@ const struct verb setup_verbs[] = {
 	{"migrate", NULL, NULL, "create or update the schema", migrate_options, 0, 0, migrate, NULL},
 	{"status", NULL, NULL, "what needs a person, then daemons, inbox, messages, cases", status_options, 0, 0, status_run,
 	 NULL},
-	{"try", NULL, "FACT=VALUE…", "judge an invented response; stores nothing", try_options, 1, WORDS_ANY, try_run, NULL},
+	{"try", NULL, "FACT=VALUE…", "judge an invented response; stores nothing", try_options, 1, WORDS_ANY, try_verb, NULL},
 	{0},
 };

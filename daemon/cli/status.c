@@ -62,6 +62,21 @@ static void put_member(struct status *s, const char *name, const struct pg_rows 
 	text_put_json(&s->json, json, n);
 }
 
+/* Rows as the elements of an array, on the same line. */
+static void put_array(struct status *s, const char *name, const struct pg_rows *rows)
+{
+	buf_printf(&s->json, ",\"%s\":[", name);
+	for (int i = 0; i < pg_count(rows); i++) {
+		size_t n;
+		const char *json = pg_get_text(rows, i, 0, &n);
+
+		if (i)
+			buf_putc(&s->json, ',');
+		text_put_json(&s->json, json, n);
+	}
+	buf_putc(&s->json, ']');
+}
+
 static const char *duration(struct status *s, int64_t us)
 {
 	struct buf b CLEANUP(buf_fini) = BUF_INIT(64);
@@ -179,8 +194,7 @@ static int status_daemons(struct status *s)
 	r = cli_run(s->c, &sql_daemons, &p, &rows);
 	if (r)
 		return r;
-	buf_puts(&s->json, ",\"daemons\":");
-	cli_put_json_rows(&s->json, rows, pg_count(rows));
+	put_array(s, "daemons", rows);
 	for (int i = 0; i < pg_count(rows); i++) {
 		put_daemon(s, rows, i);
 		s->daemon_alive |= pg_get_bool(rows, i, 7);
@@ -327,8 +341,7 @@ static int status_messages(struct status *s)
 	r = cli_run(s->c, &sql_messages, &p, &rows);
 	if (r)
 		return r;
-	buf_puts(&s->json, ",\"messages\":");
-	cli_put_json_rows(&s->json, rows, pg_count(rows));
+	put_array(s, "messages", rows);
 	put_label(s, "messages");
 	for (int i = 0; i < pg_count(rows); i++) {
 		undelivered += pg_get_int8(rows, i, 6);
@@ -421,7 +434,7 @@ static void print(struct status *s)
 	if (s->c->json) {
 		buf_puts(&out, buf_str(&s->json));
 		buf_puts(&out, ",\"needs_a_person\":[");
-		buf_puts(&out, buf_str(&s->needs));
+		text_put_json(&out, buf_str(&s->needs), s->needs.n);
 		buf_puts(&out, "]}\n");
 	} else {
 		buf_add(&out, text, (size_t)(sections - text) + 1);
