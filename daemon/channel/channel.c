@@ -160,11 +160,19 @@ static void channel_set_webhook(struct channel *c, const struct webhook *w)
 	e->mean_us = 0;
 }
 
+static bool settings_have(const struct settings *s, const char *webhook)
+{
+	for (int i = 0; i < s->n_webhooks; i++)
+		if (strcmp(s->webhooks[i].id, webhook) == 0)
+			return true;
+	return false;
+}
+
 void channel_reload(struct channel *c, const struct settings *s)
 {
 	channel_set_email(c, &s->email);
 	for (struct endpoint *e = c->endpoints; e; e = e->next) {
-		if (e->hook && !settings_webhook(s, e->name)) {
+		if (e->hook && !settings_have(s, e->name)) {
 			channel_retire_hook(c, e->hook);
 			e->hook = NULL;
 		}

@@ -39,21 +39,37 @@ static void hook_fingerprint(struct hook *h, const struct webhook *w)
 	buf_fini(&b);
 }
 
+/* The host as it is written: libcurl's parser makes 127.0.0.1 of 2130706433, which names this machine to nobody. */
+static bool url_names_loopback(const char *url)
+{
+	const char *host = strstr(url, "://");
+	char text[64];
+	size_t n;
+
+	if (!host)
+		return false;
+	host += 3;
+	n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#");
+	if (n >= sizeof(text))
+		return false;
+	memcpy(text, host, n);
+	text[n] = '\0';
+	return policy_is_loopback(text);
+}
+
 static void hook_read_url(struct hook *h)
 {
 	CURLU *u = curl_url();
-	char *host = NULL, *scheme = NULL;
+	char *scheme = NULL;
 
 	if (!u || curl_url_set(u, CURLUPART_URL, h->url, CURLU_DISALLOW_USER) != CURLUE_OK ||
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
 	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) {
 		hook_refuse(h, DELIVERY_BLOCKED, "the url is none we send to");
 	} else {
-		h->policy.loopback = policy_is_loopback(host);
+		h->policy.loopback = url_names_loopback(h->url);
 		if (strcasecmp(scheme, "https") != 0 && (strcasecmp(scheme, "http") != 0 || !h->policy.loopback))
 			hook_refuse(h, DELIVERY_BLOCKED, "https is needed: http is for loopback only");
 	}
-	curl_free(host);
 	curl_free(scheme);
 	curl_url_cleanup(u);
 }

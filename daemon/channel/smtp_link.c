@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define ATTEMPT_MARGIN_MS (5 * 60 * 1000) /* beside the wait for the last reply */
+#define GOODBYE_MS        2000            /* for the answer to QUIT after an error */
 
 static bool link_is_aborted(struct smtp_link *l)
 {
@@ -61,9 +62,13 @@ static int link_on_progress(void *arg, curl_off_t down_total, curl_off_t down, c
 	const struct channel_patience *p = &l->config->patience;
 	int limit_ms = l->dialog.body_sent ? p->mail_answer_ms : MAX(p->mail_reply_ms, p->connect_ms);
 
-	if (mono_now().us - l->heard_at.us > limit_ms * US_PER_MS)
-		l->impatient = true;
-	return l->impatient || link_is_aborted(l);
+	if (l->dialog.step == SMTP_QUIT)
+		limit_ms = GOODBYE_MS;
+	if (mono_now().us - l->heard_at.us > limit_ms * US_PER_MS) {
+		l->impatient = l->dialog.step != SMTP_QUIT;
+		return 1;
+	}
+	return link_is_aborted(l);
 }
 
 static curl_socket_t link_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
@@ -122,8 +127,19 @@ bool smtp_link_is_open(const struct smtp_link *l)
 	return l->easy != NULL;
 }
 
+static void link_shut(struct smtp_link *l, int how)
+{
+	for (int i = 0; i < SMTP_LINK_SOCKETS; i++)
+		if (l->sockets[i] >= 0)
+			shutdown(l->sockets[i], how);
+}
+
 void smtp_link_close(struct smtp_link *l)
 {
+	/* libcurl would wait up to two minutes for the answer to QUIT: with reading shut it says goodbye and goes. */
+	pthread_mutex_lock(&l->lock);
+	link_shut(l, SHUT_RD);
+	pthread_mutex_unlock(&l->lock);
 	if (l->easy)
 		curl_easy_cleanup(l->easy);
 	l->easy = NULL;
@@ -292,8 +308,12 @@ enum delivery_outcome smtp_link_send(struct smtp_link *l, struct job *job)
 	job_set_answer(job, l->dialog.text, strlen(l->dialog.text));
 	if (outcome != DELIVERY_SENT)
 		link_explain(l, job, code, outcome);
-	l->kept = outcome == DELIVERY_SENT;
 	l->sending = NULL;
+	/* Not to be used again: after a refused body Postfix still is in that mail, and libcurl sends no RSET. */
+	if (outcome != DELIVERY_SENT)
+		smtp_link_close(l);
+	else
+		l->kept = true;
 	return outcome;
 }
 
@@ -301,8 +321,6 @@ void smtp_link_abort(struct smtp_link *l)
 {
 	pthread_mutex_lock(&l->lock);
 	l->aborted = true;
-	for (int i = 0; i < SMTP_LINK_SOCKETS; i++)
-		if (l->sockets[i] >= 0)
-			shutdown(l->sockets[i], SHUT_RDWR);
+	link_shut(l, SHUT_RDWR);
 	pthread_mutex_unlock(&l->lock);
 }

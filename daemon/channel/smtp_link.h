@@ -39,7 +39,7 @@ struct smtp_link {
 void smtp_link_init(struct smtp_link *l);
 void smtp_link_fini(struct smtp_link *l);
 bool smtp_link_is_open(const struct smtp_link *l);
-/* QUIT; may wait for the server's answer. */
+/* Says QUIT, and doesn't wait for the answer. */
 void smtp_link_close(struct smtp_link *l);
 /* Sends one mail and fills in the job's result; returns its outcome. Blocks. */
 enum delivery_outcome smtp_link_send(struct smtp_link *l, struct job *job);
