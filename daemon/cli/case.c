@@ -10,7 +10,9 @@
 #include <string.h>
 
 #define LIMIT_DEFAULT 100
-#define LABEL_COLUMNS 12
+#define LABEL_COLUMNS 14
+#define WHEN_COLUMNS 22
+#define ACTOR_COLUMNS 16
 
 /* ---- list ---- */
 
@@ -178,7 +180,7 @@ static const struct pg_stmt sql_lines = {
 };
 static const struct pg_stmt sql_events = {
 	"cli_case_events",
-	"SELECT NULL::text, now(), " LOCAL("e.at") ", e.actor, concat_ws(' ', e.kind, CASE WHEN e.details ? 'to' THEN"
+	"SELECT " LOCAL("e.at") ", e.actor, concat_ws(' ', e.kind, CASE WHEN e.details ? 'to' THEN"
 	" '→ ' || (e.details->>'to') END, e.details->>'how', CASE e.details->>'reached' WHEN 'true' THEN 'reached'"
 	" WHEN 'false' THEN 'not reached' END, e.details->>'cause',"
 	" CASE WHEN e.kind = 'waiting' THEN " LOCAL("(e.details->>'until')::timestamptz") " END), e.note"
@@ -194,8 +196,6 @@ static const struct pg_stmt sql_messages = {
 	2,
 	{PG_INT8, PG_TEXT},
 };
-static const struct column event_columns[] = {
-	{"WHEN", CELL_TEXT, 0}, {"WHO", CELL_TEXT, 20}, {"WHAT", CELL_TEXT, 40}, {"NOTE", CELL_TEXT, 0}, {0}};
 static const struct column message_columns[] = {
 	{"WHEN", CELL_TEXT, 0}, {"MESSAGE", CELL_TEXT, 20}, {"BY", CELL_TEXT, 16}, {"TO", CELL_TEXT, 24},
 	{"STATE", CELL_TEXT, 0}, {"ANSWER", CELL_TEXT, 0}, {0}};
@@ -213,6 +213,37 @@ static int put_table(struct cli *c, struct buf *out, const struct pg_stmt *stmt,
 	return r;
 }
 
+/* The whole story: notes stand in full, on lines of their own when they are long. */
+static int put_timeline(struct cli *c, struct buf *out, const struct pg_params *p)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	int r = cli_run(c, &sql_events, p, &rows), columns = text_terminal_columns();
+
+	for (int i = 0; r == 0 && i < pg_count(rows); i++) {
+		const char *note = pg_get_text(rows, i, 3, NULL);
+		struct buf line CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+
+		text_put_cell(&line, pg_get_text(rows, i, 0, NULL), WHEN_COLUMNS, false);
+		text_put_cell(&line, pg_get_text(rows, i, 1, NULL), ACTOR_COLUMNS, false);
+		buf_puts(&line, "  ");
+		text_put_clipped(&line, pg_get_text(rows, i, 2, NULL), columns);
+		buf_puts(out, i ? "" : "\n");
+		buf_puts(out, buf_str(&line));
+		if (!note) {
+			buf_putc(out, '\n');
+		} else if (!strchr(note, '\n') &&
+			   text_columns(buf_str(&line), line.n) + 2 + text_columns(note, strlen(note)) <= columns) {
+			buf_puts(out, ": ");
+			escape_terminal(out, note, strlen(note));
+			buf_putc(out, '\n');
+		} else {
+			buf_puts(out, ":\n");
+			text_put_wrapped(out, note, columns - 4, 4);
+		}
+	}
+	return r;
+}
+
 static int show_text(struct cli *c, const struct pg_params *p, int64_t id)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
@@ -223,8 +254,8 @@ static int show_text(struct cli *c, const struct pg_params *p, int64_t id)
 		return r;
 	if (pg_count(lines) == 0)
 		return cli_fail(EXIT_NO, "there is no case C-%lld", (long long)id);
-	cli_put_lines(&out, lines, LABEL_COLUMNS + 2);
-	r = put_table(c, &out, &sql_events, p, event_columns);
+	cli_put_lines(&out, lines, LABEL_COLUMNS);
+	r = put_timeline(c, &out, p);
 	if (r == 0)
 		r = put_table(c, &out, &sql_messages, p, message_columns);
 	if (r == 0)

@@ -202,8 +202,8 @@ static int take_word(struct reader *r, const char *word)
 	return take_fact(r, name, arena_strdup(r->arena, equals + 1));
 }
 
-int facts_parse(const struct settings *s, struct arena *a, const char *const *words, int n, struct wall_time now,
-		struct response *ret, const char **ret_error)
+int facts_parse(const struct settings *s, struct arena *a, const char *const *words, int n, struct response *ret,
+		const char **ret_error)
 {
 	struct reader r = {.s = s, .arena = a, .response = ret, .words = words};
 	int result = 0;
@@ -213,8 +213,8 @@ int facts_parse(const struct settings *s, struct arena *a, const char *const *wo
 		.nps = SCORE_MISSING,
 		.csat = SCORE_MISSING,
 		.ces = SCORE_MISSING,
-		.responded_at = now,
-		.received_at = now,
+		.responded_at = ret->responded_at,
+		.received_at = ret->responded_at,
 	};
 	r.ratings = arena_new_array(a, struct rating, RESPONSE_RATINGS_MAX);
 	r.attributes = arena_new_array(a, struct attribute, RESPONSE_ATTRIBUTES_MAX);

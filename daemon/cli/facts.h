@@ -15,10 +15,9 @@
 
 /*
  * facts_parse() - FACT=VALUE words into a response
- * @now: responded_at and received_at unless given
- * Texts live in a. Return: 0, or FACTS_E_INVALID with one sentence in *ret_error.
+ * ret->responded_at is set by the caller; it stays unless given. Texts live in a. Return: 0, or FACTS_E_INVALID with one sentence in *ret_error.
  */
-int facts_parse(const struct settings *s, struct arena *a, const char *const *words, int n, struct wall_time now,
-		struct response *ret, const char **ret_error);
+int facts_parse(const struct settings *s, struct arena *a, const char *const *words, int n, struct response *ret,
+		const char **ret_error);
 
 #endif

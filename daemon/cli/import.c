@@ -109,27 +109,26 @@ static void take_row(struct import *in, struct arena *a, const struct csv_record
 			ret->cells[i] = trimmed(a, record->fields[places[i]]);
 }
 
-static bool header_complete(const struct import *in, const char *file, const int *places, unsigned required,
-			    struct diag_list *diags)
+static bool header_complete(const struct import *in, const char *file, const int *places, struct diag_list *diags)
 {
 	for (int i = 0; i < in->n_columns; i++)
-		if (required & 1u << i && places[i] < 0)
+		if (in->required & 1u << i && places[i] < 0)
 			diag_add(diags, DIAG_ERROR, (struct text_pos){file, 1}, "the column '%s' is missing", in->columns[i]);
 	return diags->errors == 0;
 }
 
-static void check_row(const struct import *in, const struct csv_record *record, const struct import_row *row, const char *file,
-		      unsigned required, int header_fields, struct diag_list *diags)
+static void check_row(const struct import *in, const struct csv_record *record, const struct import_row *row,
+		      int header_fields, struct diag_list *diags)
 {
 	if (record->n != header_fields)
-		diag_add(diags, DIAG_ERROR, (struct text_pos){file, record->line}, "%d fields where the first line has %d",
+		diag_add(diags, DIAG_ERROR, (struct text_pos){in->file, record->line}, "%d fields where the first line has %d",
 			 record->n, header_fields);
 	for (int i = 0; i < in->n_columns; i++)
-		if (required & 1u << i && !row->cells[i])
-			diag_add(diags, DIAG_ERROR, (struct text_pos){file, record->line}, "'%s' is empty", in->columns[i]);
+		if (in->required & 1u << i && !row->cells[i])
+			diag_add(diags, DIAG_ERROR, (struct text_pos){in->file, record->line}, "'%s' is empty", in->columns[i]);
 }
 
-int import_read(struct cli *c, const char *path, struct import *in, unsigned required, struct diag_list *diags)
+int import_read(struct cli *c, const char *path, struct import *in, struct diag_list *diags)
 {
 	int places[CSV_FIELDS_MAX], room = 64, header_fields = 0, r;
 	const char *text, *name = str_eq(path, "-") ? "stdin" : path;
@@ -142,7 +141,7 @@ int import_read(struct cli *c, const char *path, struct import *in, unsigned req
 		return r;
 	in->file = name;
 	csv_init(&csv, name, text, n);
-	if (csv_header(&csv, c->arena, diags, in->columns, places) || !header_complete(in, name, places, required, diags))
+	if (csv_header(&csv, c->arena, diags, in->columns, places) || !header_complete(in, name, places, diags))
 		return EXIT_BAD_DATA;
 	for (int i = 0; i < in->n_columns; i++) {
 		header_fields += places[i] >= 0;
@@ -162,7 +161,7 @@ int import_read(struct cli *c, const char *path, struct import *in, unsigned req
 			room *= 2;
 		}
 		take_row(in, c->arena, &record, places, &in->rows[in->n_rows]);
-		check_row(in, &record, &in->rows[in->n_rows], name, required, header_fields, diags);
+		check_row(in, &record, &in->rows[in->n_rows], header_fields, diags);
 		in->n_rows++;
 	}
 	if (diags->errors)

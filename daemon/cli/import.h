@@ -19,6 +19,7 @@ struct import {
 	const char *const *columns; /* names, NULL-terminated */
 	int n_columns;
 	int n_keys;                 /* the first columns are the key */
+	unsigned required;          /* a bit per column that must have a value */
 	bool fold;                  /* the last key compares folded (closeloop.fold) */
 	const char *file;           /* as diagnostics name it */
 	unsigned present;           /* a bit per column that the file has; what it lacks stays as it is */
@@ -37,9 +38,9 @@ struct import {
 
 /*
  * import_read() - the file's rows; needs the database when keys fold
- * Missing columns are NULL cells; `required` is a bit per column that must have a value. Duplicate keys are errors.
+ * Missing columns are NULL cells. Duplicate keys are errors.
  */
-int import_read(struct cli *c, const char *path, struct import *in, unsigned required, struct diag_list *diags);
+int import_read(struct cli *c, const char *path, struct import *in, struct diag_list *diags);
 /* Reads the table: a statement whose columns are the import's, as text, and when keys fold the folded last key. */
 int import_table(struct cli *c, struct import *in, const struct pg_stmt *stmt);
 /* Fills change, was and the counts. */

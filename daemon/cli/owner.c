@@ -151,7 +151,7 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	bool dry = args_has(a, "--dry-run");
 	struct pg_params p;
-	int r = import_read(c, file, in, 1u << DIMENSION | 1u << VALUE | 1u << PERSON, diags);
+	int r = import_read(c, file, in, diags);
 
 	if (r == 0)
 		r = warn_unknown(c, in, in->file, diags);
@@ -174,7 +174,13 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 
 static int owner_import(struct cli *c, const struct args *a)
 {
-	struct import in = {.columns = owner_columns, .n_columns = 3, .n_keys = 2, .fold = true};
+	struct import in = {
+		.columns = owner_columns,
+		.n_columns = 3,
+		.n_keys = 2,
+		.required = 1u << DIMENSION | 1u << VALUE | 1u << PERSON,
+		.fold = true,
+	};
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	int r = cli_db(c);
 

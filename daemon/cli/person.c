@@ -242,7 +242,7 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	bool dry = args_has(a, "--dry-run");
 	struct pg_params p;
-	int r = import_read(c, file, in, 1u << ID | 1u << NAME, diags);
+	int r = import_read(c, file, in, diags);
 
 	if (r)
 		return r;
@@ -271,7 +271,12 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 
 static int person_import(struct cli *c, const struct args *a)
 {
-	struct import in = {.columns = person_columns, .n_columns = PERSON_COLUMNS, .n_keys = 1};
+	struct import in = {
+		.columns = person_columns,
+		.n_columns = PERSON_COLUMNS,
+		.n_keys = 1,
+		.required = 1u << ID | 1u << NAME,
+	};
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	int r = cli_db(c);
 

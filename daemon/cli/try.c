@@ -379,13 +379,13 @@ static int with_live(struct cli *c, const struct args *a, const struct response 
 int try_verb(struct cli *c, const struct args *a)
 {
 	const char *send_to = args_get(a, "--send-to"), *address;
-	struct response response;
+	struct response response = {.responded_at = wall_now()};
 	const char *error;
 	int r = cli_settings(c);
 
 	if (r)
 		return r;
-	if (facts_parse(c->settings, c->arena, a->words, a->n_words, wall_now(), &response, &error))
+	if (facts_parse(c->settings, c->arena, a->words, a->n_words, &response, &error))
 		return cli_fail(EXIT_USAGE_ERROR, "%s", error);
 	if (send_to)
 		r = cli_send_address(c, send_to, &address);

@@ -71,7 +71,8 @@ static int parse(const struct settings *s, struct arena *arena, const char *line
 
 	for (char *word = strtok_r(copy, "|", &save); word; word = strtok_r(NULL, "|", &save))
 		words[n++] = word;
-	return facts_parse(s, arena, words, n, (struct wall_time){0}, ret, ret_error);
+	*ret = (struct response){.responded_at = {0}};
+	return facts_parse(s, arena, words, n, ret, ret_error);
 }
 
 static void test_every_kind_of_fact(void **state)
