@@ -57,7 +57,11 @@ const struct pg_stmt outbox_settle = {
 	"WITH r AS (SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::boolean[], $5::float8[], $6::text[], $7::int[],"
 	"   $8::int[], $9::text[], $10::text[])"
 	"   AS r (id, fence, state, counts, delay_s, outcome, code, duration_ms, error, answer)),"
-	" moved AS (UPDATE closeloop.messages AS m SET state = r.state::closeloop.message_state,"
+	/* A case that was closed meanwhile needs no second try (rule f); what told of the closing itself does. */
+	" moved AS (UPDATE closeloop.messages AS m SET state = CASE WHEN r.state = 'queued' AND m.kind NOT IN"
+	"    ('case.resolved', 'case.closed', 'case.dismissed', 'case.outcome') AND EXISTS (SELECT FROM closeloop.cases c"
+	"     WHERE c.id = m.case_id AND c.status IN ('resolved', 'closed', 'dismissed'))"
+	"    THEN 'cancelled' ELSE r.state::closeloop.message_state END,"
 	"   attempt = CASE WHEN r.counts THEN m.attempt ELSE greatest(m.attempt - 1, 0) END,"
 	"   next_at = clock_timestamp() + make_interval(secs => r.delay_s), lease_until = NULL,"
 	"   sent_at = CASE WHEN r.state = 'sent' THEN clock_timestamp() END,"
