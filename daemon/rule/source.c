@@ -4,11 +4,18 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "rule/source.h"
-#include "base/escape.h"
 
 #include <string.h>
 
 #define CUT "… "
+
+/* The start of the character that byte `at` belongs to; in bytes that are no UTF-8, near enough. */
+static int character_start(const struct source *src, int at)
+{
+	for (int i = 0; i < 3 && at > 0 && at < src->n && ((unsigned char)src->text[at] & 0xc0) == 0x80; i++)
+		at--;
+	return at;
+}
 
 /*
  * The expression on one line: line breaks and tabs of the file become spaces, and a long one is cut around
@@ -21,8 +28,8 @@ static char *excerpt_of(const struct source *src, struct span *span)
 
 	if (src->n > EXCERPT_BYTES_MAX) {
 		from = MAX(0, span->at - EXCERPT_BYTES_MAX / 3);
-		from = (int)utf8_clip(src->text, (size_t)src->n, (size_t)from);
-		to = from + (int)utf8_clip(src->text + from, (size_t)(src->n - from), EXCERPT_BYTES_MAX);
+		from = character_start(src, from);
+		to = character_start(src, MIN(src->n, from + EXCERPT_BYTES_MAX));
 		lead = from > 0 ? (int)strlen(CUT) : 0;
 	}
 	text = arena_printf(src->arena, "%s%.*s%s", from > 0 ? CUT : "", to - from, src->text + from,
