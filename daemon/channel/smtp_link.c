@@ -304,8 +304,11 @@ enum delivery_outcome smtp_link_send(struct smtp_link *l, struct job *job)
 		code = link_perform(l, r->delivery, true);
 	outcome = link_judge(l, code);
 	job->duration_us = mono_now().us - from.us;
-	r->code = l->dialog.code;
-	job_set_answer(job, l->dialog.text, strlen(l->dialog.text));
+	/* A reply that decided nothing (354, then silence) would only mislead. */
+	if (l->dialog.done || l->dialog.failed) {
+		r->code = l->dialog.code;
+		job_set_answer(job, l->dialog.text, strlen(l->dialog.text));
+	}
 	if (outcome != DELIVERY_SENT)
 		link_explain(l, job, code, outcome);
 	l->sending = NULL;
