@@ -30,6 +30,7 @@ import show  # noqa: E402
 import stream  # noqa: E402
 
 TICK = 0.25
+LEAVING_MAX = 400  # a mail catcher in Python is no match: the stream waits for it
 CONFIGURATION_FILES = ("closeloop.conf", "owners.csv")
 LOCAL = """# The servers of this run of ./quickstart.
 database: {{ conninfo = "{database}"; }};
@@ -129,19 +130,20 @@ class Quickstart:
     def pour(self, rows, total, seconds, screen):
         """Spreads the rows over the seconds, and shows what comes of them."""
         writer, started, done = self.session(), time.monotonic(), 0
-        rows, next_look = iter(rows), 0.0
+        rows, next_look, news = iter(rows), 0.0, None
         while done < total:
             elapsed = time.monotonic() - started
             due = total if seconds <= 0 else min(total, int(total * elapsed / seconds) + 1)
-            batch = list(itertools.islice(rows, min(due - done, 1000)))
+            room = 1000 if news is None else LEAVING_MAX - show.leaving(news) - show.judging(news)
+            batch = list(itertools.islice(rows, max(0, min(due - done, room, LEAVING_MAX))))
             if batch:
                 stream.insert(writer, batch)
                 done += len(batch)
-            elif due > done:
+            elif due > done and room > 0:
                 break  # fewer than were counted
             if elapsed >= next_look:
                 self.check_daemon()
-                screen.tick()
+                news = screen.tick()
                 next_look = elapsed + TICK
             time.sleep(0.02)
 
@@ -151,8 +153,7 @@ class Quickstart:
         while time.monotonic() < deadline:
             self.check_daemon()
             news = screen.tick()
-            states = {state.split()[1] for state, n in (news["messages"] or {}).items() if n}
-            if news["waiting"] <= news["aside"] and not states & {"queued", "leased"} and not news["fresh"]:
+            if not show.judging(news) and not show.leaving(news) and not news["fresh"]:
                 return news
             time.sleep(TICK)
         return screen.tick()

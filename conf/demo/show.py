@@ -64,6 +64,16 @@ def cut(text, columns):
     return text + "…"
 
 
+def judging(news):
+    """How many responses wait to be judged."""
+    return max(0, news["waiting"] - news["aside"])
+
+
+def leaving(news):
+    """How many messages are on their way."""
+    return sum(n for state, n in (news["messages"] or {}).items() if state.split()[1] in ("queued", "leased"))
+
+
 def names_of(configuration):
     """{id: name} of the people in the configuration, for the eye only."""
     return dict(re.findall(r"([\w-]+):\s*\{\s*name = \"([^\"]+)\"", configuration))
@@ -110,13 +120,12 @@ class Show:
     def counts(self, news):
         messages = news["messages"] or {}
         sent = {c: messages.get(f"{c} sent", 0) for c in ("email", "webhook")}
-        waiting = sum(n for state, n in messages.items() if state.split()[1] in ("queued", "leased"))
         text = (f"{time.monotonic() - self.started:5.1f} s  responses {news['responses']} · matched {news['matched']}"
                 f" · cases {news['cases']} · mails {sent['email']} · webhooks {sent['webhook']}")
-        if news["waiting"] - news["aside"]:
-            text += f" · being judged {news['waiting'] - news['aside']}"
-        if waiting:
-            text += f" · leaving {waiting}"
+        if judging(news):
+            text += f" · being judged {judging(news)}"
+        if leaving(news):
+            text += f" · leaving {leaving(news)}"
         if news["aside"]:
             text += f" · set aside {news['aside']}"
         return text
