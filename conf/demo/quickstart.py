@@ -202,7 +202,7 @@ def parse(arguments):
     parser.add_argument("file", nargs="?", metavar="FILE.csv")
     parser.add_argument("--map", metavar="TO=COLUMN,…")
     parser.add_argument("--once", action="store_true")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.map and not options.file:
         parser.error("--map needs a FILE.csv")
     try:
