@@ -85,6 +85,12 @@ static const char *duration(struct status *s, int64_t us)
 	return arena_strdup(s->c->arena, buf_str(&b));
 }
 
+/* How long ago; "-" for never. */
+static const char *since(struct status *s, struct wall_time t)
+{
+	return wall_is_set(t) ? duration(s, s->now.us - t.us) : "-";
+}
+
 static void put_label(struct status *s, const char *label)
 {
 	text_put_cell(&s->text, label, 10, false);
@@ -165,17 +171,17 @@ static const struct pg_stmt sql_daemons = {
 static void put_daemon(struct status *s, const struct pg_rows *rows, int i)
 {
 	const char *id = pg_get_text(rows, i, 1, NULL), *rules = pg_get_text(rows, i, 4, NULL),
-		   *since = pg_get_text(rows, i, 5, NULL);
+		   *rules_since = pg_get_text(rows, i, 5, NULL);
 	bool alive = pg_get_bool(rows, i, 7);
 
 	put_label(s, i ? "" : "daemons");
 	escape_terminal(&s->text, id, strlen(id));
 	if (alive)
-		buf_printf(&s->text, " up %s", duration(s, s->now.us - pg_get_time(rows, i, 2).us));
+		buf_printf(&s->text, " up %s", since(s, pg_get_time(rows, i, 2)));
 	else
-		buf_printf(&s->text, " last seen %s ago", duration(s, s->now.us - pg_get_time(rows, i, 3).us));
+		buf_printf(&s->text, " last seen %s ago", since(s, pg_get_time(rows, i, 3)));
 	if (rules)
-		buf_printf(&s->text, ", rules %s%s%s", rules, since ? " since " : "", since ? since : "");
+		buf_printf(&s->text, ", rules %s%s%s", rules, rules_since ? " since " : "", rules_since ? rules_since : "");
 	if (alive)
 		buf_puts(&s->text, pg_get_bool(rows, i, 6) ? ", listening" : ", polling");
 	if (rules && !str_eq(pg_get_text(rows, i, 8, NULL), s->c->settings->sha256))
@@ -237,7 +243,7 @@ static int status_inbox(struct status *s)
 	put_member(s, "inbox", rows, 0);
 	put_label(s, "inbox");
 	buf_printf(&s->text, "%lld waiting, oldest %s, set aside %lld, last response ", (long long)waiting,
-		   wall_is_set(oldest) ? duration(s, s->now.us - oldest.us) : "-", (long long)set_aside);
+		   since(s, oldest), (long long)set_aside);
 	text_put_relative(&s->text, last, s->now);
 	buf_putc(&s->text, '\n');
 	if (set_aside)
@@ -246,7 +252,7 @@ static int status_inbox(struct status *s)
 		     "closeloop inbox list --set-aside");
 	if (wall_is_set(oldest) && s->now.us - oldest.us > INBOX_LATE_US)
 		need(s, "inbox", arena_printf(a, "%lld wait, the oldest for %s", (long long)waiting,
-					      duration(s, s->now.us - oldest.us)),
+					      since(s, oldest)),
 		     s->daemon_alive ? "journalctl -u closeloopd" : NULL);
 	return 0;
 }
@@ -282,16 +288,16 @@ static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 	struct arena *a = s->c->arena;
 	const char *name = pg_get_text(rows, i, 1, NULL), *reason = pg_get_text(rows, i, 11, NULL),
 		   *next = pg_get_text(rows, i, 13, NULL), *why = reason ? arena_printf(a, " (%s)", reason) : "";
-	const char *since = duration(s, s->now.us - pg_get_time(rows, i, 12).us);
+	const char *changed = since(s, pg_get_time(rows, i, 12));
 	int64_t waiting = pg_get_int8(rows, i, 5), undelivered = pg_get_int8(rows, i, 6);
 	bool all = str_eq(name, "*");
 	const char *who = all ? "all sending" : name;
 
 	if (pg_get_bool(rows, i, 8))
-		need(s, who, arena_printf(a, "disabled %s%s, %lld wait", since, why, (long long)waiting),
+		need(s, who, arena_printf(a, "disabled %s%s, %lld wait", changed, why, (long long)waiting),
 		     arena_printf(a, "closeloop endpoint enable %s", name));
 	else if (pg_get_bool(rows, i, 7))
-		need(s, who, arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", since, why, (long long)waiting),
+		need(s, who, arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", changed, why, (long long)waiting),
 		     all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
 	else if (!str_eq(pg_get_text(rows, i, 9, NULL), "closed"))
 		need(s, who, arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s", (int)pg_get_int4(rows, i, 10),
