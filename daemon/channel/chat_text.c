@@ -117,12 +117,12 @@ static const char *first_text(const char *a, const char *b, const char *c)
 /* Who it is about: a company rather than a name; a person's only where the endpoint may have it. */
 static const char *who(const struct body_parts *p)
 {
-	const struct response *r = p->response;
+	const struct response *r = p->event->response;
 	const char *account;
 
 	if (!r)
 		return NULL;
-	account = first_text(p->alert ? p->alert->account : NULL, r->account_name, r->account);
+	account = first_text(p->event->alert ? p->event->alert->account : NULL, r->account_name, r->account);
 	return account ? account : p->webhook->include_contact ? r->customer_name : NULL;
 }
 
@@ -130,7 +130,7 @@ static char *chat_title(const struct body_parts *p)
 {
 	enum language l = p->settings->language;
 	struct buf b = BUF_INIT(LINE_BYTES_MAX), out = BUF_INIT(LINE_BYTES_MAX);
-	const struct response *r = p->response;
+	const struct response *r = p->event->response;
 	enum priority priority;
 	struct score score;
 
@@ -138,10 +138,10 @@ static char *chat_title(const struct body_parts *p)
 	if (r && response_score(r, &score))
 		buf_printf(&b, "%s%g/%g", b.n > 0 ? " " : "", score.value, score.max);
 	if (r)
-		put_part(&b, first_text(p->alert ? p->alert->touchpoint : NULL, r->touchpoint, NULL));
-	if (p->facts) {
-		buf_printf(&b, "%sC-%lld", b.n > 0 ? SEPARATOR : "", (long long)p->facts->id);
-		if (p->facts->priority && priority_parse(p->facts->priority, &priority) == 0)
+		put_part(&b, first_text(p->event->alert ? p->event->alert->touchpoint : NULL, r->touchpoint, NULL));
+	if (p->event->facts) {
+		buf_printf(&b, "%sC-%lld", b.n > 0 ? SEPARATOR : "", (long long)p->event->facts->id);
+		if (p->event->facts->priority && priority_parse(p->event->facts->priority, &priority) == 0)
 			buf_printf(&out, "[%s] ", priorities[priority][l]);
 	}
 	buf_add(&out, buf_str(&b), b.n);
@@ -167,18 +167,19 @@ static char *chat_news(const struct body_parts *p)
 {
 	enum language l = p->settings->language;
 	struct buf b = BUF_INIT(LINE_BYTES_MAX);
-	const char *word = p->type;
+	const char *word = p->event->type;
 
 	for (size_t i = 0; i < ARRAY_SIZE(news); i++)
-		if (strcmp(news[i].type, p->type) == 0)
+		if (strcmp(news[i].type, p->event->type) == 0)
 			word = news[i].text[l];
 	put_part(&b, word);
-	if (p->facts)
-		put_part(&b, p->alert && p->alert->owner_name ? p->alert->owner_name : p->facts->owner);
-	if (p->response && p->response->contact_requested)
+	if (p->event->facts)
+		put_part(&b, p->event->alert && p->event->alert->owner_name ? p->event->alert->owner_name
+									    : p->event->facts->owner);
+	if (p->event->response && p->event->response->contact_requested)
 		put_part(&b, asked_for_call[l]);
-	if (p->facts && p->alert && strcmp(p->type, "case.opened") == 0)
-		put_due(&b, &p->alert->acknowledge_due, l);
+	if (p->event->facts && p->event->alert && strcmp(p->event->type, "case.opened") == 0)
+		put_due(&b, &p->event->alert->acknowledge_due, l);
 	return line_take(&b);
 }
 
@@ -186,17 +187,17 @@ static char *chat_contact(const struct body_parts *p)
 {
 	struct buf b = BUF_INIT(LINE_BYTES_MAX);
 
-	if (p->response && p->webhook->include_contact) {
-		put_part(&b, p->response->customer_name);
-		put_part(&b, p->response->customer_phone);
-		put_part(&b, p->response->customer_email);
+	if (p->event->response && p->webhook->include_contact) {
+		put_part(&b, p->event->response->customer_name);
+		put_part(&b, p->event->response->customer_phone);
+		put_part(&b, p->event->response->customer_email);
 	}
 	return line_take(&b);
 }
 
 void chat_text_init(struct chat_text *t, const struct body_parts *p)
 {
-	const char *comment = p->response ? p->response->comment : NULL;
+	const char *comment = p->event->response ? p->event->response->comment : NULL;
 	struct buf command = BUF_INIT(LINE_BYTES_MAX);
 
 	*t = (struct chat_text){0};
@@ -204,11 +205,11 @@ void chat_text_init(struct chat_text *t, const struct body_parts *p)
 	t->news = chat_news(p);
 	t->comment = comment && comment[strspn(comment, " \t\r\n")] ? xstrdup(comment) : NULL;
 	t->contact = chat_contact(p);
-	if (!p->facts)
+	if (!p->event->facts)
 		return;
-	t->url = first_text(p->facts->url, p->alert ? p->alert->case_url : NULL, NULL);
+	t->url = first_text(p->event->facts->url, p->event->alert ? p->event->alert->case_url : NULL, NULL);
 	t->button = xstrdup(open_case[p->settings->language]);
-	buf_printf(&command, "closeloop case show C-%lld", (long long)p->facts->id);
+	buf_printf(&command, "closeloop case show C-%lld", (long long)p->event->facts->id);
 	t->command = buf_take(&command);
 }
 

@@ -27,8 +27,8 @@ void mail_text_fini(struct mail_text *m);
  * mail_render() - texts of an alert in the recipient's language
  * A template that fails falls back to a plain built-in text; *ret_fallback says so.
  */
-int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert, struct mail_text *ret,
-		bool *ret_fallback);
+int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert,
+		struct mail_text *ret, bool *ret_fallback);
 
 /*
  * mail_message() - the whole RFC 5322 message (DESIGN 6), CRLF line ends, ASCII only
@@ -52,16 +52,24 @@ struct case_facts {
 	const char *url; /* of the case page, or NULL */
 };
 
+/* What a webhook tells. */
+struct webhook_event {
+	const char *type; /* "case.opened", "praise.received" */
+	struct wall_time at;
+	const struct case_facts *facts;  /* NULL leaves "case" out */
+	const struct response *response; /* NULL leaves "response" out */
+	const struct alert
+	    *alert; /* words for Slack, Teams and templates, in the language of the settings; NULL: none */
+};
+
 /*
  * webhook_body() - DESIGN 6: {"type":…,"timestamp":…,"data":{"case":{…},"response":{…}}}, or the shape of the format
- * @type: "case.opened", "praise.received" (cf is NULL then)
- * @r:    NULL leaves "response" out
- * Contact data (customer_name, _email, _phone) only with include = [ "contact" ]. Slack, Teams and template formats use
- * the alert for words (language of the settings); its template file is read for each body. Appends to out.
- * Return: 0, -EMSGSIZE when out's cap was hit, -EINVAL or another negative errno when the template is not usable.
+ *
+ * Contact data (customer_name, _email, _phone) only with include = [ "contact" ]. A template file is read for each
+ * body; one that fails is logged, and the standard body goes out instead: an alert is never lost for it. Appends to
+ * out. Return: 0, or -EMSGSIZE when out's cap was hit.
  */
-int webhook_body(const struct settings *s, const struct webhook *w, const char *type, struct wall_time at,
-		 const struct case_facts *cf, const struct response *r, const struct alert *alert, struct buf *out);
+int webhook_body(const struct settings *s, const struct webhook *w, const struct webhook_event *event, struct buf *out);
 
 /* Renders a template webhook once with sample data. 0, RENDER_E_INVALID with diags, or a negative errno. */
 int webhook_template_check(const struct settings *s, const struct webhook *w, struct diag_list *diags);

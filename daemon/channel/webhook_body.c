@@ -7,6 +7,7 @@
 #include "channel/webhook_formats.h"
 
 #include "base/escape.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <math.h>
@@ -186,35 +187,43 @@ static void put_response(struct buf *b, const struct response *r, bool contact)
 void body_standard(const struct body_parts *p, struct buf *b)
 {
 	buf_putc(b, '{');
-	put_text(b, "type", p->type);
-	put_time(b, "timestamp", p->at);
+	put_text(b, "type", p->event->type);
+	put_time(b, "timestamp", p->event->at);
 	put_name(b, "data");
 	buf_putc(b, '{');
-	if (p->facts) {
+	if (p->event->facts) {
 		put_name(b, "case");
 		buf_putc(b, '{');
-		put_case(b, p->facts);
+		put_case(b, p->event->facts);
 		buf_putc(b, '}');
 	}
-	if (p->response) {
+	if (p->event->response) {
 		put_name(b, "response");
 		buf_putc(b, '{');
-		put_response(b, p->response, p->webhook->include_contact);
+		put_response(b, p->event->response, p->webhook->include_contact);
 		buf_putc(b, '}');
 	}
 	buf_add(b, "}}", 2);
 }
 
-int webhook_body(const struct settings *s, const struct webhook *w, const char *type, struct wall_time at,
-		 const struct case_facts *cf, const struct response *r, const struct alert *alert, struct buf *out)
+int webhook_body(const struct settings *s, const struct webhook *w, const struct webhook_event *event, struct buf *out)
 {
-	struct body_parts p = {s, w, type, at, cf, r, alert};
+	struct body_parts p = {s, w, event};
+	int r;
 
 	switch (w->format) {
 	case WEBHOOK_STANDARD: body_standard(&p, out); break;
 	case WEBHOOK_SLACK: body_slack(&p, out); break;
 	case WEBHOOK_TEAMS: body_teams(&p, out); break;
-	case WEBHOOK_TEMPLATE: return body_template(&p, NULL, out);
+	case WEBHOOK_TEMPLATE:
+		r = body_template(&p, NULL, out);
+		if (r < 0 && !out->overflow) {
+			log_error(
+			    "endpoint %s: the template makes no body (%s), the standard one goes out: closeloop check",
+			    w->id, strerror(-r));
+			body_standard(&p, out);
+		}
+		break;
 	}
 	return out->overflow ? -EMSGSIZE : 0;
 }

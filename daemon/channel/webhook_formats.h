@@ -15,11 +15,7 @@
 struct body_parts {
 	const struct settings *settings;
 	const struct webhook *webhook;
-	const char *type;
-	struct wall_time at;
-	const struct case_facts *facts;  /* NULL: no case */
-	const struct response *response; /* NULL: none */
-	const struct alert *alert;       /* NULL: none */
+	const struct webhook_event *event;
 };
 
 #define TEAMS_BYTES_MAX (20 * 1000) /* Teams counts 28 kB after an encoding of its own */

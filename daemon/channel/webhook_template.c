@@ -130,8 +130,8 @@ int webhook_template_check(const struct settings *s, const struct webhook *w, st
 				    .comment = "\"quoted\"\nsecond line",
 				    .responded_at = at,
 				    .received_at = at};
-	struct body_parts p = {
-	    .settings = s, .webhook = w, .type = "case.opened", .at = at, .facts = &facts, .response = &response};
+	struct webhook_event event = {.type = "case.opened", .at = at, .facts = &facts, .response = &response};
+	struct body_parts p = {s, w, &event};
 	struct buf body CLEANUP(buf_fini) = BUF_INIT(PAYLOAD_BYTES_MAX);
 	int r;
 

@@ -414,19 +414,22 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 	const struct settings *s = j->live->settings;
 	struct case_facts facts;
 	struct alert alert;
+	struct webhook_event event = {
+		.type = p->kind, .at = j->now, .response = &p->claimed->response, .alert = &alert};
 
 	if (p->n_webhooks == 0)
 		return;
-	if (p->action == PLAN_OPEN)
+	if (p->action == PLAN_OPEN) {
 		facts = plan_case_facts(j, p);
+		event.facts = &facts;
+	}
 	alert = webhook_alert(j, p);
 	for (int i = 0; i < p->n_webhooks; i++) {
 		const struct webhook *w = p->webhooks[i];
 		struct outbox_message *m;
 
 		buf_reset(out);
-		if (webhook_body(s, w, p->kind, j->now, p->action == PLAN_OPEN ? &facts : NULL, &p->claimed->response, &alert,
-				 out) < 0 || out->overflow) {
+		if (webhook_body(s, w, &event, out) < 0) {
 			log_error("response %lld: no body for endpoint %s can be made", (long long)p->claimed->response.id,
 				  w->id);
 			continue;
