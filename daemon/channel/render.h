@@ -71,7 +71,7 @@ struct webhook_event {
  */
 int webhook_body(const struct settings *s, const struct webhook *w, const struct webhook_event *event, struct buf *out);
 
-/* Renders a template webhook once with sample data. 0, RENDER_E_INVALID with diags, or a negative errno. */
-int webhook_template_check(const struct settings *s, const struct webhook *w, struct diag_list *diags);
+/* Renders the template of each webhook that has one with sample data. 0, or RENDER_E_INVALID with diags. */
+int webhook_templates_check(const struct settings *s, struct diag_list *diags);
 
 #endif

@@ -102,7 +102,7 @@ int body_template(const struct body_parts *p, struct diag_list *diags, struct bu
 	return out->overflow ? -EMSGSIZE : 0;
 }
 
-int webhook_template_check(const struct settings *s, const struct webhook *w, struct diag_list *diags)
+static int template_check(const struct settings *s, const struct webhook *w, struct diag_list *diags)
 {
 	static const char *const rules[] = {"sample"};
 	static const struct rating ratings[] = {{"delivery", 1}};
@@ -133,10 +133,20 @@ int webhook_template_check(const struct settings *s, const struct webhook *w, st
 	struct webhook_event event = {.type = "case.opened", .at = at, .facts = &facts, .response = &response};
 	struct body_parts p = {s, w, &event};
 	struct buf body CLEANUP(buf_fini) = BUF_INIT(PAYLOAD_BYTES_MAX);
-	int r;
+	int before = diags->errors, r = body_template(&p, diags, &body);
 
-	if (w->format != WEBHOOK_TEMPLATE)
-		return 0;
-	r = body_template(&p, diags, &body);
-	return r == -EINVAL || r == -ENOENT || r == -EACCES || r == -EFBIG || r == -EISDIR ? RENDER_E_INVALID : r;
+	if (r < 0 && diags->errors == before)
+		diag_add(diags, DIAG_ERROR, (struct text_pos){w->template_path, 0}, "can't be rendered: %s",
+			 strerror(-r));
+	return r;
+}
+
+int webhook_templates_check(const struct settings *s, struct diag_list *diags)
+{
+	int r = 0;
+
+	for (int i = 0; i < s->n_webhooks; i++)
+		if (s->webhooks[i].format == WEBHOOK_TEMPLATE && template_check(s, &s->webhooks[i], diags) < 0)
+			r = RENDER_E_INVALID;
+	return r;
 }

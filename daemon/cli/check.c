@@ -275,6 +275,8 @@ static int load(struct check *k)
 		return EXIT_CONFIGURATION;
 	}
 	r = mail_templates_new(c->settings, k->diags, &templates);
+	if (r == 0)
+		r = webhook_templates_check(c->settings, k->diags);
 	return r ? EXIT_CONFIGURATION : 0;
 }
 

@@ -28,6 +28,8 @@ int live_new(struct settings *s, struct diag_list *diags, struct live **ret)
 
 	l->settings = s;
 	r = mail_templates_new(s, diags, &l->templates);
+	if (r == 0)
+		r = webhook_templates_check(s, diags);
 	if (r) {
 		live_free(l);
 		return r;

@@ -326,7 +326,8 @@ static int template_check(struct body *b, char *said, size_t bytes)
 {
 	struct diag_list *diags = diag_list_new();
 	struct buf text = BUF_INIT(100000);
-	int r = webhook_template_check(&b->settings, &b->webhook, diags);
+	struct settings s = {.webhooks = &b->webhook, .n_webhooks = 1};
+	int r = webhook_templates_check(&s, diags);
 
 	diag_print(diags, &text);
 	snprintf(said, bytes, "%s", buf_str(&text));
