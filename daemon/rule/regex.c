@@ -52,6 +52,7 @@ struct regex *regex_new(struct source *src, struct span literal, const char *pat
 	pcre2_code *code;
 	PCRE2_UCHAR message[128];
 	PCRE2_SIZE offset;
+	size_t jit_bytes;
 	int error;
 
 	if (strlen(pattern) > RULE_REGEX_BYTES_MAX) {
@@ -67,7 +68,9 @@ struct regex *regex_new(struct source *src, struct span literal, const char *pat
 	}
 	re = xcalloc(1, sizeof(*re));
 	re->code = code;
-	re->jit = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
+	/* Not the return value: (*NO_JIT) succeeds without making any code. */
+	pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+	re->jit = pcre2_pattern_info(code, PCRE2_INFO_JITSIZE, &jit_bytes) == 0 && jit_bytes > 0;
 	return re;
 }
 

@@ -170,7 +170,7 @@ static enum tri run_fact(struct rule_scratch *s, uint32_t index)
 	const struct expression *e = &s->rs->facts[index].expression;
 
 	if (memo->epoch != s->epoch) {
-		memo->value = run(s, e->code_from, e->code_to);
+		memo->value = run_code(s, e->code_from, e->code_to);
 		memo->epoch = s->epoch;
 	}
 	return memo->value;
@@ -194,7 +194,7 @@ static inline enum tri run_input(struct rule_scratch *s, const struct instructio
 	}
 }
 
-enum tri run(struct rule_scratch *s, int from, int to)
+enum tri run_code(struct rule_scratch *s, int from, int to)
 {
 	const struct instruction *code = s->rs->code;
 	enum tri acc = TRI_MISSING, stack[RULE_DEPTH_MAX];
@@ -271,7 +271,7 @@ void ruleset_judge(const struct ruleset *rs, struct rule_scratch *s, const struc
 	for (int i = 0; i < rs->n_rules; i++) {
 		const struct compiled_rule *rule = &rs->rules[i];
 
-		s->results[i] = run(s, rule->expression.code_from, rule->expression.code_to);
+		s->results[i] = run_code(s, rule->expression.code_from, rule->expression.code_to);
 		if (s->results[i] == TRI_TRUE)
 			count_match(rule, i, ret, &best);
 		else if (s->results[i] == TRI_MISSING)

@@ -37,7 +37,7 @@ struct rule_scratch {
 
 /* Begin with a response: what was read of the one before is forgotten. */
 void run_begin(struct rule_scratch *s, const struct response *response);
-enum tri run(struct rule_scratch *s, int from, int to);
+enum tri run_code(struct rule_scratch *s, int from, int to);
 const struct cell *run_cell(struct rule_scratch *s, uint32_t input);
 
 #endif

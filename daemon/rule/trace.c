@@ -115,7 +115,7 @@ static void trace_fact(struct tracer *t, const struct node *test, struct trace_n
 	const struct named_fact *fact = &t->s->rs->facts[test->left.index];
 
 	if (test->test != TEST_TRUE || t->n_nodes >= TRACE_NODES_MAX)
-		to->value = tri_text(run(t->s, fact->expression.code_from, fact->expression.code_to));
+		to->value = tri_text(run_code(t->s, fact->expression.code_from, fact->expression.code_to));
 	if (t->n_nodes >= TRACE_NODES_MAX)
 		return;
 	t->n_nodes++;
@@ -131,7 +131,7 @@ static void trace_test(struct tracer *t, const struct source *src, const struct 
 
 	to->text = part_text(t->arena, src, test->span);
 	s->over_limit = false;
-	to->result = run(s, test->code_from, test->code_to);
+	to->result = run_code(s, test->code_from, test->code_to);
 	if (test->quantifier != QUANTIFIER_NONE) {
 		to->value = ratings_value(t, test, to->result);
 		return;
@@ -158,7 +158,7 @@ static void trace_node(struct tracer *t, const struct source *src, const struct 
 		trace_test(t, src, node, to);
 		return;
 	}
-	to->result = run(t->s, node->code_from, node->code_to);
+	to->result = run_code(t->s, node->code_from, node->code_to);
 	if (node->kind == NODE_CONSTANT) {
 		to->text = to->value = node->truth ? "true" : "false";
 		return;

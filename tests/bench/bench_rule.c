@@ -170,9 +170,11 @@ int main(void)
 					     "contact_requested"};
 	static const char *const regexes[] = {"comment matches '\\b(late|spät|늦)'", "comment matches '^.{0,5}$'",
 					      "nps <= 6"};
+	static const char *const interpreted[] = {"comment matches '(*NO_JIT)\\b(late|spät|늦)'", "nps <= 6"};
 	int failed = bench("20 rules of a company", whens, ARRAY_SIZE(whens));
 
 	failed |= bench("4 rules, scores only", scores, ARRAY_SIZE(scores));
 	failed |= bench("3 rules, 2 with a regex", regexes, ARRAY_SIZE(regexes));
+	failed |= bench("2 rules, a regex, no JIT", interpreted, ARRAY_SIZE(interpreted));
 	return failed;
 }
