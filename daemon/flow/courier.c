@@ -20,6 +20,7 @@
 #define COURIER_ARENA_BYTES (64 * 1024)
 #define COURIER_POLL_US (4 * US_PER_S)
 #define COURIER_GATHER_US (1 * US_PER_MS) /* results that come close together are settled together */
+#define COURIER_RECLAIM_US (3 * US_PER_S)
 #define PROBE_S 60
 
 struct flight {
@@ -305,6 +306,7 @@ static void send_reclaim(struct courier *c)
 	pg_params_init(p, c->arena);
 	pg_add_text(p, c->flow->daemon_id);
 	pg_add_array(p, &ids);
+	pg_add_float8(p, (double)(mono_now().us - c->up_at.us) / (double)US_PER_S);
 	pg_batch_add(b, &outbox_reclaim, p, NULL, NULL);
 	pg_batch_send(b, 0, NULL, NULL);
 	c->reclaim = false;
@@ -449,6 +451,15 @@ static void on_due(struct deadline *d)
 		courier_round(c);
 }
 
+/* By now every answer that was under way when the connection came up is here: what is leased and unknown was lost. */
+static void on_reclaim(struct deadline *d)
+{
+	struct courier *c = container_of(d, struct courier, reclaim_later);
+
+	c->reclaim = c->up;
+	courier_kick(c);
+}
+
 static void on_renew(struct deadline *d)
 {
 	struct courier *c = container_of(d, struct courier, renew);
@@ -540,6 +551,7 @@ void courier_init(struct courier *c, struct flow *f)
 	c->renew_arena = arena_new(0);
 	deadline_init(&c->due, f->loop, "messages due", on_due);
 	deadline_init(&c->renew, f->loop, "renew leases", on_renew);
+	deadline_init(&c->reclaim_later, f->loop, "reclaim leases", on_reclaim);
 	courier_reload(c);
 	c->channel = channel_new(f->loop, f->live->settings, on_result, c);
 }
@@ -550,6 +562,7 @@ void courier_fini(struct courier *c)
 
 	deadline_disarm(&c->due);
 	deadline_disarm(&c->renew);
+	deadline_disarm(&c->reclaim_later);
 	c->channel = channel_free(c->channel);
 	while ((it = list_pop(&c->flights)))
 		free(list_entry(it, struct flight, link));
@@ -567,7 +580,8 @@ void courier_fini(struct courier *c)
 void courier_up(struct courier *c)
 {
 	c->up = true;
-	c->reclaim = true;
+	c->up_at = mono_now();
+	deadline_arm(&c->reclaim_later, COURIER_RECLAIM_US);
 	courier_kick(c);
 }
 

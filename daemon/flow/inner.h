@@ -95,6 +95,8 @@ struct courier {
 	bool everything_paused;
 	struct deadline due;
 	struct deadline renew;
+	struct deadline reclaim_later;
+	struct mono_time up_at;
 	int claimed; /* by the batch under way */
 	int failures;
 };

@@ -95,9 +95,10 @@ const struct pg_stmt outbox_reclaim = {
 	"outbox_reclaim",
 	"UPDATE closeloop.messages SET state = 'queued', lease_until = NULL, next_at = clock_timestamp(),"
 	" attempt = greatest(attempt - 1, 0)"
-	" WHERE state = 'leased' AND daemon = $1 AND id <> ALL ($2)",
-	2,
-	{PG_TEXT, PG_UUID_ARRAY},
+	" WHERE state = 'leased' AND daemon = $1 AND id <> ALL ($2)"
+	"  AND lease_until < clock_timestamp() + interval '30 seconds' - make_interval(secs => $3)",
+	3,
+	{PG_TEXT, PG_UUID_ARRAY, PG_FLOAT8},
 };
 
 const struct pg_stmt outbox_next = {

@@ -49,7 +49,10 @@ void outbox_settle_params(struct pg_params *p, struct arena *a, const struct out
 
 /* ($1 ids, $2 fences) */
 extern const struct pg_stmt outbox_renew;
-/* ($1 daemon, $2 ids in flight) leases of this daemon that it knows nothing of (lost COMMIT) are due at once. */
+/*
+ * ($1 daemon, $2 ids in flight, $3 seconds since the connection came up) leases of this daemon that it knows nothing of (a lost
+ * COMMIT or claim) are due at once. Only leases taken before the connection came up: younger ones may be on their way to us.
+ */
 extern const struct pg_stmt outbox_reclaim;
 /* ($1 endpoints) → seconds (float8) until the nearest message of these is due; null: none. */
 extern const struct pg_stmt outbox_next;
