@@ -27,21 +27,26 @@
 	" WHEN c.status IN ('acknowledged', 'in_progress') THEN c.resolve_due_at"                                       \
 	" WHEN c.status = 'waiting' THEN c.waiting_until END"
 
+#define SQL_STATE "LATERAL (SELECT " SQL_UNRESOLVED " AS unresolved, " SQL_OVERDUE " AS overdue)"
+/* Unresolved first, among them what is late, then by priority and due time; the others newest first. */
+#define SQL_ORDER                                                                                                       \
+	"s.unresolved DESC, CASE WHEN s.unresolved THEN s.overdue IS NULL END,"                                         \
+	" CASE WHEN s.unresolved THEN c.priority END DESC, CASE WHEN s.unresolved THEN " SQL_DUE " END, c.id DESC"
+
+/* The rows are chosen before anything is joined or made into JSON. */
 static const struct pg_stmt sql_cases = {
 	"cli_cases",
 	"SELECT to_json(j)::text, now(), 'C-' || c.id, c.priority::text, c.status::text, c.owner, " SQL_DUE ","
 	" concat_ws(', ', coalesce(nullif(r.customer_name, ''), r.customer_id), coalesce(r.account_name, r.account)),"
 	" closeloop.score_text(r), r.touchpoint, r.comment"
-	" FROM closeloop.cases c JOIN closeloop.responses r ON r.id = c.response_id,"
-	" LATERAL (SELECT " SQL_UNRESOLVED " AS unresolved, " SQL_OVERDUE " AS overdue) s,"
-	" LATERAL (SELECT c.*, s.overdue, r.customer_name, r.account, r.account_name, r.touchpoint, r.nps, r.csat, r.ces,"
-	" r.comment) j"
+	" FROM (SELECT c.id AS chosen FROM closeloop.cases c, " SQL_STATE " s"
 	" WHERE ($1::text IS NULL OR c.owner = $1) AND ($2::text IS NULL OR c.status::text = ANY(string_to_array($2, ',')))"
 	" AND ($3::text IS NULL OR c.priority::text = $3) AND (NOT $4 OR s.overdue IS NOT NULL)"
 	" AND ($5::timestamptz IS NULL OR c.opened_at >= $5)"
-	" ORDER BY s.unresolved DESC, CASE WHEN s.unresolved THEN s.overdue IS NULL END,"
-	" CASE WHEN s.unresolved THEN c.priority END DESC, CASE WHEN s.unresolved THEN " SQL_DUE " END, c.id DESC"
-	" LIMIT $6",
+	" ORDER BY " SQL_ORDER " LIMIT $6) x JOIN closeloop.cases c ON c.id = x.chosen"
+	" JOIN closeloop.responses r ON r.id = c.response_id, " SQL_STATE " s,"
+	" LATERAL (SELECT c.*, s.overdue, r.customer_name, r.account, r.account_name, r.touchpoint, r.nps, r.csat, r.ces,"
+	" r.comment) j ORDER BY " SQL_ORDER,
 	6,
 	{PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TIMESTAMPTZ, PG_INT8},
 };

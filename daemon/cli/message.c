@@ -24,9 +24,9 @@ static const struct pg_stmt sql_messages = {
 	"SELECT to_json(j)::text, now(), m.id::text, 'C-' || m.case_id, m.kind, m.endpoint, coalesce(m.recipient, m.address),"
 	" m.state::text, m.attempt::text, m.created_at, CASE WHEN m.state IN ('queued', 'held') THEN m.next_at END,"
 	" concat_ws(' ', m.last_code::text, m.last_error)"
-	" FROM closeloop.messages m, LATERAL (SELECT " MESSAGE_COLUMNS ") j"
-	" WHERE ($1::text IS NULL OR m.endpoint = $1) AND ($2::text IS NULL OR m.state::text = ANY(string_to_array($2, ',')))"
-	" AND ($3::bigint IS NULL OR m.case_id = $3) ORDER BY m.seq DESC LIMIT $4",
+	" FROM (SELECT * FROM closeloop.messages m WHERE ($1::text IS NULL OR m.endpoint = $1) AND ($2::text IS NULL OR m.state::text = ANY(string_to_array($2, ',')))"
+	" AND ($3::bigint IS NULL OR m.case_id = $3) ORDER BY m.created_at DESC, m.seq DESC LIMIT $4) m,"
+	" LATERAL (SELECT " MESSAGE_COLUMNS ") j ORDER BY m.created_at DESC, m.seq DESC",
 	4,
 	{PG_TEXT, PG_TEXT, PG_INT8, PG_INT8},
 };

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 import concurrent.futures
 import json
 import os
+import pathlib
 import re
 import subprocess
 
@@ -493,3 +494,14 @@ def test_try_judges_shows_and_sends_but_stores_nothing(site):
     assert site.closeloop("try", "nps=8", "--send-to", "me@halden.example").returncode == 1
     for table in ("responses", "inbox", "cases", "case_responses", "messages", "case_events"):
         assert site.one(f"SELECT count(*) FROM closeloop.{table}") == 0
+
+
+def test_the_reference_names_every_verb_and_option(site):
+    reference = (pathlib.Path(__file__).resolve().parents[2] / "docs/cli.md").read_text(encoding="utf-8")
+    verbs = [re.match(r"  ([a-z]+(?: [a-z]+)?)(?: |$)", line).group(1) for line in site.run("help").splitlines()
+             if re.match(r"  [a-z]", line)]
+    assert len(verbs) > 30
+    for verb in verbs:
+        assert f"{verb} " in reference or f"{verb}`" in reference or verb == "help", verb
+        for option in re.findall(r"^  (--[a-z-]+)", site.run("help", *verb.split()), re.M):
+            assert f"{option} " in reference or f"{option}]" in reference or f"{option}`" in reference, (verb, option)
