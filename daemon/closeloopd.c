@@ -93,25 +93,26 @@ static void write_metrics(void *arg, struct buf *out)
 
 static int app_run(struct app *a, struct live *live)
 {
-	const struct flow_options flow = {a->loop, live, on_stopped, on_unfit, a};
+	struct loop *loop CLEANUP(loop_freep) = a->loop = loop_new();
+	const struct flow_options flow = {loop, live, on_stopped, on_unfit, a};
 	const struct page_options page = {&live->settings->http, is_ready, write_metrics, a};
 	int r;
 
-	r = live->settings->http.set ? page_new(a->loop, &page, &a->page) : 0;
+	r = live->settings->http.set ? page_new(loop, &page, &a->page) : 0;
 	if (r < 0) {
 		log_error("http.listen %s:%d: %s", live->settings->http.host, live->settings->http.port, strerror(-r));
 		live_free(live);
 		return EXIT_CONFIGURATION;
 	}
 	a->flow = flow_new(&flow);
-	loop_on_signal(a->loop, SIGTERM, on_stop, a);
-	loop_on_signal(a->loop, SIGINT, on_stop, a);
-	loop_on_signal(a->loop, SIGHUP, on_reload, a);
-	systemd_watchdog_start(a->loop, NULL, NULL);
+	loop_on_signal(loop, SIGTERM, on_stop, a);
+	loop_on_signal(loop, SIGINT, on_stop, a);
+	loop_on_signal(loop, SIGHUP, on_reload, a);
+	systemd_watchdog_start(loop, NULL, NULL);
 	systemd_ready("starting");
-	deadline_init(&a->status, a->loop, "status", on_status);
+	deadline_init(&a->status, loop, "status", on_status);
 	deadline_arm(&a->status, US_PER_S);
-	loop_run(a->loop);
+	loop_run(loop);
 	deadline_disarm(&a->status);
 	a->page = page_free(a->page);
 	a->flow = flow_free(a->flow);
@@ -133,20 +134,18 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'c': a.path = optarg; break;
 		case 'k': check = true; break;
-		case 'v': return puts("closeloopd " CLOSELOOP_VERSION) < 0 ? EXIT_INTERNAL : EXIT_DONE;
-		case 'h': return fputs(usage, stdout) < 0 ? EXIT_INTERNAL : EXIT_DONE;
-		default: return fputs(usage, stderr) < 0 ? EXIT_INTERNAL : EXIT_USAGE_ERROR;
+		case 'v': puts("closeloopd " CLOSELOOP_VERSION); return EXIT_DONE;
+		case 'h': fputs(usage, stdout); return EXIT_DONE;
+		default: fputs(usage, stderr); return EXIT_USAGE_ERROR;
 		}
-	if (optind < argc)
-		return fprintf(stderr, "closeloopd: unexpected argument '%s'\n%s", argv[optind], usage) < 0 ? EXIT_INTERNAL
-													 : EXIT_USAGE_ERROR;
+	if (optind < argc) {
+		fprintf(stderr, "closeloopd: unexpected argument '%s'\n%s", argv[optind], usage);
+		return EXIT_USAGE_ERROR;
+	}
 	live = app_load(a.path);
 	if (!live || check) {
 		live_free(live);
 		return live ? EXIT_DONE : EXIT_CONFIGURATION;
 	}
-	a.loop = loop_new();
-	a.code = app_run(&a, live);
-	loop_free(a.loop);
-	return a.code;
+	return app_run(&a, live);
 }
