@@ -183,6 +183,7 @@ static bool link_open(struct smtp_link *l, struct email_config *c)
 					 .implicit_tls = c->implicit_tls};
 	link_set_callbacks(l);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server that doesn't answer */
 	curl_easy_setopt(e, CURLOPT_URL, c->url);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);

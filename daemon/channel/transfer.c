@@ -110,6 +110,7 @@ struct transfer *transfer_new(struct hook *h, struct multi *m)
 	curl_easy_setopt(e, CURLOPT_URL, h->url);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server that doesn't answer */
 	/* HTTP/2 uploads hang in 7.88 (curl issues 10449, 11157). */
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "closeloop/" CLOSELOOP_VERSION);

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import base64
 import json
 import os
+import pathlib
 import queue
 import re
 import signal
@@ -24,6 +25,13 @@ KEY = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 OLD_KEY = "whsec_" + base64.b64encode(b"abcdefghijklmnopqrstuvwxyz012345").decode()
 
 
+def slow_resolver():
+    """Variables under which names in slow.invalid don't resolve for minutes."""
+    library = pathlib.Path(os.environ["CHANNEL_PROBE"]).with_name("libslow-resolver.so")
+    asan = os.environ.get("ASAN_OPTIONS", "")
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0".lstrip(":")}
+
+
 def mail_text(recipient, subject="Hello", message_id=None):
     message_id = message_id or f"{uuid.uuid4()}@care.test.invalid"
     return (f"Date: Sun, 22 Nov 2026 02:00:00 +0000\r\nFrom: Care <care@care.test.invalid>\r\nTo: <{recipient}>\r\n"
@@ -34,10 +42,10 @@ def mail_text(recipient, subject="Hello", message_id=None):
 class Probe:
     """The probe's process: commands by call, answers by kind."""
 
-    def __init__(self, settings, patience=None):
+    def __init__(self, settings, patience=None, **variables):
         # Proxies of the environment must not be used; the addresses don't answer.
         environment = {**os.environ, "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1",
-                       "all_proxy": "http://127.0.0.1:1"}
+                       "all_proxy": "http://127.0.0.1:1", **variables}
         self.process = subprocess.Popen([os.environ["CHANNEL_PROBE"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env=environment,
                                         preexec_fn=die_with_parent(signal.SIGKILL))
@@ -125,8 +133,8 @@ def probe():
     """probe(settings, patience): starts one; all end with the test."""
     started = []
 
-    def start(settings, patience=None):
-        started.append(Probe(settings, patience))
+    def start(settings, patience=None, **variables):
+        started.append(Probe(settings, patience, **variables))
         return started[-1]
 
     yield start

@@ -9,7 +9,7 @@ build=${2:?the build folder}/threads
 if [ ! -f "$build/build.ninja" ]; then
 	meson setup "$build" "$source" -Db_sanitize=thread -Db_lundef=false >/dev/null
 fi
-ninja -C "$build" tests/support/channel-probe >/dev/null
+ninja -C "$build" tests/support/channel-probe tests/support/libslow-resolver.so >/dev/null
 cd "$source/tests/integration"
 CHANNEL_PROBE=$build/tests/support/channel-probe exec /usr/bin/python3 -m pytest -q -p no:cacheprovider \
 	test_channel_mail.py test_channel_webhook.py

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from channel_fixtures import mail_text, postfix, probe, scripted  # noqa: F401
+from channel_fixtures import mail_text, postfix, probe, scripted, slow_resolver  # noqa: F401
 from chaos_proxy import ChaosProxy
 from servers import wait_until
 
@@ -227,6 +227,17 @@ def test_nobody_listens(probe, scripted):  # noqa: F811
     result = probe(server.settings(), FAST).mail("x@shop.test")
     assert result["outcome"] == "retry"
     assert "connect to server" in result["error"]
+
+
+def test_a_silent_name_server(probe):  # noqa: F811
+    p = probe({"email": {"url": "smtp://mail.slow.invalid:25", "from": "care@care.test.invalid"}}, FAST, **slow_resolver())
+    began = time.monotonic()
+    assert p.mail("x@shop.test")["outcome"] == "retry"
+    i = p.submit("email", mail_text("y@shop.test"), "y@shop.test")
+    p.say({"stop": 300})
+    assert p.results(1)[i]["outcome"] in ("released", "retry")
+    p.end()
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("recipient,payload", [

@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from channel_fixtures import KEY, OLD_KEY, hooks, probe  # noqa: F401
+from channel_fixtures import KEY, OLD_KEY, hooks, probe, slow_resolver  # noqa: F401
 from chaos_proxy import ChaosProxy
 from servers import wait_until
 
@@ -144,6 +144,29 @@ def test_a_sick_endpoint_delays_nobody(probe, hooks):  # noqa: F811
     results = p.results(4)
     assert set(results) == set(sick)
     assert {r["outcome"] for r in results.values()} == {"ambiguous"}
+
+
+def test_a_silent_name_server_delays_nobody(probe, hooks):  # noqa: F811
+    """getaddrinfo() can't be stopped; nobody waits for it, neither another endpoint nor the end."""
+    p = probe(settings(sick={"url": "https://hook.slow.invalid/", "keys": [KEY]}, well=endpoint(hooks, "/code/200")),
+              FAST, **slow_resolver())
+    sick = p.submit("sick", "{}")
+    began = time.monotonic()
+    while True:
+        well = p.submit("well", "{}")
+        results = p.results(1)
+        if sick in results:
+            break
+        assert results[well]["outcome"] == "sent"
+        time.sleep(0.05)
+    assert results[sick]["outcome"] == "retry"
+    assert 2 < time.monotonic() - began < 30
+    p.results(1)
+    since = time.monotonic()
+    p.submit("sick", "{}")
+    assert p.hook("well")["outcome"] == "sent"
+    p.end()
+    assert time.monotonic() - since < 10
 
 
 def test_order_within_a_case(probe, hooks):  # noqa: F811
