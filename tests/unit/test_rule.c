@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/escape.h"
+#include "rule/fact.h"
 #include "rule/fold.h"
 #include "rule/lex.h"
 #include "rule/limits.h"
@@ -20,6 +21,7 @@
 #include <utf8proc.h>
 
 #define FOLDED_BYTES_MAX 4096
+#define MANUAL_BYTES_MAX (64 * 1024)
 
 /* Kinds, spans and values of all tokens. */
 static void test_tokens(void **state)
@@ -360,6 +362,76 @@ static void test_scratches_are_apart(void **state)
 	}
 }
 
+/* The manual, or NULL where the tests run away from the sources. */
+static char *read_manual(struct arena *arena)
+{
+	const char *root = getenv("CLOSELOOP_SOURCE_ROOT");
+	char path[4096];
+	char *text = arena_zalloc(arena, MANUAL_BYTES_MAX);
+	size_t n;
+	FILE *f;
+
+	if (!root)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/docs/rule-language.md", root);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	n = fread(text, 1, MANUAL_BYTES_MAX - 1, f);
+	fclose(f);
+	assert_in_range(n, 1000, MANUAL_BYTES_MAX - 2);
+	return text;
+}
+
+static void assert_in_manual(const char *manual, const char *name)
+{
+	if (!strstr(manual, name))
+		print_error("docs/rule-language.md does not name %s\n", name);
+	assert_non_null(strstr(manual, name));
+}
+
+/* Every column, group, function and word is in the manual, and every comparison it shows compiles without a word. */
+static void test_manual(void **state)
+{
+	static const struct attribute_source attributes[] = {
+	    {"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}};
+	struct arena *arena CLEANUP(arena_freep) = arena_new(0);
+	char *manual = read_manual(arena), *end, *at;
+	int shown = 0;
+
+	if (!manual)
+		skip();
+	for (int i = 0; i < rule_columns_n; i++)
+		assert_in_manual(manual, arena_printf(arena, "`%s`", rule_columns[i].name));
+	for (int i = 0; i < rule_functions_n; i++)
+		assert_in_manual(manual, arena_printf(arena, "`%s(", rule_functions[i].name));
+	for (int i = 0; i < rule_groups_n; i++)
+		assert_in_manual(manual, arena_printf(arena, "`%s.", rule_groups[i].name));
+	for (int i = 0; rule_keywords[i]; i++)
+		assert_in_manual(manual, rule_keywords[i]);
+
+	at = strstr(manual, "## Comparisons");
+	assert_non_null(at);
+	end = strstr(at + 1, "\n## ");
+	assert_non_null(end);
+	*end = '\0';
+	while ((at = strchr(at, '`'))) {
+		char *close = strchr(at + 1, '`');
+		struct rule_source rule = {.id = "manual"};
+		struct rule_input in = {&rule, 1, NULL, 0, attributes, ARRAY_SIZE(attributes)};
+
+		assert_non_null(close);
+		rule.when = arena_strndup(arena, at + 1, (size_t)(close - at - 1));
+		at = close + 1;
+		if (strlen(rule.when) <= 2 || rule.when[0] < 'a') /* signs and values */
+			continue;
+		shown++;
+		if (compile_error(&in) != 0)
+			print_error("docs/rule-language.md shows what doesn't compile: %s\n", rule.when);
+		assert_int_equal(compile_error(&in), 0);
+	}
+	assert_in_range(shown, 15, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +446,7 @@ int main(void)
 	    cmocka_unit_test(test_doubling_facts),
 	    cmocka_unit_test(test_input_is_copied),
 	    cmocka_unit_test(test_scratches_are_apart),
+	    cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
