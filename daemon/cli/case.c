@@ -168,7 +168,7 @@ static const struct pg_stmt sql_lines = {
 	" ('reached', " LOCAL("c.contacted_at") "),"
 	" ('resolved', " LOCAL("c.resolved_at") " || coalesce(' · cause ' || c.root_cause, '')),"
 	" ('resolution', c.resolution),"
-	" ('rules', concat_ws(' · ', array_to_string(c.rules, ', '), 'route ' || c.route, 'follow-up ' || c.follow_up,"
+	" ('rules', concat_ws(' · ', nullif(array_to_string(c.rules, ', '), ''), 'route ' || c.route, 'follow-up ' || c.follow_up,"
 	"  'rules ' || left(c.ruleset, 7))),"
 	" ('customer', concat_ws(' · ', r.customer_name, 'id ' || r.customer_id, r.account_name, 'account ' || r.account,"
 	"  'region ' || r.region)),"

@@ -266,8 +266,11 @@ static int load(struct check *k)
 {
 	struct mail_templates *templates CLEANUP(mail_templates_freep) = NULL;
 	struct cli *c = k->c;
+	const char *why;
 	int r = settings_load(c->config_path, k->diags, &c->settings);
 
+	if (r == 0 && (why = pg_conninfo_check(c->settings->conninfo, c->arena)))
+		diag_add(k->diags, DIAG_ERROR, (struct text_pos){c->config_path, 0}, "database.conninfo: %s", why);
 	if (r) {
 		c->settings = NULL;
 		if (r < 0)
@@ -277,7 +280,7 @@ static int load(struct check *k)
 	r = mail_templates_new(c->settings, k->diags, &templates);
 	if (r == 0)
 		r = webhook_templates_check(c->settings, k->diags);
-	return r ? EXIT_CONFIGURATION : 0;
+	return r || k->diags->errors ? EXIT_CONFIGURATION : 0;
 }
 
 int check_run(struct cli *c, const struct args *a)

@@ -146,11 +146,15 @@ int cli_sql_error(const struct pg_error *e)
 int cli_db_any_schema(struct cli *c)
 {
 	struct pg_error error = {0};
+	const char *why;
 	int r = cli_settings(c);
 
 	if (r || c->db)
 		return r;
-	if (pg_sync_open(c->settings->conninfo ? c->settings->conninfo : "", &c->db, &error) < 0) {
+	why = pg_conninfo_check(c->settings->conninfo, c->arena);
+	if (why)
+		return cli_fail(EXIT_CONFIGURATION, "%s: database.conninfo: %s", c->config_path, why);
+	if (pg_sync_open(c->settings->conninfo, &c->db, &error) < 0) {
 		c->db = NULL;
 		return cli_fail(EXIT_UNAVAILABLE, "the database is unavailable: %s", error.message);
 	}

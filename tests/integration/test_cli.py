@@ -408,6 +408,10 @@ def test_check(site):
     found = json.loads(done.stdout)
     assert done.returncode == 78 and found["errors"] == 2 and all(d["line"] > 0 for d in found["diagnostics"])
     assert site.closeloop("check", configuration=site.folder / "none.conf").returncode == 78
+    secret = other_conninfo(site, "host=localhost password=hunter2")
+    for verb in (("check",), ("case", "list")):
+        done = site.closeloop(*verb, configuration=secret)
+        assert done.returncode == 78 and "password" in done.stderr and "hunter2" not in done.stderr
     site.own(("account", "x", "mimsu"))
     done = site.closeloop("check", "--online")
     assert done.returncode == 1 and "1 owners name 'mimsu', whom nobody knows, did you mean 'minsu'?" in done.stderr
