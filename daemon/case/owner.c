@@ -54,7 +54,8 @@ static int lookup_order(const void *pa, const void *pb)
 
 void owner_lookups_sort(struct owner_lookup *l, int n)
 {
-	qsort(l, (size_t)n, sizeof(*l), lookup_order);
+	if (n) /* qsort takes no NULL, not even for nothing */
+		qsort(l, (size_t)n, sizeof(*l), lookup_order);
 }
 
 struct owner_lookup *owner_lookup_find(struct owner_lookup *l, int n, const char *dimension, const char *value)
