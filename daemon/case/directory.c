@@ -107,7 +107,8 @@ struct directory *directory_new(const struct settings *s, int64_t version, const
 	for (int i = 0; people && i < pg_count(people); i++)
 		if (!settings_person(s, pg_get_text(people, i, 0, NULL)))
 			d->people[d->n_people++] = directory_read_person(d, s, people, i);
-	qsort(d->people, (size_t)d->n_people, sizeof(struct person *), person_order);
+	if (d->n_people > 1)
+		qsort(d->people, (size_t)d->n_people, sizeof(struct person *), person_order);
 	return d;
 }
 
