@@ -55,7 +55,6 @@ static int lookup_order(const void *pa, const void *pb)
 void owner_lookups_sort(struct owner_lookup *l, int n)
 {
 	if (n) /* qsort takes no NULL, not even for nothing */
-		if (n > 1) /* qsort() takes no NULL */
 		qsort(l, (size_t)n, sizeof(*l), lookup_order);
 }
 
