@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/exit.h"
 #include "base/log.h"
 #include "flow/inner.h"
 #include "outbox/backoff.h"
@@ -554,6 +555,10 @@ void courier_init(struct courier *c, struct flow *f)
 	deadline_init(&c->reclaim_later, f->loop, "reclaim leases", on_reclaim);
 	courier_reload(c);
 	c->channel = channel_new(f->loop, f->live->settings, on_result, c);
+	if (!c->channel) {
+		log_error("no thread can be had for delivery");
+		exit(EXIT_INTERNAL);
+	}
 }
 
 void courier_fini(struct courier *c)
