@@ -455,11 +455,18 @@ void flow_stop(struct flow *f, int64_t grace_us)
 	flow_progress(f);
 }
 
+/*
+ * Every statement has its index. A plan made while a table is empty (a new installation, all rows purged) would scan it, and
+ * is kept: the checks of foreign keys then cost more with every row. A plan that has to scan nevertheless counts as dear,
+ * which must not make it worth compiling.
+ */
+static const char session_sql[] = "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
+
 struct flow *flow_new(const struct flow_options *o)
 {
 	const struct settings *s = o->live->settings;
 	struct flow *f = xcalloc(1, sizeof(*f));
-	struct pg_conn_options c = {.arg = f, .conninfo = s->conninfo};
+	struct pg_conn_options c = {.arg = f, .conninfo = s->conninfo, .setup_sql = session_sql};
 	char host[64] = "";
 
 	f->loop = o->loop;
@@ -487,6 +494,7 @@ struct flow *flow_new(const struct flow_options *o)
 	c.label = "listen";
 	c.conninfo = s->listen_conninfo ? s->listen_conninfo : s->conninfo;
 	c.listen = "closeloop";
+	c.setup_sql = NULL;
 	c.on_up = on_listen_up;
 	c.on_down = on_listen_down;
 	c.on_notify = on_notify;
