@@ -240,7 +240,7 @@ static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct cour
 		pg_params_init(p, c->arena);
 		pg_add_text(p, e->name);
 		pg_add_int4(p, e->new_failures);
-		pg_add_bool(p, e->new_failures == 0);
+		pg_add_bool(p, e->succeeded);
 		pg_add_text(p, arena_strdup(c->arena, e->reason));
 		pg_batch_add(b, &outbox_endpoint_result, p, NULL, NULL);
 	}

@@ -127,17 +127,27 @@ const struct pg_stmt outbox_probe = {
 	{PG_TEXT, PG_FLOAT8},
 };
 
-/* 60 s after the fifth failure in a row, doubling to an hour (backoff_breaker_s() says the same). */
+/*
+ * 60 s after the fifth failure in a row; a failed probe doubles it, to an hour at most (backoff_breaker_s() says the same). Whatever
+ * else was in flight when it opened fails too and counts no more: one restart of a mail server is one failure, not fifty.
+ */
+#define STAYS_OPEN "(NOT $3 AND e.breaker = 'open')"
+#define PROBE_FAILED "(NOT $3 AND e.breaker = 'half_open')"
+#define IN_A_ROW "(CASE WHEN $3 THEN 0 ELSE e.failures END + $2)"
 const struct pg_stmt outbox_endpoint_result = {
 	"outbox_endpoint_result",
-	"INSERT INTO closeloop.endpoints AS e (name, failures, breaker, reason, updated_at)"
-	" VALUES ($1, $2, 'closed', CASE WHEN $3 THEN NULL ELSE $4 END, clock_timestamp())"
+	"INSERT INTO closeloop.endpoints AS e (name, failures, breaker, until, reason, updated_at)"
+	" VALUES ($1, least($2, 5), CASE WHEN $2 >= 5 THEN 'open' ELSE 'closed' END,"
+	"  CASE WHEN $2 >= 5 THEN clock_timestamp() + interval '60 seconds' END, CASE WHEN $2 > 0 THEN $4 END, clock_timestamp())"
 	" ON CONFLICT (name) DO UPDATE SET"
-	"  failures = CASE WHEN $3 THEN 0 ELSE least(e.failures + $2, 1000) END,"
-	"  breaker = CASE WHEN $3 THEN 'closed' WHEN e.failures + $2 >= 5 THEN 'open' ELSE e.breaker END,"
-	"  until = CASE WHEN NOT $3 AND e.failures + $2 >= 5"
-	"   THEN clock_timestamp() + least(60 * 2 ^ least(e.failures + $2 - 5, 10), 3600) * interval '1 second' END,"
-	"  reason = CASE WHEN e.paused OR e.disabled THEN e.reason WHEN $3 THEN NULL ELSE $4 END,"
+	"  failures = CASE WHEN " STAYS_OPEN " THEN e.failures WHEN " PROBE_FAILED " THEN least(e.failures + 1, 1000)"
+	"   ELSE least(" IN_A_ROW ", 5) END,"
+	"  breaker = CASE WHEN " STAYS_OPEN " OR " PROBE_FAILED " OR " IN_A_ROW " >= 5 THEN 'open' ELSE 'closed' END,"
+	"  until = CASE WHEN " STAYS_OPEN " THEN e.until"
+	"   WHEN " PROBE_FAILED " THEN clock_timestamp()"
+	"    + least(60 * 2 ^ least(greatest(e.failures - 4, 0), 10), 3600) * interval '1 second'"
+	"   WHEN " IN_A_ROW " >= 5 THEN clock_timestamp() + interval '60 seconds' END,"
+	"  reason = CASE WHEN e.paused OR e.disabled THEN e.reason WHEN $2 > 0 THEN $4 END,"
 	"  updated_at = clock_timestamp()",
 	4,
 	{PG_TEXT, PG_INT4, PG_BOOL, PG_TEXT},

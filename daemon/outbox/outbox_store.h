@@ -70,7 +70,7 @@ extern const struct pg_stmt outbox_endpoints;
 void outbox_endpoint_read(const struct pg_rows *rows, int row, struct arena *a, struct endpoint_state *ret);
 /* ($1 name, $2 seconds) takes the one probe of an open breaker for itself → name when it got it. */
 extern const struct pg_stmt outbox_probe;
-/* ($1 name, $2 failures in a row added, $3 succeeded, $4 reason) counts, opens or closes the breaker. */
+/* ($1 name, $2 failures in a row added, $3 after a success, $4 reason) counts, opens or closes the breaker. */
 extern const struct pg_stmt outbox_endpoint_result;
 /* ($1 name, $2 reason) */
 extern const struct pg_stmt outbox_endpoint_pause, outbox_endpoint_disable;

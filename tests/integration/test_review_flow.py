@@ -1,0 +1,31 @@
+"""
+Corners of the flow that a review found: each was once wrong.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import time
+
+import servers
+from company import SECTIONS
+
+
+def test_many_failures_at_once_open_the_breaker_for_a_minute_not_for_an_hour(site):
+    """All connections fail together when a server restarts; only a failed probe doubles the wait."""
+    nobody = servers.free_port()
+    site.daemon(email=f'{{ url = "smtp://127.0.0.1:{nobody}"; tls = "off"; connections = 8;'
+                      ' from = "Halden Care <care@halden.example>"; }', webhooks="{}",
+                routes=SECTIONS["routes"].replace(', "webhook:crm"', ""))
+    with site.db.cursor() as cursor:
+        for i in range(40):
+            site.respond(cursor, customer_id=f"k{i}")
+    site.wait(lambda: site.one("SELECT breaker = 'open' FROM closeloop.endpoints WHERE name = 'email'"), "the breaker open")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'leased'") == 0, "nothing in flight")
+    assert site.one("SELECT count(*) FROM closeloop.attempts") > 6
+    assert site.one("SELECT until - now() <= interval '60 seconds' FROM closeloop.endpoints WHERE name = 'email'")
+    attempts = site.one("SELECT count(*) FROM closeloop.attempts")
+    site.q("UPDATE closeloop.endpoints SET until = now()")
+    site.q("UPDATE closeloop.messages SET next_at = now() WHERE state = 'queued'")
+    site.wait(lambda: site.one("SELECT breaker = 'open' AND until > now() + interval '100 seconds' FROM closeloop.endpoints"),
+              "a failed probe to double the wait")
+    assert site.one("SELECT count(*) FROM closeloop.attempts") == attempts + 1
+    site.q("DELETE FROM closeloop.attempts; DELETE FROM closeloop.messages")
