@@ -10,6 +10,7 @@
  */
 #include "base/log.h"
 #include "case/case_store.h"
+#include "flow/directory_load.h"
 #include "flow/inner.h"
 #include "outbox/notice_store.h"
 
@@ -238,9 +239,10 @@ static void on_now(void *arg, const struct pg_rows *rows)
 	struct intake_run *r = arg;
 
 	r->judge.now = pg_get_time(rows, 0, 0);
+	r->judge.directory_version = pg_get_int8(rows, 0, 1);
 }
 
-static void on_read(void *arg, const struct pg_error *error)
+static void on_directory(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
 	struct judge *j = &r->judge;
@@ -255,6 +257,17 @@ static void on_read(void *arg, const struct pg_error *error)
 			if (r->claimed[k].response.id == r->notices[i].response_id)
 				plan_notice(j, &r->notices[i], &r->claimed[k]);
 	judge_render(j);
+}
+
+/* Who is told may have been entered, or gone away, since anything was judged. */
+static void on_read(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (!error && r->judge.directory_version != directory_version(r->flow->live->directory))
+		directory_load(r->flow->work, r->flow->live, on_directory, r);
+	else
+		on_directory(r, error);
 }
 
 static void on_notices(void *arg, const struct pg_rows *rows)

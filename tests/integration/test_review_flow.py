@@ -29,3 +29,15 @@ def test_many_failures_at_once_open_the_breaker_for_a_minute_not_for_an_hour(sit
               "a failed probe to double the wait")
     assert site.one("SELECT count(*) FROM closeloop.attempts") == attempts + 1
     site.q("DELETE FROM closeloop.attempts; DELETE FROM closeloop.messages")
+
+
+def test_who_was_entered_a_moment_ago_hears_of_a_case_handed_to_them(site):
+    """Nothing is judged in between: the notice itself must see that the directory changed."""
+    site.daemon()
+    site.respond(account="hanbit")
+    site.mails(1)
+    site.settled()
+    site.q("INSERT INTO closeloop.people (id, name, email) VALUES ('ida', 'Ida Neu', 'ida@halden.example')")
+    site.q("SELECT closeloop.case_transition((SELECT id FROM closeloop.cases), 'assign', 'cli:ops', NULL, '{\"to\": \"ida\"}')")
+    assert site.mails(2)[-1].recipient == "ida@halden.example"
+    site.settled()
