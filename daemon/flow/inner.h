@@ -61,6 +61,8 @@ void intake_run_notices(struct intake_run *r);
 /* notices.c: starts between two batches; ends with intake_run_continue(). */
 void notices_start(struct intake_run *r);
 void intake_run_continue(struct intake_run *r);
+/* Data, integrity, limits, and what functions raise: the rows' fault. Anything else is the server's or the schema's. */
+bool intake_blames_rows(const struct pg_error *e);
 
 /* ---- courier.c: leases, hands to the channel, settles ---- */
 

@@ -89,8 +89,7 @@ static int64_t back_off_us(int failures)
 	return MIN(us, BACK_OFF_MAX_US);
 }
 
-/* Data, integrity, limits, and what functions raise: the rows' fault. Anything else is the server's or the schema's. */
-static bool error_blames_rows(const struct pg_error *e)
+bool intake_blames_rows(const struct pg_error *e)
 {
 	static const char *const classes[] = {"21", "22", "23", "2F", "54", "P0"};
 
@@ -169,7 +168,7 @@ static void batch_failed(struct intake_run *r, const struct pg_error *error)
 	log_warning("batch of %d: sqlstate=%s statement=%s %s", r->n_claimed, error->sqlstate, error->statement, error->message);
 	if (pg_error_is_conflict(error)) {
 		send_end(r, &stmt_rollback, on_rolled_back);
-	} else if (!error_blames_rows(error)) {
+	} else if (!intake_blames_rows(error)) {
 		r->failures++;
 		send_end(r, &stmt_rollback, on_rolled_back_later);
 	} else if (r->single_id) {

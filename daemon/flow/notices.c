@@ -50,21 +50,22 @@ static void on_ended_more(void *arg, const struct pg_error *error)
 		notices_end(r, true);
 }
 
-/* Together they fail, one by one the good ones pass; the one that fails alone is dropped. */
+/* Together they fail, one by one the good ones pass; the one that fails alone, by its own fault, is dropped. */
 static void notices_failed(struct intake_run *r, const struct pg_error *error)
 {
 	struct pg_batch *b;
-	bool alone = r->notices_limit == 1;
+	bool alone = r->notices_limit == 1, rows = intake_blames_rows(error);
 
 	if (error->lost)
 		return; /* intake_run_lost() follows */
+	r->judge.n_plans = 0;
 	log_warning("notices: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 	b = pg_batch_new(r->flow->work);
 	pg_batch_add(b, &stmt_rollback, NULL, NULL, NULL);
-	if (alone && !pg_error_is_server(error) && !pg_error_is_conflict(error))
+	if (alone && rows)
 		pg_batch_add(b, &notice_drop_first, NULL, on_dropped, NULL);
 	r->notices_limit = 1;
-	pg_batch_send(b, 0, pg_error_is_server(error) ? on_ended : on_ended_more, r);
+	pg_batch_send(b, 0, rows || pg_error_is_conflict(error) ? on_ended_more : on_ended, r);
 }
 
 /* ---- who is told ---- */

@@ -41,3 +41,19 @@ def test_who_was_entered_a_moment_ago_hears_of_a_case_handed_to_them(site):
     site.q("SELECT closeloop.case_transition((SELECT id FROM closeloop.cases), 'assign', 'cli:ops', NULL, '{\"to\": \"ida\"}')")
     assert site.mails(2)[-1].recipient == "ida@halden.example"
     site.settled()
+
+
+def test_a_notice_is_not_dropped_for_a_fault_of_the_schema(site):
+    daemon = site.daemon()
+    site.respond(account="hanbit")
+    site.mails(1)
+    site.settled()
+    site.q("ALTER TABLE closeloop.messages RENAME COLUMN step TO step_")
+    site.q("SELECT closeloop.case_transition((SELECT id FROM closeloop.cases), 'assign', 'cli:ops', NULL, '{\"to\": \"anna\"}')")
+    site.wait(lambda: "notices: sqlstate=42703" in daemon.log, "the notice to fail")
+    time.sleep(0.5)
+    assert site.one("SELECT count(*) FROM closeloop.notices") == 1
+    site.q("ALTER TABLE closeloop.messages RENAME COLUMN step_ TO step")
+    site.q("NOTIFY closeloop")
+    assert site.mails(2)[-1].recipient == "anna@halden.example"
+    site.settled()
