@@ -24,7 +24,7 @@ static const struct pg_stmt stmt_rollback = {"rollback", "ROLLBACK", 0, {0}};
 
 static void notices_end(struct intake_run *r, bool more)
 {
-	r->notices_due = more;
+	r->notices_due |= more;
 	intake_run_continue(r);
 }
 
@@ -176,6 +176,7 @@ static void plan_notice(struct judge *j, const struct notice *n, struct claimed 
 static void on_committed(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
+	bool more;
 
 	if (error) {
 		notices_failed(r, error);
@@ -183,8 +184,9 @@ static void on_committed(void *arg, const struct pg_error *error)
 	}
 	r->judge.n_plans = 0;
 	courier_kick(&r->flow->courier);
-	notices_end(r, r->n_notices == r->notices_limit);
+	more = r->n_notices == r->notices_limit;
 	r->notices_limit = MIN(r->notices_limit * 2, NOTICES_AT_ONCE);
+	notices_end(r, more);
 }
 
 static void on_rendered(void *arg, const struct pg_error *error)
@@ -312,6 +314,7 @@ void notices_start(struct intake_run *r)
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
+	r->notices_due = false; /* what comes from here on sets it again */
 	r->notices_limit = r->notices_limit ? r->notices_limit : NOTICES_AT_ONCE;
 	pg_params_init(p, r->arena);
 	pg_add_int4(p, r->notices_limit);
