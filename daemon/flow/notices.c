@@ -127,7 +127,7 @@ static const struct rule *first_rule(const struct settings *s, const struct noti
 	return NULL;
 }
 
-static void plan_notice(struct judge *j, const struct notice *n, struct claimed *c)
+static void plan_notice(struct judge *j, struct notice *n, struct claimed *c)
 {
 	const struct directory *d = j->live->directory;
 	struct plan *p = &j->plans[j->n_plans];
@@ -167,8 +167,8 @@ static void plan_notice(struct judge *j, const struct notice *n, struct claimed 
 		p->step = "forwarded";
 		p->dedup = arena_printf(j->arena, "message:%s:forwarded", uuid_text(&n->message_id, id));
 	}
-	if (to->person->email && j->live->settings->email.set)
-		j->n_plans++;
+	n->told = to->person->email && j->live->settings->email.set;
+	j->n_plans += n->told;
 }
 
 /* ---- rounds ---- */
@@ -217,7 +217,7 @@ static void on_rendered(void *arg, const struct pg_error *error)
 	}
 	pg_array_init(&handed_on, r->arena, PG_UUID);
 	for (int i = 0; i < r->n_notices; i++)
-		if (r->notices[i].kind == NOTICE_UNDELIVERED)
+		if (r->notices[i].kind == NOTICE_UNDELIVERED && (r->notices[i].told || !r->notices[i].stands))
 			pg_array_uuid(&handed_on, &r->notices[i].message_id);
 	if (handed_on.count) {
 		q = arena_new_obj(r->arena, struct pg_params);

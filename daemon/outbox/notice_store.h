@@ -20,6 +20,7 @@ struct notice {
 	struct uuid message_id;   /* NOTICE_UNDELIVERED */
 	enum priority priority;
 	bool stands;              /* the case still wants somebody to act */
+	bool told;                /* somebody is told; set by who puts it into words */
 	bool acknowledged;
 	const char *owner, *team, *route, *recipient; /* recipient: of the mail that didn't arrive */
 	const char *actor, *to;   /* NOTICE_ASSIGNED */

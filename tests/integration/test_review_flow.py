@@ -57,3 +57,15 @@ def test_a_notice_is_not_dropped_for_a_fault_of_the_schema(site):
     site.q("NOTIFY closeloop")
     assert site.mails(2)[-1].recipient == "anna@halden.example"
     site.settled()
+
+
+def test_the_last_mail_that_reached_nobody_is_not_said_to_be_handed_on(site):
+    site.mailbox.replies.update({f"{p}@halden.example": "550 5.7.1 refused" for p in ("minsu", "olga", "ben", "anna")})
+    site.daemon()
+    site.respond(account="hanbit")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'failed'") >= 3, "all refused")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.notices") == 0, "all notices read")
+    site.settled()
+    assert site.one("SELECT handed_on FROM closeloop.messages WHERE state = 'failed' ORDER BY seq DESC LIMIT 1") is False
+    assert site.one("SELECT bool_and(handed_on) FROM (SELECT handed_on FROM closeloop.messages WHERE state = 'failed'"
+                    " ORDER BY seq DESC OFFSET 1) m") is True
