@@ -1,0 +1,212 @@
+"""
+What must hold after every scenario, whatever broke in it. One checker for the suites integration and fault.
+
+  I1  each committed matching response has exactly one row in case_responses, and its messages reach a final state
+  I2  each message was seen by its receiver under one id with one body; a copy only where an acknowledgement was lost
+  I3  nothing comes of a transaction that rolled back
+  I4  states move legally, each move is one event
+  I5  a late worker's failure is dropped, its success is kept (test_kill has the scenario; here: no message is undone)
+  I6  once the fault is gone the backlog drains and /readyz returns (Site.recovered)
+  I7  documented exit codes, no sanitizer's report, flat descriptors and memory, no secret and no customer's word in a log
+  I8  one sick receiver doesn't delay the others (the scenarios with a healthy neighbour measure it)
+
+The accounts of I2: a lease raises `fence` by one and permits one delivery. So a message arrives at most as often as it
+was leased without a recorded refusal: attempts that say `sent` or that got no answer, and leases whose end nobody
+recorded. And over the whole scenario there are no more copies than it had reasons for (Site.excuse): acknowledgements
+it cut, messages leased by a daemon that it killed or kept from the database.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import base64
+import collections
+import hashlib
+import hmac
+import json
+import re
+
+SECRET_BYTES = bytes(range(24))
+SECRET = "whsec_" + base64.b64encode(SECRET_BYTES).decode()
+REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|ThreadSanitizer|runtime error:|Assertion .* failed")
+MESSAGE_ID = re.compile(r"<([0-9a-f-]{36})@")
+CANARY = "canary"  # in every word of a customer that the fault suite invents
+ROLLED_BACK = "rolled-back"  # … that never was committed
+
+# DESIGN 4, the table of actions: event → (states it leaves, state it enters).
+UNRESOLVED = ("open", "acknowledged", "in_progress", "waiting")
+MOVES = {
+    "opened": ((None,), ("open",)),
+    "acknowledged": (("open",), ("acknowledged",)),
+    "started": (("open", "acknowledged", "waiting"), ("in_progress",)),
+    "contacted": (UNRESOLVED, ("in_progress", "acknowledged", "waiting")),
+    "waiting": (("open", "acknowledged", "in_progress"), ("waiting",)),
+    "resolved": (UNRESOLVED, ("resolved",)),
+    "closed": (("resolved",), ("closed",)),
+    "dismissed": (UNRESOLVED, ("dismissed",)),
+    "reopened": (("resolved", "closed", "dismissed"), ("open",)),
+    "assigned": (UNRESOLVED, ("open",)),
+}
+
+
+def verify(request):
+    """The signature of a Standard Webhooks request; returns what the body says."""
+    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    want = "v1," + base64.b64encode(hmac.new(SECRET_BYTES, signed, hashlib.sha256).digest()).decode()
+    assert want in request.headers["webhook-signature"].split(), "wrong signature"
+    return json.loads(request.body)
+
+
+def relation_by_standard_rules(row):
+    """What the usual rules (company.SECTIONS) make of a response: opened, praised, or None. Written down a second time."""
+    nps, ratings, comment = row["nps"], row["ratings"], (row["comment"] or "").strip()
+    if row["contact_requested"] or (nps is not None and nps <= 6):
+        return "opened"
+    if row["touchpoint"] == "installation" and any(v <= 2 for v in ratings.values()):
+        return "opened"
+    return "praised" if nps is not None and nps >= 9 and comment else None
+
+
+def check(site):
+    """All of it, in an order in which the first failure says most."""
+    check_tables(site)
+    check_events(site)
+    check_receivers(site)
+    check_logs(site)
+    if site.strict:
+        check_complete(site)
+        check_rolled_back(site)
+
+
+def none(site, sql, what):
+    rows = site.q(sql)
+    assert not rows or what in site.may_differ, f"{what}: {rows[:5]}"
+
+
+def check_tables(site):
+    none(site, "SELECT response_id FROM closeloop.cases GROUP BY 1 HAVING count(*) > 1", "one case per response")
+    none(site, "SELECT c.id FROM closeloop.cases c LEFT JOIN closeloop.case_responses r ON r.response_id = c.response_id"
+         " WHERE r.case_id IS DISTINCT FROM c.id", "a case's opener leads to the case")
+    none(site, "SELECT id FROM closeloop.cases WHERE owner IS NULL", "a case has an owner")
+    none(site, "SELECT m.id FROM closeloop.messages m LEFT JOIN closeloop.responses r ON r.id = m.response_id"
+         " WHERE m.response_id IS NOT NULL AND r.id IS NULL", "nothing from a transaction that rolled back")
+    none(site, "SELECT id FROM closeloop.messages WHERE (state = 'sent') <> (sent_at IS NOT NULL)", "sent has its time")
+    none(site, "SELECT message_id FROM closeloop.attempts WHERE outcome = 'sent' GROUP BY 1 HAVING count(*) > 1",
+         "a success is recorded once")
+    none(site, "SELECT m.id FROM closeloop.messages m JOIN closeloop.attempts a ON a.message_id = m.id"
+         " WHERE a.outcome = 'sent' AND m.state <> 'sent'", "what was sent stays sent")
+    none(site, "SELECT m.id, m.fence FROM closeloop.messages m WHERE m.fence <"
+         " (SELECT count(*) FROM closeloop.attempts a WHERE a.message_id = m.id)", "no attempt without a lease")
+
+
+def check_events(site):
+    """I4: the events of a case, one after the other, lead from nothing to its status."""
+    now = dict(site.q("SELECT id, status::text FROM closeloop.cases"))
+    state = dict.fromkeys(now)
+    opened = collections.Counter()
+    for case, kind, before, after in site.q("SELECT case_id, kind, from_status::text, to_status::text"
+                                            " FROM closeloop.case_events ORDER BY id"):
+        opened[case] += kind == "opened"
+        if after is None or kind == "undone":
+            state[case] = after or state[case]
+            continue
+        assert before == state[case], f"case {case}: {kind} leaves {before}, it was {state[case]}"
+        leaves, enters = MOVES.get(kind, ((), ()))
+        assert (before in leaves and after in enters) or before == after, f"case {case}: {kind} from {before} to {after}"
+        state[case] = after
+    assert state == now, f"status and events differ: {[c for c in now if now[c] != state[c]][:5]}"
+    assert all(opened[c] == 1 for c in now), "a case is opened by one event"
+
+
+def arrivals_of_mail(site):
+    """{message: how often it arrived}"""
+    count, bodies = collections.Counter(), collections.defaultdict(set)
+    for mail in list(site.mailbox.mails):
+        match = MESSAGE_ID.match(str(mail.message["message-id"]))
+        assert match, f"no Message-ID of ours: {mail.message['message-id']}"
+        count[match.group(1)] += 1
+        bodies[match.group(1)].add((mail.recipient, mail.raw))
+        assert b"\n" not in mail.raw.replace(b"\r\n", b"") and b"\r" not in mail.raw.replace(b"\r\n", b"")
+        assert max(map(len, mail.raw.split(b"\r\n"))) <= 998
+    assert all(len(b) == 1 for b in bodies.values()), "copies of a mail differ"
+    return count
+
+
+def arrivals_of_requests(site):
+    count, bodies = collections.Counter(), collections.defaultdict(set)
+    for request in list(site.hook.requests):
+        verify(request)
+        assert abs(request.at - int(request.headers["webhook-timestamp"])) < 300 or site.clock_jumps
+        bodies[request.headers["webhook-id"]].add(request.body)
+        count[request.headers["webhook-id"]] += 200 <= request.status < 300
+    assert all(len(b) == 1 for b in bodies.values()), "copies of a webhook differ"
+    return count
+
+
+def check_receivers(site):
+    """I2."""
+    mails, requests = arrivals_of_mail(site), arrivals_of_requests(site)
+    arrived = mails + requests
+    rows = site.q("SELECT m.id::text, m.channel, m.endpoint, m.state::text, m.fence,"
+                  "  count(a.id) FILTER (WHERE a.outcome = 'sent' OR a.outcome = 'ambiguous' OR a.code IS NULL), count(a.id)"
+                  " FROM closeloop.messages m LEFT JOIN closeloop.attempts a ON a.message_id = m.id GROUP BY m.id")
+    known = {row[0] for row in rows}
+    strangers = set(arrived) - known
+    assert not strangers or "mails without a message" in site.may_differ, f"received, but no message: {list(strangers)[:5]}"
+    copies = 0
+    for identity, channel, endpoint, state, fence, perhaps, attempts in rows:
+        if endpoint not in ("email", "crm"):
+            continue  # a receiver that the scenario looks at by itself
+        n = arrived[identity]
+        assert n <= perhaps + fence - attempts, f"{channel} {identity} came {n} times: fence {fence}, attempts {attempts}"
+        if state == "sent":
+            assert n >= 1 or "mails elsewhere" in site.may_differ, f"{channel} {identity} is sent, but never came"
+        copies += max(n - 1, 0)
+    site.copies = copies
+    assert copies <= site.excuses or "copies" in site.may_differ, f"{copies} copies, with reason for {site.excuses}"
+
+
+def check_logs(site):
+    """I7: nothing secret, nothing of customers, no report of a sanitizer, no assertion."""
+    for daemon in site.daemons:
+        text = daemon.log
+        assert not REPORTS.search(text), text[-4000:]
+        for secret in (SECRET, SECRET[6:]):
+            assert secret not in text, f"a secret in {daemon.log_file.name}"
+        assert CANARY not in text.lower(), f"a customer's words in {daemon.log_file.name}"
+
+
+def check_complete(site):
+    """I1, against rules that are written down here once more, and for all that the scenario saw committed."""
+    import psycopg2.extras
+    with site.db.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        cursor.execute("SELECT r.id, r.nps, r.ratings, r.comment, r.contact_requested, r.touchpoint, r.source_id, j.relation,"
+                       "  j.case_id, i.id AS aside, (SELECT count(*) FROM closeloop.messages m WHERE m.response_id = r.id) AS n"
+                       " FROM closeloop.responses r LEFT JOIN closeloop.case_responses j ON j.response_id = r.id"
+                       " LEFT JOIN closeloop.inbox i ON i.response_id = r.id AND i.set_aside_at IS NOT NULL")
+        rows = cursor.fetchall()
+    for row in rows:
+        if row["id"] in site.expected_aside:
+            assert row["aside"], f"response {row['id']} should have been set aside"
+            continue
+        assert not row["aside"], f"an innocent response was set aside: {row['id']}"
+        if row["source_id"] in site.changed:  # its relation is that of the state in which it was judged first
+            continue
+        want = relation_by_standard_rules(row)
+        assert row["relation"] == want, f"response {row['id']}: {row['relation']}, not {want}"
+        assert (row["n"] > 0) == (want is not None), f"response {row['id']}: {row['n']} messages"
+    present = {row["id"] for row in rows}
+    lost = set(site.committed) - present
+    assert not lost, f"acknowledged to the writer, but gone: {sorted(lost)[:5]}"
+    none(site, "SELECT m.id, m.state, m.attempt, m.last_error FROM closeloop.messages m"
+         " WHERE m.state IN ('queued', 'held', 'leased')", "all messages are final")
+    none(site, "SELECT id FROM closeloop.inbox WHERE set_aside_at IS NULL", "the inbox is empty")
+    undelivered = site.one("SELECT count(*) FROM closeloop.messages WHERE state IN ('failed', 'dead', 'cancelled')")
+    assert undelivered == site.expected_undelivered, f"{undelivered} messages given up, not {site.expected_undelivered}"
+
+
+def check_rolled_back(site):
+    """I3: a transaction that rolled back left no row, no mail, no webhook."""
+    none(site, f"SELECT id FROM closeloop.responses WHERE source_id LIKE '{ROLLED_BACK}%'", "rolled back, yet there")
+    for request in list(site.hook.requests):
+        assert ROLLED_BACK.encode() not in request.body, "a webhook about a response that never was"
+    for mail in list(site.mailbox.mails):
+        assert ROLLED_BACK not in mail.message.get_body(("plain",)).get_content(), "a mail about a response that never was"
