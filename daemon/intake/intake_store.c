@@ -33,12 +33,13 @@ enum {
 
 /*
  * The low-water mark keeps the scan off the dead rows that a held xmin leaves behind (30 k → 140 k rows/s);
- * the caller looks from 0 again every second, because ids don't commit in order.
+ * the caller looks from 0 again every second, because ids don't commit in order. Rows are deleted by their place, which spares
+ * the index: they are locked, so they stay there; one that moved before the lock isn't deleted, and claimed the next time.
  */
 const struct pg_stmt intake_claim = {
 	"intake_claim",
-	"WITH c AS (DELETE FROM closeloop.inbox WHERE id = ANY (ARRAY("
-	"   SELECT id FROM closeloop.inbox"
+	"WITH c AS (DELETE FROM closeloop.inbox WHERE ctid = ANY (ARRAY("
+	"   SELECT ctid FROM closeloop.inbox"
 	"   WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()"
 	"   ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))"
 	"  RETURNING id, response_id, available_at)"

@@ -37,9 +37,9 @@ SELECT enum_has_labels('closeloop', 'priority', ARRAY['low', 'normal', 'high', '
 SELECT enum_has_labels('closeloop', 'message_state', ARRAY['queued', 'held', 'leased', 'sent', 'failed', 'dead', 'cancelled']);
 SELECT enum_has_labels('closeloop', 'outcome', ARRAY['recovered', 'unchanged', 'lost']);
 
-SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_unresolved'), ('cases', 'cases_customer_unresolved'),
+SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_unresolved'), ('cases', 'cases_customer'),
 	('cases', 'cases_next_action'), ('responses', 'responses_customer'), ('case_events', 'case_events_case'),
-	('messages', 'messages_due'), ('messages', 'messages_outstanding'), ('attempts', 'attempts_message'),
+	('messages', 'messages_due'), ('messages', 'messages_case'), ('attempts', 'attempts_message'),
 	('owners', 'owners_key')) AS x (t, i);
 
 -- ---- what can't get in ----
