@@ -219,15 +219,48 @@ static void alert_details(struct judge *j, struct alert *a)
 	}
 }
 
+/* One fact of a lookup as people call it: "Lieferung", not "delivery". */
+static const char *fact_in_words(const struct alert *a, const char *fact)
+{
+	const struct attribute *at;
+	bool known;
+
+	if (strcmp(fact, "touchpoint") == 0)
+		return a->touchpoint;
+	if (strcmp(fact, "account") == 0)
+		return a->account;
+	if (strncmp(fact, "attr.", 5) != 0)
+		return response_text(a->response, fact, &known);
+	at = response_attribute(a->response, fact + 5);
+	return at ? at->text : NULL;
+}
+
+/* "touchpoint+region" found by "delivery+hamburg" reads "Lieferung, hamburg". */
+static const char *lookup_in_words(struct judge *j, const struct alert *a, const char *dimension)
+{
+	char *facts = arena_strdup(j->arena, dimension), *rest = facts, *fact;
+	const char *words = NULL;
+
+	while ((fact = strsep(&rest, "+"))) {
+		const char *word = fact_in_words(a, fact);
+
+		if (word)
+			words = words ? arena_printf(j->arena, "%s, %s", words, word) : word;
+	}
+	return words;
+}
+
 static void alert_reasons(struct judge *j, struct alert *a, const struct plan *p, const struct recipient *to)
 {
 	a->reason = to->reason;
 	a->reason_dimension = to->dimension;
 	a->reason_value = to->value;
-	if (to->dimension && strcmp(to->dimension, "account") == 0)
-		a->reason_value = a->account;
-	else if (to->dimension && strcmp(to->dimension, "touchpoint") == 0)
-		a->reason_value = a->touchpoint;
+	if (to->reason == REASON_LOOKUP && to->dimension) {
+		const char *words = lookup_in_words(j, a, to->dimension);
+
+		a->reason_dimension = strchr(to->dimension, '+') ? NULL : to->dimension;
+		a->reason_value = words ? words : to->value;
+	}
 	a->for_name = to->for_person ? to->for_person->name : NULL;
 	a->is_owner = to->is_owner;
 	a->owner_name = p->owner.person ? p->owner.person->name : NULL;
