@@ -40,6 +40,7 @@ struct intake_run {
 	bool rescanned;    /* the claim under way started at the first row */
 	int64_t single_id; /* inbox row that stands alone; 0: none */
 	bool single_due;   /* a row tried before may be due */
+	int64_t after_pick_us; /* until the next look when none is */
 	int failures;      /* in a row, of the server: for the back-off */
 	int written;       /* messages the commit under way writes as queued */
 	bool notices_due;  /* somebody may have to be told about a case that is there */
@@ -93,6 +94,7 @@ struct courier {
 	int n_results;
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
+	bool gathering;     /* results wait for others; the round is due already */
 	bool undeliverable; /* a mail will not arrive: its settle leaves a notice */
 	bool everything_paused;
 	struct deadline due;

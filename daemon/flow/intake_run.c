@@ -486,6 +486,7 @@ static void claimed_nothing(struct intake_run *r)
 	send_end(r, &stmt_commit, NULL);
 	if (r->single_due && !r->single_id) {
 		r->single_due = false;
+		r->after_pick_us = next.in_us;
 		intake_pick(r, &intake_pick_tried);
 		return;
 	}
@@ -567,10 +568,11 @@ static void on_pick_done(void *arg, const struct pg_error *error)
 		return;
 	}
 	if (!r->single_id) { /* nobody stands alone: the next claim takes more rows again */
-		if (r->limit == 1)
-			r->limit = 2;
+		bool head = r->limit == 1;
+
+		r->limit = MAX(r->limit, 2);
 		r->look.rescan = true;
-		intake_next(r, r->single_due ? 0 : LOOK_IDLE_EVERY_US);
+		intake_next(r, head ? 0 : r->after_pick_us);
 		return;
 	}
 	pg_params_init(p, r->arena);

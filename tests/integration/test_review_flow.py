@@ -43,6 +43,26 @@ def test_who_was_entered_a_moment_ago_hears_of_a_case_handed_to_them(site):
     site.settled()
 
 
+def test_what_comes_within_a_promise_is_seen_by_the_looks_after_it(site):
+    """Writers send no NOTIFY here, as within a promise: a lone response behind a flood is found by the looks that follow."""
+    site.daemon()
+    waited = []
+    for i in range(6):
+        site.q("SELECT setval('closeloop.awake_until', (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 50000)")
+        site.q("INSERT INTO closeloop.responses (nps) SELECT 8 FROM generate_series(1, 3000)")
+        site.q("NOTIFY closeloop")
+        site.wait(lambda: site.one("SELECT count(*) FROM closeloop.inbox") == 0, "the flood judged")
+        time.sleep(0.03)
+        start = time.monotonic()
+        site.respond(nps=8)
+        site.wait(lambda: site.one("SELECT count(*) FROM closeloop.inbox") == 0, "the last one judged")
+        waited.append(time.monotonic() - start)
+        time.sleep(0.5)
+        for _ in range(i % 2):
+            site.q("NOTIFY closeloop")
+    assert max(waited) < 1.9, waited
+
+
 def test_a_notice_is_not_dropped_for_a_fault_of_the_schema(site):
     daemon = site.daemon()
     site.respond(account="hanbit")
