@@ -596,8 +596,10 @@ static void on_again(struct deadline *d)
 {
 	struct intake_run *r = container_of(d, struct intake_run, again);
 
-	if (!intake_may_run(r))
+	if (!intake_may_run(r)) {
+		intake_enter(r, INTAKE_WAITING); /* from backing off too: the next look wakes it */
 		return;
+	}
 	if (r->limit == 1)
 		intake_pick(r, &intake_pick_head);
 	else

@@ -63,6 +63,25 @@ def test_what_comes_within_a_promise_is_seen_by_the_looks_after_it(site):
     assert max(waited) < 1.9, waited
 
 
+def test_a_reload_while_backing_off_wakes_the_intake(site):
+    """The back-off ends while the new directory is being read: nothing else would look any more."""
+    daemon = site.daemon()
+    site.q("ALTER TABLE closeloop.cases RENAME COLUMN team TO team_")
+    site.respond()
+    site.wait(lambda: "sqlstate=42703" in daemon.log, "the batch to fail")
+    lock = site.connect()
+    lock.cursor().execute("LOCK TABLE closeloop.people IN ACCESS EXCLUSIVE MODE")
+    daemon.hang_up()
+    site.wait(lambda: site.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                               " AND wait_event_type = 'Lock'"), "the directory being waited for")
+    failures = daemon.log.count("sqlstate=42703")
+    site.q("ALTER TABLE closeloop.cases RENAME COLUMN team_ TO team")
+    time.sleep(2.0 * 2 ** failures * 0.5 + 1)  # past the back-off under way
+    lock.rollback()
+    site.cases(1)
+    site.settled()
+
+
 def test_a_notice_is_not_dropped_for_a_fault_of_the_schema(site):
     daemon = site.daemon()
     site.respond(account="hanbit")
