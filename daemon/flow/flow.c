@@ -345,6 +345,8 @@ static void on_new_directory(void *arg, const struct pg_error *error)
 	if (!error) {
 		f->work_ready = true;
 		intake_run_look(&f->intake);
+		if (pg_conn_is_up(f->outbox) && !f->courier.up) /* it came up meanwhile */
+			courier_up(&f->courier);
 	}
 }
 

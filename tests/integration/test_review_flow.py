@@ -82,6 +82,25 @@ def test_a_reload_while_backing_off_wakes_the_intake(site):
     site.settled()
 
 
+def test_a_connection_that_comes_back_during_a_reload_sends_again(site):
+    daemon = site.daemon()
+    site.respond()
+    site.settled()
+    lock = site.connect()
+    lock.cursor().execute("LOCK TABLE closeloop.people IN ACCESS EXCLUSIVE MODE")
+    daemon.hang_up()
+    site.wait(lambda: site.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                               " AND wait_event_type = 'Lock'"), "the directory being waited for")
+    ups = daemon.log.count("conn=outbox up")
+    assert site.one("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND query LIKE '%%closeloop.messages%%' AND pid <> pg_backend_pid()") == 1
+    site.wait(lambda: daemon.log.count("conn=outbox up") > ups, "the connection back")
+    lock.rollback()
+    site.respond(customer_id="k2")
+    site.mails(2)
+    site.settled()
+
+
 def test_a_notice_is_not_dropped_for_a_fault_of_the_schema(site):
     daemon = site.daemon()
     site.respond(account="hanbit")
