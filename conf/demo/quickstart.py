@@ -23,7 +23,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "tests/support"))
+sys.path.append(str(ROOT / "tests/support"))
 
 import servers  # noqa: E402
 import show  # noqa: E402

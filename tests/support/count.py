@@ -16,7 +16,7 @@ import sys
 COUNTERS = (
     # (a program's own closing words, what the groups mean)
     (re.compile(r"^\[\s+(PASSED|FAILED|SKIPPED)\s+\] (\d+) test", re.M), "cmocka"),
-    (re.compile(r"^=+ (.*) in [\d.]+s.*=+$", re.M), "pytest"),
+    (re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.M), "pytest"),
     (re.compile(r"^Files=\d+, Tests=(\d+),", re.M), "prove"),
     (re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M), "plain"),
 )

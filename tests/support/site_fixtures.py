@@ -34,6 +34,14 @@ def folder():
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture
+def tmp_path(folder):
+    """pytest's own would leave the folders of three runs behind."""
+    path = folder / f"tmp-{next(numbers)}"
+    path.mkdir()
+    return path
+
+
 def start_migrated(folder):
     """A cluster with the database `template`, as `closeloop migrate` leaves it."""
     server = servers.Postgres(folder).create().start()
