@@ -10,7 +10,8 @@
 const struct pg_stmt owner_lookup_stmt = {
 	"owner_lookup",
 	"SELECT q.dimension, q.value, o.person FROM unnest($1::text[], $2::text[]) AS q (dimension, value)"
-	" JOIN closeloop.owners o ON o.dimension = q.dimension AND closeloop.fold(o.value) = closeloop.fold(q.value)",
+	" CROSS JOIN LATERAL (SELECT t.person FROM closeloop.owners t WHERE t.dimension = q.dimension"
+	"  AND closeloop.fold(t.value) = closeloop.fold(q.value) LIMIT 1) o", /* LIMIT: see RESPONSE_OF_C in intake_store.c */
 	2,
 	{PG_TEXT_ARRAY, PG_TEXT_ARRAY},
 };

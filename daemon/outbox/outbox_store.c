@@ -49,6 +49,8 @@ const struct pg_stmt outbox_claim = {
 };
 
 /*
+ * ANY says once more what the join says: a plan made while the table is empty would read all messages for each settle.
+ *
  * One attempts row exactly when the messages row moved, so settling twice (after a lost connection) records once. A mail about
  * a case that won't arrive becomes a notice: the next person is told.
  */
@@ -67,7 +69,7 @@ const struct pg_stmt outbox_settle = {
 	"   sent_at = CASE WHEN r.state = 'sent' THEN clock_timestamp() END,"
 	"   last_code = CASE WHEN r.counts THEN nullif(r.code, 0) ELSE m.last_code END,"
 	"   last_error = CASE WHEN r.counts THEN nullif(r.error, '') ELSE m.last_error END"
-	"  FROM r WHERE m.id = r.id AND ((m.state = 'leased' AND m.fence = r.fence)"
+	"  FROM r WHERE m.id = r.id AND m.id = ANY ($1) AND ((m.state = 'leased' AND m.fence = r.fence)"
 	"   OR (r.state = 'sent' AND m.state NOT IN " FINAL_STATES "))"
 	"  RETURNING m.id, m.case_id, m.channel, m.state),"
 	" told AS (INSERT INTO closeloop.notices (case_id, kind, message_id)"
@@ -86,7 +88,7 @@ const struct pg_stmt outbox_renew = {
 	"UPDATE closeloop.messages AS m SET lease_until = clock_timestamp() + interval '30 seconds',"
 	" next_at = clock_timestamp() + interval '30 seconds'"
 	" FROM unnest($1::uuid[], $2::int[]) AS r (id, fence)"
-	" WHERE m.id = r.id AND m.fence = r.fence AND m.state = 'leased'",
+	" WHERE m.id = r.id AND m.id = ANY ($1) AND m.fence = r.fence AND m.state = 'leased'",
 	2,
 	{PG_UUID_ARRAY, PG_INT4_ARRAY},
 };

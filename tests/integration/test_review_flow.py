@@ -127,3 +127,17 @@ def test_the_last_mail_that_reached_nobody_is_not_said_to_be_handed_on(site):
     assert site.one("SELECT handed_on FROM closeloop.messages WHERE state = 'failed' ORDER BY seq DESC LIMIT 1") is False
     assert site.one("SELECT bool_and(handed_on) FROM (SELECT handed_on FROM closeloop.messages WHERE state = 'failed'"
                     " ORDER BY seq DESC OFFSET 1) m") is True
+
+
+def test_plans_made_while_the_tables_are_empty_read_no_more_rows_later(site):
+    """Before any ANALYZE: a new installation whose first responses come in a flood."""
+    daemon = site.daemon(webhooks="{}", routes=SECTIONS["routes"].replace(', "webhook:crm"', ""))
+    for n in range(4):
+        site.q("INSERT INTO closeloop.responses (nps, account, customer_id) SELECT CASE WHEN i %% 10 = 0 THEN 2 ELSE 8 END,"
+               " 'hanbit', 'k' || i + %s FROM generate_series(1, 400) AS i", n * 1000)
+        site.settled()
+    assert daemon.stop() == 0  # what was counted is written now
+    read = dict(site.q("SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables"))
+    assert read["responses"] < 10 * 1600, read
+    assert read["owners"] < 50 * 160, read
+    assert read["messages"] < 50 * 160, read
