@@ -1,0 +1,71 @@
+"""
+What the survey database pays: INSERT rates with and without triggers; what the daemon does when there is nothing to do.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import re
+import statistics
+import time
+
+import field
+
+INSERT = """INSERT INTO closeloop.responses (survey, customer_id, nps, csat, comment)
+    VALUES ('visit', 'customer-1', 9, 5, 'Everything as it was promised, thank you.');
+"""
+CLOSED_FOR_S = 55  # a promise more than a minute ahead counts as run out
+MODES = ("no triggers", "gate closed", "draining")
+
+
+def pgbench(f, database, writers, seconds):
+    script = f.folder / "insert.sql"
+    script.write_text(INSERT, encoding="utf-8")
+    text = f.run(f.pg.bin / "pgbench", "-n", "-M", "prepared", "-c", writers, "-j", "2", "-T", seconds, "-f", script,
+                 env=f.environment(database))
+    return float(re.search(r"tps = ([\d.]+)", text).group(1))
+
+
+def insert_rate(f, mode, writers, seconds):
+    database = f.database("ours")
+    process = None
+    if mode == "no triggers":
+        f.q(database, "ALTER TABLE closeloop.responses DISABLE TRIGGER USER")
+    elif mode == "draining":
+        process = f.daemon(database)
+    f.settle(database)
+    if mode == "gate closed":
+        f.q(database, "SELECT closeloop.raise_awake((extract(epoch FROM clock_timestamp()) * 1000)::bigint + %s)",
+            CLOSED_FOR_S * 1000)
+    rate = pgbench(f, database, writers, seconds)
+    if process:
+        f.stop(process)
+    f.drop(database)
+    return rate
+
+
+def run_insert(f, report, size):
+    for writers in (4, 32):
+        runs = {mode: [] for mode in MODES}
+        for _ in range(size.runs):
+            for mode in MODES:
+                runs[mode].append(insert_rate(f, mode, writers, size.seconds))
+        report.spread(f"INSERT, {writers} writers, per second", {k: [round(r) for r in v] for k, v in runs.items()})
+        median = {k: statistics.median(v) for k, v in runs.items()}
+        report.row(f"INSERT, {writers} writers, gate closed, per second (against no triggers)", median["gate closed"],
+                   median["no triggers"], ">= 0.75")
+        report.row(f"INSERT, {writers} writers, daemon draining, per second (against no triggers)", median["draining"],
+                   median["no triggers"], "")
+
+
+def run_idle(f, report, size):
+    database = f.database("ours")
+    process = f.daemon(database)
+    time.sleep(6)  # the looks after the start have ended
+    where = "SELECT pg_current_wal_insert_lsn() - '0/0'"
+    switches, wal = field.stat_of(process.pid)[1], f.q(database, where)[0][0]
+    time.sleep(size.idle)
+    switches = field.stat_of(process.pid)[1] - switches
+    wal = f.q(database, where)[0][0] - wal
+    report.value("idle: wake-ups of all threads per second", switches / size.idle, "<= 1")
+    report.value(f"idle: bytes written to the WAL in {size.idle} s", float(wal), "<= 0")
+    f.stop(process)
+    f.drop(database)
