@@ -103,16 +103,38 @@ static int text_columns(const char *s, int bytes)
 	return columns;
 }
 
+/* A piece of an excerpt as a terminal shows it, a tab as one blank; returns the columns it takes. */
+static int put_piece(struct buf *out, const char *s, size_t n)
+{
+	size_t before = out->n;
+
+	for (size_t i = 0, plain; i < n; i += plain) {
+		const char *tab = memchr(s + i, '\t', n - i);
+
+		plain = tab ? (size_t)(tab - s) - i : n - i;
+		escape_terminal(out, s + i, plain);
+		if (tab) {
+			buf_putc(out, ' ');
+			plain++;
+		}
+	}
+	return text_columns(buf_str(out) + before, (int)(out->n - before));
+}
+
+/* The line without its indentation, and a caret under what is meant. */
 static void diag_print_excerpt(const struct diag *d, struct buf *out)
 {
-	int width = text_columns(d->excerpt + d->column, d->length);
+	const char *meant = d->excerpt + d->column, *start = d->excerpt + strspn(d->excerpt, " \t");
+	size_t length = strnlen(meant, (size_t)d->length);
+	int indent, width;
 
+	if (start > meant)
+		start = meant;
 	buf_puts(out, "    ");
-	escape_terminal(out, d->excerpt, strlen(d->excerpt));
-	buf_puts(out, "\n    ");
-	for (int i = text_columns(d->excerpt, d->column); i > 0; i--)
-		buf_putc(out, ' ');
-	buf_putc(out, '^');
+	indent = put_piece(out, start, (size_t)(meant - start));
+	width = put_piece(out, meant, length);
+	put_piece(out, meant + length, strlen(meant + length));
+	buf_printf(out, "\n    %*s^", indent, "");
 	for (int i = 1; i < width; i++)
 		buf_putc(out, '~');
 	if (d->hint)

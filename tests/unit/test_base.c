@@ -127,6 +127,11 @@ static void diagnostics_are_sorted_with_a_caret(void **state)
 					 "         ^~~~\n"
 					 "rules.conf:21: warning: vip: careful\n");
 	assert_int_equal(l->errors, 1);
+	buf_reset(&b);
+	diag_excerpt(l, &l->items[0], "\t\tmembers = [ \"\xe2\x80\xae\"\t\"ben\" ];", 20, 5, "a comma is missing");
+	diag_print(l, &b);
+	assert_non_null(strstr(buf_str(&b), "\n    members = [ \"\\u{202E}\" \"ben\" ];\n"
+					    "                           ^~~~~ a comma is missing\n"));
 	for (int i = 0; i < 2 * DIAG_MAX; i++)
 		diag_add(l, DIAG_ERROR, (struct text_pos){NULL, 0}, "again");
 	buf_reset(&b);
