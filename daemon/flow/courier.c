@@ -28,7 +28,7 @@ struct flight {
 	struct list link; /* of courier.flights */
 	struct uuid id;
 	int32_t fence, attempt;
-	struct wall_time created_at;
+	struct wall_time first_try_at;
 	struct courier_endpoint *endpoint;
 };
 
@@ -115,7 +115,7 @@ static void courier_fly(struct courier *c, struct courier_endpoint *e, struct de
 	f->id = d->id;
 	f->fence = d->fence;
 	f->attempt = d->attempt;
-	f->created_at = d->created_at;
+	f->first_try_at = wall_is_set(d->first_try_at) ? d->first_try_at : wall_now();
 	f->endpoint = e;
 	d->tag = f;
 	list_append(&c->flights, &f->link);
@@ -134,6 +134,7 @@ void courier_send(struct courier *c, const struct outbox_message *m)
 	d->attempt = 1;
 	d->case_id = m->case_id;
 	d->created_at = m->queued_at;
+	d->first_try_at = WALL_NONE;
 	e->reserved--;
 	courier_fly(c, e, d);
 }
@@ -177,7 +178,7 @@ static void on_result(void *arg, struct delivery_result *r)
 
 	list_remove(&f->link);
 	f->endpoint->in_flight--;
-	v = backoff_after(r, mail, f->attempt, wall_now().us - f->created_at.us, (double)(random() % 1000) / 1000);
+	v = backoff_after(r, mail, f->attempt, wall_now().us - f->first_try_at.us, (double)(random() % 1000) / 1000);
 	l = xcalloc(1, sizeof(*l));
 	l->result = r;
 	l->settlement = (struct outbox_settlement){.id = f->id,

@@ -42,6 +42,7 @@ struct delivery {
 	char *payload;   /* mail: the whole RFC 5322 message with CRLF; webhook: the JSON body */
 	size_t payload_bytes;
 	struct wall_time created_at; /* trigger's clock of the response: latency is measured from here */
+	struct wall_time first_try_at; /* of this run of tries; WALL_NONE: this is the first */
 	void *tag;       /* the submitter's; channels leave it alone */
 };
 struct delivery *delivery_new(const struct uuid *id, const char *endpoint, const char *recipient, const char *payload,

@@ -25,7 +25,7 @@ struct verdict_of_attempt {
 
 /*
  * @attempt: number of the attempt that ended, 1 is the first
- * @age_us:  since the message was created
+ * @age_us:  since the first try
  * @spread:  0..1, for the jitter
  */
 struct verdict_of_attempt backoff_after(const struct delivery_result *r, bool mail, int attempt, int64_t age_us,

@@ -43,7 +43,9 @@ const struct pg_stmt outbox_claim = {
 	"     AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
 	"     AND b.seq < q.seq AND b.state IN ('queued', 'leased')))"
 	"   ORDER BY q.next_at LIMIT e.room FOR UPDATE OF q SKIP LOCKED) AS d))"
-	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload, m.queued_at",
+	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload, m.queued_at,"
+	" CASE WHEN m.attempt > 1 THEN (SELECT a.at FROM closeloop.attempts a WHERE a.message_id = m.id"
+	"  ORDER BY a.id DESC OFFSET m.attempt - 2 LIMIT 1) END",
 	3,
 	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT},
 };
@@ -229,6 +231,7 @@ struct delivery *outbox_read(const struct pg_rows *rows, int row)
 	d->attempt = pg_get_int4(rows, row, 2);
 	d->case_id = pg_get_int8(rows, row, 3);
 	d->created_at = pg_get_time(rows, row, 7);
+	d->first_try_at = pg_get_time(rows, row, 8);
 	return d;
 }
 

@@ -43,6 +43,19 @@ def test_who_was_entered_a_moment_ago_hears_of_a_case_handed_to_them(site):
     site.settled()
 
 
+def test_a_mail_that_waited_for_days_is_tried_for_a_day_all_the_same(site):
+    site.own(("account", "hanbit", "minsu"))
+    site.respond(account="hanbit")
+    site.q("UPDATE closeloop.inbox SET available_at = now() - interval '3 days'")
+    site.mailbox.replies["minsu@halden.example"] = ["451 4.7.1 greylisted, come back"]
+    site.daemon(owners=False)
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.attempts WHERE outcome = 'retry'"), "the first try")
+    assert site.one("SELECT state FROM closeloop.messages WHERE channel = 'email'") == "queued"
+    site.q("UPDATE closeloop.messages SET next_at = now() WHERE state = 'queued'")
+    site.mails(1)
+    site.settled()
+
+
 def test_what_comes_within_a_promise_is_seen_by_the_looks_after_it(site):
     """Writers send no NOTIFY here, as within a promise: a lone response behind a flood is found by the looks that follow."""
     site.daemon()
