@@ -181,7 +181,11 @@ class Quickstart:
             self.daemon.wait()
 
 
-def say_hints(demo, screen):
+def say_hints(demo, screen, once):
+    if once:
+        screen.line("\nThat was --once: everything is taken away again. Without it, ./quickstart stays until Ctrl-C, and names the\n"
+                    "mails to read and three commands to try.")
+        return
     closeloop = f"{os.path.relpath(demo.program('closeloop'))} -c {demo.configuration}"
     screen.line(f"""
   mails     {demo.mails}/   (a folder per person, one .eml per mail)
@@ -193,11 +197,14 @@ Try next, in another terminal:
   {closeloop} status
   {closeloop} case list
   {closeloop} try nps=2 touchpoint=installation region=hamburg comment='Seit gestern keine Wärme' --mail
+
+Ctrl-C ends it and takes everything away.
 """)
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="./quickstart", add_help=False)
+    parser = argparse.ArgumentParser(
+        prog="./quickstart", add_help=False, usage="./quickstart [FILE.csv [--map TO=COLUMN,…]] [--once]")
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("file", nargs="?", metavar="FILE.csv")
     parser.add_argument("--map", metavar="TO=COLUMN,…")
@@ -218,7 +225,7 @@ def run(options):
     responses.source = responses.source if options.file else "survey"
     total = sum(1 for _ in responses)
     if not total:
-        reasons = "".join(f"\n  {count} rows: {reason}" for reason, count in responses.skipped.items())
+        reasons = "".join(f"\n  {show.number(count, 'row')}: {reason}" for reason, count in responses.skipped.items())
         raise stream.Refused(f"{responses.path}: no row can be used{reasons}")
     skipped = dict(responses.skipped)
     demo = Quickstart(options.build.resolve())
@@ -232,10 +239,10 @@ def run(options):
         screen = show.Show(demo.session(), show.names_of(demo.configuration.read_text(encoding="utf-8")))
         print(f"closeloopd is ready after {time.monotonic() - started:.1f} s: PostgreSQL {demo.postgres.folder}, mails to"
               f" 127.0.0.1:{demo.catcher.port}, metrics on http://127.0.0.1:{demo.http_port}/metrics\n"
-              f"{total} responses over {options.seconds:.0f} s; Ctrl-C ends it and takes everything away\n", flush=True)
+              f"{show.number(total, 'response')} over {options.seconds:.0f} s; Ctrl-C ends it and takes everything away\n", flush=True)
         demo.pour(responses, total, options.seconds, screen)
         screen.summary(demo.drain(screen), skipped)
-        say_hints(demo, screen)
+        say_hints(demo, screen, options.once)
         while not options.once:
             demo.check_daemon()
             screen.tick()

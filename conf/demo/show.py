@@ -46,6 +46,11 @@ SELECT json_build_object(
 """
 
 
+def number(n, thing):
+    """"1 response", "2 responses"."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
 def clean(text):
     """A customer's words, harmless on a terminal: no control, no invisible turning of the direction."""
     return "".join(" " if c in "\n\r\t" else "·" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") else c
@@ -154,10 +159,11 @@ class Show:
         facts = self.session.json(SUMMARY)
         seconds = time.monotonic() - self.started
         self.line()
-        self.line(self.paint(1, f"{news['responses']} responses in {seconds:.0f} s: {news['matched']} matched a rule, "
-                                f"{news['cases']} cases opened, {sum((news['messages'] or {}).values())} messages"))
+        self.line(self.paint(1, f"{number(news['responses'], 'response')} in {seconds:.0f} s: {news['matched']} matched a rule, "
+                                f"{number(news['cases'], 'case')} opened, "
+                                f"{number(sum((news['messages'] or {}).values()), 'message')}"))
         for reason, count in sorted(skipped.items()):
-            self.line(f"  skipped   {count} rows: {reason}")
+            self.line(f"  skipped   {number(count, 'row')}: {reason}")
         if news["aside"]:
             self.line(f"  set aside {news['aside']} responses could not be judged: closeloop inbox list")
         self.line("  rules     " + " · ".join(f"{rule} {n}" for rule, n in facts["rules"] or []))
@@ -165,7 +171,7 @@ class Show:
         self.line("  cases     " + " · ".join(f"{p} {priorities[p]}" for p in WORST_FIRST if p in priorities))
         for person, mails, cases in facts["people"] or []:
             name = self.names.get(person, person)
-            self.line(f"  alerted   {name}{' ' * max(1, 20 - width(name))}{mails:>5} mails, {cases} cases")
+            self.line(f"  alerted   {name}{' ' * max(1, 20 - width(name))}{number(mails, 'mail'):>{10 - (mails == 1)}}, {number(cases, 'case')}")
         if facts["latency"]:
             self.line("  latency   from the INSERT to the mail server's 250: "
                       f"half within {1000 * facts['latency'][0]:.0f} ms, 99 % within {1000 * facts['latency'][1]:.0f} ms")

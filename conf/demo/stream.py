@@ -8,6 +8,7 @@ import datetime
 import difflib
 import json
 import pathlib
+import shlex
 import subprocess
 
 TEXT = ("source_id survey touchpoint channel customer_id customer_name customer_email customer_phone account"
@@ -18,6 +19,7 @@ TARGETS = TEXT + list(SCORES) + OTHERS
 PREFIXES = ("rating.", "attr.")
 COMMENT_MAX = 1_000_000
 TRUE_WORDS = {"1", "true", "t", "yes", "y", "x", "ja", "예", "네", "o"}
+SCORE_WORDS = ("nps", "recommend", "score", "rating", "grade", "stars", "empfehl", "bewertung", "추천", "평점", "점수")
 DATE_FORMATS = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y.%m.%d")
 
 
@@ -95,7 +97,7 @@ class Responses:
         self.path, self.skipped, self.count = pathlib.Path(path), {}, 0
         self.source = self.path.stem[:60] or "csv"
         try:
-            with self._open() as file:
+            with self._open(errors="strict") as file:
                 sample = file.read(65536)
                 file.seek(0)
                 try:
@@ -104,15 +106,36 @@ class Responses:
                     self.dialect = csv.excel
                 self.dialect.doublequote = True
                 header = next(csv.reader(file, self.dialect), None)
+                self._refuse_open_quote()
         except OSError as e:
             raise Refused(f"{path}: {e.strerror}") from None
+        except UnicodeDecodeError:
+            raise Refused(f"{path}: is not UTF-8; save it as \"CSV UTF-8\", or: iconv -f WINDOWS-1252 -t UTF-8 (CP949 from Korean"
+                          " spreadsheets)") from None
         if not header:
             raise Refused(f"{path}: the file is empty; its first line must name the columns")
         self.header = [h.strip() for h in header]
         self.mapping = self._resolve(mapping or {})
 
-    def _open(self):
-        return open(self.path, encoding="utf-8-sig", errors="replace", newline="")
+    def _open(self, errors="replace"):
+        return open(self.path, encoding="utf-8-sig", errors=errors, newline="")
+
+    def _refuse_open_quote(self):
+        """A quote that is never closed makes one answer of all that follow."""
+        last = 0
+        csv.field_size_limit(16 << 20)
+        with self._open() as file:
+            reader = csv.reader(file, self.dialect, strict=True)
+            try:
+                for _ in reader:
+                    last = reader.line_num
+            except csv.Error as e:
+                if "unexpected end" in str(e):
+                    raise Refused(f"{self.path}: line {last + 1}: a quote is opened and never closed") from None
+
+    def _score_like(self):
+        """The column that looks most like the score, for an example."""
+        return next((h for word in SCORE_WORDS for h in self.header if word in h.lower()), self.header[-1])
 
     def _resolve(self, given):
         for target, column in given.items():
@@ -121,11 +144,15 @@ class Responses:
                 raise Refused(f"{self.path} has no column '{column}' (for {target})"
                               + (f", did you mean '{near[0]}'?" if near else "") + f"\n  it has: {', '.join(self.header)}")
         taken = set(given.values())
-        mapping = {h: h for h in self.header if (h in TARGETS or h.startswith(PREFIXES)) and h not in taken}
+        mapping = {}
+        for column in self.header:
+            name = column.lower() if column.lower() in TARGETS else column
+            if (name in TARGETS or name.startswith(PREFIXES)) and column not in taken:
+                mapping.setdefault(name, column)
         mapping.update(given)
         if not any(t in SCORES or t.startswith("rating.") or t in ("comment", "contact_requested") for t in mapping):
             raise Refused(f"{self.path}: which column is what? It has: {', '.join(self.header)}\n"
-                          f"  Say it with --map, for example: --map nps={self.header[-1]}\n"
+                          f"  Say it with --map, for example: --map {shlex.quote(f'nps={self._score_like()}')}\n"
                           f"  Known here: {' '.join(TARGETS)} rating.NAME attr.NAME")
         return mapping
 
