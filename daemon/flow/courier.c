@@ -334,13 +334,28 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 {
 	struct courier *c = arg;
 
+	c->taken = arena_new_array(c->arena, struct delivery *, (size_t)pg_count(rows));
 	for (int i = 0; i < pg_count(rows); i++) {
-		struct delivery *d = outbox_read(rows, i);
-		struct courier_endpoint *e = courier_endpoint(c, d->endpoint);
-
-		courier_fly(c, e, d);
-		c->claimed++;
+		c->taken[i] = outbox_read(rows, i);
+		courier_endpoint(c, c->taken[i]->endpoint)->reserved++;
 	}
+	c->claimed = pg_count(rows);
+}
+
+/* Only what was committed leaves; what wasn't is still queued. */
+static void courier_take(struct courier *c, bool committed)
+{
+	for (int i = 0; i < c->claimed; i++) {
+		struct courier_endpoint *e = courier_endpoint(c, c->taken[i]->endpoint);
+
+		e->reserved--;
+		if (committed)
+			courier_fly(c, e, c->taken[i]);
+		else
+			delivery_free(c->taken[i]);
+	}
+	if (!committed)
+		c->claimed = 0;
 }
 
 static void on_next(void *arg, const struct pg_rows *rows)
@@ -376,6 +391,7 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	struct courier *c = arg;
 
 	c->busy = false;
+	courier_take(c, !error);
 	if (error && error->lost)
 		return; /* courier_lost() follows */
 	if (error) {

@@ -102,6 +102,7 @@ struct courier {
 	struct deadline reclaim_later;
 	struct mono_time up_at;
 	int claimed; /* by the batch under way */
+	struct delivery **taken; /* those; they leave when it is committed */
 	int failures;
 };
 
