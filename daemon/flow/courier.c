@@ -148,7 +148,7 @@ static void endpoint_note(struct courier_endpoint *e, const struct delivery_resu
 		e->new_failures = 0;
 	} else if (backoff_blames_endpoint(r, mail)) {
 		e->new_failures++;
-		snprintf(e->reason, sizeof(e->reason), "%d %.180s", r->code, r->error);
+		snprintf(e->reason, sizeof(e->reason), "%d %s", r->code, r->error);
 	}
 	e->gone |= r->outcome == DELIVERY_GONE;
 	e->credentials |= r->outcome == DELIVERY_CREDENTIALS;
@@ -252,6 +252,16 @@ static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct cour
 	e->new_failures = 0;
 }
 
+/* What receivers said is the only part of a result that PostgreSQL may not take. */
+static void landed_forget_words(struct list *l)
+{
+	list_for_each(it, l) {
+		struct delivery_result *r = list_entry(it, struct landed, link)->result;
+
+		r->error[0] = r->answer[0] = '\0';
+	}
+}
+
 static void on_settled(void *arg, const struct pg_error *error)
 {
 	struct courier *c = arg;
@@ -259,6 +269,9 @@ static void on_settled(void *arg, const struct pg_error *error)
 	if (error) { /* back to the head of the line, in their order */
 		struct list *it;
 
+		c->unsettled = true;
+		if (intake_blames_rows(error))
+			landed_forget_words(&c->settling);
 		while ((it = c->settling.prev) != &c->settling) {
 			list_remove(it);
 			list_prepend(&c->results, it);
@@ -269,6 +282,8 @@ static void on_settled(void *arg, const struct pg_error *error)
 		return;
 	}
 	landed_free_all(&c->settling);
+	c->again |= c->unsettled;
+	c->unsettled = false;
 	if (c->undeliverable)
 		intake_run_notices(&c->flow->intake);
 	c->undeliverable = false;
@@ -296,6 +311,28 @@ static void send_settle(struct courier *c)
 	pg_batch_send(b, 0, on_settled, c);
 }
 
+/* Everything whose lease is ours: in the channel, or with a result that isn't settled. fences may be NULL. */
+static void courier_leases(struct courier *c, struct pg_array *ids, struct pg_array *fences)
+{
+	struct list *const landed[] = {&c->results, &c->settling};
+
+	list_for_each(it, &c->flights) {
+		const struct flight *f = list_entry(it, struct flight, link);
+
+		pg_array_uuid(ids, &f->id);
+		if (fences)
+			pg_array_int4(fences, f->fence);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(landed); i++)
+		list_for_each(it, landed[i]) {
+			const struct outbox_settlement *s = &list_entry(it, struct landed, link)->settlement;
+
+			pg_array_uuid(ids, &s->id);
+			if (fences)
+				pg_array_int4(fences, s->fence);
+		}
+}
+
 static void send_reclaim(struct courier *c)
 {
 	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
@@ -303,8 +340,7 @@ static void send_reclaim(struct courier *c)
 	struct pg_array ids;
 
 	pg_array_init(&ids, c->arena, PG_UUID);
-	list_for_each(it, &c->flights)
-		pg_array_uuid(&ids, &list_entry(it, struct flight, link)->id);
+	courier_leases(c, &ids, NULL);
 	pg_params_init(p, c->arena);
 	pg_add_text(p, c->flow->daemon_id);
 	pg_add_array(p, &ids);
@@ -394,8 +430,9 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	courier_take(c, !error);
 	if (error && error->lost)
 		return; /* courier_lost() follows */
-	if (error) {
+	if (error)
 		log_warning("outbox: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	if (error || c->unsettled) {
 		c->again = false;
 		deadline_arm(&c->due, MIN(COURIER_POLL_US, US_PER_S << MIN(c->failures++, 4)));
 		return;
@@ -423,7 +460,7 @@ static void courier_round(struct courier *c)
 		send_reclaim(c);
 	b = pg_batch_new(c->flow->outbox);
 	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
-	if (!c->stopping) {
+	if (!c->stopping && !c->unsettled) {
 		add_probes(c, b);
 		pg_array_init(&names, c->arena, PG_TEXT);
 		pg_array_init(&sending, c->arena, PG_TEXT);
@@ -486,7 +523,7 @@ static void on_renew(struct deadline *d)
 	struct pg_array ids, fences;
 	struct pg_batch *b;
 
-	if (list_empty(&c->flights))
+	if (list_empty(&c->flights) && list_empty(&c->results) && list_empty(&c->settling))
 		return;
 	deadline_arm(&c->renew, LEASE_RENEW_US);
 	if (!c->up)
@@ -496,12 +533,7 @@ static void on_renew(struct deadline *d)
 	p = arena_new_obj(a, struct pg_params);
 	pg_array_init(&ids, a, PG_UUID);
 	pg_array_init(&fences, a, PG_INT4);
-	list_for_each(it, &c->flights) {
-		const struct flight *f = list_entry(it, struct flight, link);
-
-		pg_array_uuid(&ids, &f->id);
-		pg_array_int4(&fences, f->fence);
-	}
+	courier_leases(c, &ids, &fences);
 	pg_params_init(p, a);
 	pg_add_array(p, &ids);
 	pg_add_array(p, &fences);

@@ -79,7 +79,7 @@ struct courier_endpoint {
 	/* of the results waiting to be settled */
 	int new_failures;
 	bool succeeded, gone, credentials;
-	char reason[200];
+	char reason[240]; /* a code and a whole delivery_result.error: cut short it might end within a character */
 };
 
 struct courier {
@@ -97,6 +97,7 @@ struct courier {
 	bool gathering;     /* results wait for others; the round is due already */
 	bool undeliverable; /* a mail will not arrive: its settle leaves a notice */
 	bool everything_paused;
+	bool unsettled; /* the last settle failed: nothing is claimed until one succeeds */
 	struct deadline due;
 	struct deadline renew;
 	struct deadline reclaim_later;

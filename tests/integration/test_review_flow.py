@@ -114,6 +114,21 @@ def test_a_connection_that_comes_back_during_a_reload_sends_again(site):
     site.settled()
 
 
+def test_results_that_cannot_be_settled_are_kept_and_nothing_is_sent_twice(site):
+    daemon = site.daemon()
+    site.q("ALTER TABLE closeloop.attempts RENAME COLUMN answer TO answer_")
+    site.respond()
+    site.mails(1)
+    site.requests(1)
+    site.wait(lambda: "settling: sqlstate=42703" in daemon.log, "the settle to fail")
+    site.q("UPDATE closeloop.messages SET next_at = now(), lease_until = now() WHERE state = 'leased'")
+    time.sleep(3)
+    assert daemon.log.count("settling: ") < 20, "it backs off"
+    site.q("ALTER TABLE closeloop.attempts RENAME COLUMN answer_ TO answer")
+    site.settled()
+    assert len(site.mailbox.mails) == 1 and len(site.hook.requests) == 1
+
+
 def test_a_notice_is_not_dropped_for_a_fault_of_the_schema(site):
     daemon = site.daemon()
     site.respond(account="hanbit")
