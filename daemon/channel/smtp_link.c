@@ -50,7 +50,8 @@ static size_t link_on_read(char *to, size_t size, size_t n, void *arg)
 	l->heard_at = mono_now();
 	memcpy(to, l->sending->payload + l->offset, k);
 	l->offset += k;
-	if (k == 0)
+	/* Told the size, libcurl ends the message without asking for more: from here on it may have been taken. */
+	if (l->offset == l->sending->payload_bytes)
 		smtp_dialog_body_sent(&l->dialog);
 	return k;
 }

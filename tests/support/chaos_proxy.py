@@ -11,7 +11,7 @@ Rules may change at any time, also for connections that are open:
 
 `swallow` holds bytes of an answer (server to client) upon which the connection is reset instead of being forwarded: the
 server did its work, the acknowledgement is lost. `cut` does the same for bytes of a request, which are forwarded first.
-`replace` changes bytes of answers on the way.
+`replace` changes bytes of answers on the way. `drip` lets answers through byte by byte, so many seconds apart.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -38,6 +38,7 @@ class ChaosProxy:
         self.upstream = (host, port)
         self.rule = "pass"
         self.swallow = self.cut = self.replace = None
+        self.drip = 0
         self.accepted = self.broken = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
@@ -95,6 +96,14 @@ class ChaosProxy:
                     return
         reset(client, server)
 
+    def _dripped(self, client, data):
+        """Sends byte by byte as long as that is wanted; what is left."""
+        while data and self.drip and not self.ended:
+            client.sendall(data[:1])
+            data = data[1:]
+            time.sleep(self.drip)
+        return data
+
     def _forward(self, source, client, server, seen):
         """One chunk; False when the connection is over."""
         target = server if source is client else client
@@ -107,13 +116,16 @@ class ChaosProxy:
             server.close()
             return False
         window = seen[source] + data
-        seen[source] = window[-256:]  # a pattern may come in two chunks
+        # A pattern may come in two chunks; what passed while nothing was looked for doesn't count.
+        seen[source] = window[-256:] if self.swallow or self.cut else b""
         if source is server and self.replace:
             data = data.replace(*self.replace)
         if source is server and self.swallow and self.swallow in window:
             self._break(client, server)
             return False
         try:
+            if source is server and self.drip:
+                data = self._dripped(client, data)
             target.sendall(data)
         except OSError:
             reset(client, server)
