@@ -168,6 +168,7 @@ static void batch_note_error(struct pg_batch *b, const struct entry *e, const PG
 		return;
 	b->failed = true;
 	pg_error_from_result(&b->error, result, e->stmt->name);
+	c->read_only |= strcmp(b->error.sqlstate, "25006") == 0;
 	/* The plan no longer fits its tables, or the name is gone (DISCARD ALL): ask for a new one next time. */
 	if (!c->o.unprepared && !e->preparing &&
 	    (!strcmp(b->error.sqlstate, "0A000") || !strcmp(b->error.sqlstate, "26000")))

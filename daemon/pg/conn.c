@@ -213,6 +213,13 @@ static void conn_drain_results(struct pg_conn *c)
 
 			pg_error_set_lost(&error, "unexpected answer from the server");
 			conn_drop(c, &error);
+		} else if (c->read_only && !c->freed && c->state == CONN_UP) {
+			struct pg_error error;
+
+			/* A session keeps the setting it began with, and a standby stays one: only a new session can do better. */
+			c->read_only = false;
+			pg_error_set_lost(&error, "the session is read-only");
+			conn_drop(c, &error);
 		}
 	}
 }
@@ -341,6 +348,7 @@ static void conn_connect(struct pg_conn *c, const struct endpoint *endpoints, in
 		conninfo_use(info, endpoints, n, first_endpoint(c, endpoints, n));
 	conn_enter(c, CONN_CONNECTING);
 	c->farewell = (struct pg_error){0};
+	c->read_only = false;
 	c->pg = PQconnectStartParams(info->keywords, info->values, 1);
 	c->info = conninfo_free(info);
 	if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD || PQsocket(c->pg) < 0)

@@ -74,6 +74,7 @@ struct pg_conn {
 	char stuck_text[2][64];
 	struct pg_error trouble;
 	struct pg_error farewell; /* what the server said when it ended this connection */
+	bool read_only;           /* it refused a statement with 25006: this session is of no use */
 	bool setup_failed;
 
 	struct list batches;   /* sent, in order */
