@@ -22,6 +22,7 @@ from invariants import REPORTS, SECRET, verify  # noqa: F401 (tests take them fr
 
 # Sanitized programs are slower; a deadline is for what hangs, never for what is slow.
 PATIENCE = 4 if os.environ.get("CLOSELOOP_SANITIZE") else 1
+RESIDENT_KIB_MAX = 64 * 1024  # a batch of mails in memory, rendered, and on its way to the server
 
 SECTIONS = {
     "people": """{
@@ -63,6 +64,7 @@ class Daemon:
                                             stderr=log, stdin=subprocess.DEVNULL, env=site.environment() | environment,
                                             preexec_fn=servers.die_with_parent(signal.SIGKILL))
         self.ended_well = False
+        self.held = None  # descriptors and memory, see Site.warm
 
     @property
     def log(self):
@@ -266,6 +268,27 @@ class Site:
             return self.one(sql, *values.values())
         cursor.execute(sql, list(values.values()))
         return cursor.fetchone()[0]
+
+    # -- before and after a fault
+
+    def warm(self, daemon):
+        """Gives a daemon some of everything to do, and remembers what it holds then."""
+        for i in range(30):
+            self.respond(customer_id=f"warm{i}", account="hanbit")
+        self.settled()
+        daemon.held = daemon.descriptors(), daemon.resident_kib()
+        return daemon
+
+    def recovered(self, daemon, seconds=40):
+        """I6 and I7: ready and drained again, holding no more than when it was warm; how many seconds that took."""
+        started = time.monotonic()
+        daemon.wait_ready(seconds)
+        self.settled(seconds)
+        took = time.monotonic() - started
+        descriptors, resident = daemon.descriptors(), daemon.resident_kib()
+        assert descriptors <= daemon.held[0] + 4, f"descriptors: {daemon.held[0]}, then {descriptors}"
+        assert resident <= RESIDENT_KIB_MAX, f"resident: {daemon.held[1]} kB, then {resident} kB"
+        return took
 
     # -- waiting
 
