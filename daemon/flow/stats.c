@@ -101,8 +101,8 @@ const struct pg_stmt stats_census = {
 	"stats_census",
 	"SELECT i.waiting, i.oldest_s, i.aside, m.queued_email, m.queued_webhook, d.dead_email, d.dead_webhook,"
 	" c.acknowledge, c.resolve,"
-	" EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'closeloop.responses'::regclass AND NOT tgisinternal"
-	"  AND tgenabled IN ('O', 'A'))"
+	" 2 = (SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgrelid = 'closeloop.responses'::regclass"
+	"  AND tgname IN ('capture_insert', 'capture_update') AND tgenabled IN ('O', 'A'))"
 	" FROM (SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting,"
 	"   coalesce(extract(epoch FROM clock_timestamp() - min(available_at) FILTER (WHERE set_aside_at IS NULL)), 0)::float8"
 	"    AS oldest_s, count(set_aside_at) AS aside FROM closeloop.inbox) AS i,"

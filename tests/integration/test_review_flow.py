@@ -157,6 +157,15 @@ def test_the_last_mail_that_reached_nobody_is_not_said_to_be_handed_on(site):
                     " ORDER BY seq DESC OFFSET 1) m") is True
 
 
+def test_a_trigger_that_is_gone_is_seen(site):
+    site.respond(source="web")
+    site.q("ALTER TABLE closeloop.responses DISABLE TRIGGER capture_insert")
+    daemon = site.daemon()
+    site.wait(lambda: daemon.metric("source_trigger_present", source="web") is not None, "the census")
+    time.sleep(0.3)
+    assert daemon.metric("source_trigger_present", source="web") == 0
+
+
 def test_plans_made_while_the_tables_are_empty_read_no_more_rows_later(site):
     """Before any ANALYZE: a new installation whose first responses come in a flood."""
     daemon = site.daemon(webhooks="{}", routes=SECTIONS["routes"].replace(', "webhook:crm"', ""))
