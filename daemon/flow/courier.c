@@ -143,7 +143,7 @@ void courier_send(struct courier *c, const struct outbox_message *m)
 
 static void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail)
 {
-	if (r->outcome == DELIVERY_SENT) {
+	if (backoff_clears_endpoint(r, mail)) {
 		e->succeeded = true;
 		e->new_failures = 0;
 	} else if (backoff_blames_endpoint(r, mail)) {

@@ -47,13 +47,23 @@ struct verdict_of_attempt backoff_after(const struct delivery_result *r, bool ma
 	return (struct verdict_of_attempt){MESSAGE_QUEUED, 0, false};
 }
 
+/* A mail server that answers about one recipient is well; one that can't be reached, or says 421, is not. */
+static bool mail_server_is_well(const struct delivery_result *r)
+{
+	return (r->outcome == DELIVERY_RETRY || r->outcome == DELIVERY_FAILED) && r->code != 0 && r->code != 421;
+}
+
+bool backoff_clears_endpoint(const struct delivery_result *r, bool mail)
+{
+	return r->outcome == DELIVERY_SENT || (mail && mail_server_is_well(r));
+}
+
 bool backoff_blames_endpoint(const struct delivery_result *r, bool mail)
 {
 	if (r->outcome == DELIVERY_SENT || r->outcome == DELIVERY_RELEASED || r->outcome == DELIVERY_BLOCKED)
 		return false;
-	/* A mail server that answers about one recipient is well; one that can't be reached, or says 421, is not. */
 	if (mail)
-		return r->outcome == DELIVERY_AMBIGUOUS || (r->outcome == DELIVERY_RETRY && (r->code == 0 || r->code == 421));
+		return r->outcome == DELIVERY_AMBIGUOUS || (r->outcome == DELIVERY_RETRY && !mail_server_is_well(r));
 	return true;
 }
 

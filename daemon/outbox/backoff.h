@@ -31,6 +31,8 @@ struct verdict_of_attempt {
 struct verdict_of_attempt backoff_after(const struct delivery_result *r, bool mail, int attempt, int64_t age_us,
 					double spread);
 
+/* Whether a result proves that the receiver works, also when it refused this message. */
+bool backoff_clears_endpoint(const struct delivery_result *r, bool mail);
 /* Whether a result says something bad about the endpoint (not only about this message). */
 bool backoff_blames_endpoint(const struct delivery_result *r, bool mail);
 /* Seconds to leave an endpoint alone after so many failures in a row; 0: go on. */

@@ -90,6 +90,22 @@ static void one_bad_recipient_is_not_the_servers_fault(void **state)
 	assert_false(backoff_blames_endpoint(&r, false));
 }
 
+static void a_mail_server_that_refuses_a_recipient_is_well(void **state)
+{
+	struct delivery_result r = {.outcome = DELIVERY_FAILED, .code = 550};
+
+	assert_true(backoff_clears_endpoint(&r, true));
+	assert_false(backoff_clears_endpoint(&r, false));
+	r = (struct delivery_result){.outcome = DELIVERY_RETRY, .code = 451};
+	assert_true(backoff_clears_endpoint(&r, true));
+	r.code = 421;
+	assert_false(backoff_clears_endpoint(&r, true));
+	r.code = 0;
+	assert_false(backoff_clears_endpoint(&r, true));
+	r.outcome = DELIVERY_SENT;
+	assert_true(backoff_clears_endpoint(&r, false));
+}
+
 static void the_breaker_opens_at_five_and_doubles_to_an_hour(void **state)
 {
 	static const int64_t expected[] = {0, 0, 0, 0, 0, 60, 120, 240, 480, 960, 1920, 3600, 3600};
@@ -108,6 +124,7 @@ int main(void)
 		cmocka_unit_test(the_receivers_wish_is_kept_and_capped),
 		cmocka_unit_test(refusals_are_final_and_releases_cost_nothing),
 		cmocka_unit_test(one_bad_recipient_is_not_the_servers_fault),
+		cmocka_unit_test(a_mail_server_that_refuses_a_recipient_is_well),
 		cmocka_unit_test(the_breaker_opens_at_five_and_doubles_to_an_hour),
 	};
 
