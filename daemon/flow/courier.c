@@ -188,7 +188,6 @@ static void on_result(void *arg, struct delivery_result *r)
 						   .delay_us = v.delay_us,
 						   .result = r};
 	endpoint_note(f->endpoint, r, mail);
-	c->undeliverable |= mail && (v.state == MESSAGE_FAILED || v.state == MESSAGE_DEAD);
 	stats_message(&c->flow->stats, r, v.state);
 	log_result(r, &l->settlement);
 	free(f);
@@ -262,9 +261,15 @@ static void landed_forget_words(struct list *l)
 	}
 }
 
+static bool landed_is_undeliverable(const struct landed *l)
+{
+	return l->settlement.state == MESSAGE_FAILED || l->settlement.state == MESSAGE_DEAD;
+}
+
 static void on_settled(void *arg, const struct pg_error *error)
 {
 	struct courier *c = arg;
+	bool undeliverable = false;
 
 	if (error) { /* back to the head of the line, in their order */
 		struct list *it;
@@ -281,12 +286,13 @@ static void on_settled(void *arg, const struct pg_error *error)
 			log_error("settling: sqlstate=%s %s", error->sqlstate, error->message);
 		return;
 	}
+	list_for_each(it, &c->settling) /* a mail that will not arrive has left a notice */
+		undeliverable |= landed_is_undeliverable(list_entry(it, struct landed, link));
 	landed_free_all(&c->settling);
 	c->again |= c->unsettled;
 	c->unsettled = false;
-	if (c->undeliverable)
+	if (undeliverable)
 		intake_run_notices(&c->flow->intake);
-	c->undeliverable = false;
 	flow_progress(c->flow);
 }
 

@@ -95,7 +95,6 @@ struct courier {
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
 	bool gathering;     /* results wait for others; the round is due already */
-	bool undeliverable; /* a mail will not arrive: its settle leaves a notice */
 	bool everything_paused;
 	bool unsettled; /* the last settle failed: nothing is claimed until one succeeds */
 	struct deadline due;
