@@ -300,7 +300,7 @@ static void on_listen_up(void *arg)
 	struct flow *f = arg;
 
 	/* LISTEN first, then look: what came before is in the table. */
-	intake_run_look(&f->intake);
+	intake_run_notices(&f->intake);
 	courier_kick(&f->courier);
 }
 
