@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
+#define PREFIX_MIN 3 /* bytes of a name that are enough to guess it */
 #define NAMES_MAX 128
 
 const struct option args_global_options[] = {
@@ -31,10 +32,30 @@ struct parser {
 	const char *error;
 };
 
+/* The only name that goes on as the word begins; NULL: none, or several. */
+static const char *begins_with(const char *word, const void *names, size_t n, size_t stride)
+{
+	size_t length = strlen(word);
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n && length >= PREFIX_MIN; i++) {
+		const char *name = *(const char *const *)((const char *)names + i * stride);
+
+		if (!name || strncmp(name, word, length) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = name;
+	}
+	return found;
+}
+
 const char *did_you_mean(struct arena *arena, const char *word, const void *names, size_t n, size_t stride)
 {
 	const char *nearest = diag_nearest(word, names, n, stride);
 
+	if (!nearest)
+		nearest = begins_with(word, names, n, stride);
 	return nearest ? arena_printf(arena, ", did you mean '%s'?", nearest) : "";
 }
 
@@ -197,7 +218,8 @@ static int words_check(struct parser *p)
 	if (n < v->min_words)
 		p->error = arena_printf(p->arena, "something is missing: closeloop %s %s", name, v->words ? v->words : "");
 	else if (n > v->max_words)
-		return fail(p, arena_printf(p->arena, "%s: one word too many:", name), p->args->words[v->max_words], "");
+		return fail(p, arena_printf(p->arena, "%s: one word too many:", name), p->args->words[v->max_words],
+			    v->words && strstr(v->words, "TEXT") ? "; put the text in quotes" : "");
 	return p->error ? ARGS_E_USAGE : 0;
 }
 

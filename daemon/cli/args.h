@@ -30,7 +30,7 @@ struct option {
 struct verb {
 	const char *group; /* "case", or the whole verb: "status" */
 	const char *name;  /* "list"; NULL when the verb is one word */
-	const char *words; /* usage of what follows: "C-CASE"; NULL: nothing */
+	const char *words; /* usage of what follows: "CASE"; NULL: nothing */
 	const char *help;  /* one line; NULL: an alias, left out of help */
 	const struct option *options; /* ends with a zeroed entry; NULL: none */
 	int min_words, max_words;

@@ -117,6 +117,10 @@ static int case_list(struct cli *c, const struct args *a)
 	if (r == 0 && args_has(a, "--mine")) {
 		r = cli_actor(c);
 		owner = c->actor;
+		if (r == 0 && strncmp(owner, "cli:", 4) == 0)
+			cli_error("warning: nobody has the login '%s': --as PERSON says who you are", owner + 4);
+	} else if (r == 0 && owner) {
+		r = cli_person_warn(c, "--owner", owner);
 	}
 	if (r == 0)
 		r = cli_when(c, "--since", args_get(a, "--since"), -1, "00:00", &since);
@@ -350,6 +354,8 @@ static int case_open(struct cli *c, const struct args *a)
 		r = priority_check(c, priority);
 	if (r == 0)
 		r = cli_actor(c);
+	if (r == 0 && !owner && strncmp(c->actor, "cli:", 4) == 0)
+		r = cli_fail(EXIT_NO, "case open needs --owner PERSON: nobody has the login '%s'", c->actor + 4);
 	if (r == 0)
 		r = cli_person_known(c, owner ? owner : c->actor);
 	if (r == 0)
@@ -381,7 +387,7 @@ static int case_open(struct cli *c, const struct args *a)
 
 const struct verb case_verbs[] = {
 	{"case", "list", NULL, "cases: unresolved ones first, most pressing on top", list_options, 0, 0, case_list, NULL},
-	{"case", "show", "C-CASE", "one case as a whole", NULL, 1, 1, case_show, NULL},
+	{"case", "show", "CASE", "one case as a whole", NULL, 1, 1, case_show, NULL},
 	{"case", "open", "RESPONSE", "open a case that no rule asked for", open_options, 1, 1, case_open, NULL},
 	{0},
 };

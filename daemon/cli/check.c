@@ -151,7 +151,7 @@ static int check_live(struct check *k)
 
 		tell(k, "daemon", NULL,
 		     str_eq(live, k->c->settings->sha256) ? "runs this configuration"
-							   : arena_printf(k->c->arena, "runs another one, rules %.7s", live),
+							   : arena_printf(k->c->arena, "runs another configuration, rules %.7s, until it is reloaded", live),
 		     0);
 	}
 	return r;

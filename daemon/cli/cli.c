@@ -217,8 +217,7 @@ static int login_actor(struct cli *c, const char *login)
 int cli_actor(struct cli *c)
 {
 	const struct passwd *user = getpwuid(getuid());
-	const struct cli_person *people;
-	int n, r;
+	int r;
 
 	if (c->actor)
 		return 0;
@@ -227,17 +226,9 @@ int cli_actor(struct cli *c)
 		return r;
 	if (!c->as)
 		return login_actor(c, user ? user->pw_name : arena_printf(c->arena, "%u", (unsigned)getuid()));
-	r = cli_people(c, &people, &n);
-	if (r)
-		return r;
 	c->actor = c->as;
-	for (int i = 0; i < n; i++)
-		if (str_eq(people[i].id, c->as))
-			return 0;
 	/* Said, not refused: somebody may act who has left the list, or for a program. */
-	cli_error("--as: '%s' is nobody in the configuration or the database%s", c->as,
-		  did_you_mean(c->arena, c->as, people, (size_t)n, sizeof(*people)));
-	return 0;
+	return cli_person_warn(c, "--as", c->as);
 }
 
 int cli_people(struct cli *c, const struct cli_person **ret, int *ret_n)
@@ -280,6 +271,21 @@ int cli_person_known(struct cli *c, const char *id)
 		if (str_eq(people[i].id, id))
 			return 0;
 	return cli_fail(EXIT_NO, "unknown person '%s'%s", id, did_you_mean(c->arena, id, people, (size_t)n, sizeof(*people)));
+}
+
+int cli_person_warn(struct cli *c, const char *option, const char *id)
+{
+	const struct cli_person *people;
+	int n, r = cli_people(c, &people, &n);
+
+	if (r)
+		return r;
+	for (int i = 0; i < n; i++)
+		if (str_eq(people[i].id, id))
+			return 0;
+	cli_error("warning: %s: nobody is known as '%s'%s", option, id,
+		  did_you_mean(c->arena, id, people, (size_t)n, sizeof(*people)));
+	return 0;
 }
 
 /* ---- files ---- */

@@ -98,6 +98,8 @@ struct cli_person {
 int cli_people(struct cli *c, const struct cli_person **ret, int *ret_n);
 /* 0 when the id is known; else EXIT_NO with the nearest name told. */
 int cli_person_known(struct cli *c, const char *id);
+/* The same, but said only: whoever left has still a history. */
+int cli_person_warn(struct cli *c, const char *option, const char *id);
 
 /* 0 when it is "email", a webhook, or (all) "*"; else EXIT_NO with the nearest name told. */
 int cli_endpoint_known(struct cli *c, const char *name, bool all);

@@ -8,10 +8,11 @@
 #include "base/escape.h"
 
 #include <string.h>
+#include <strings.h>
 
 void csv_init(struct csv *c, const char *name, const char *text, size_t n)
 {
-	*c = (struct csv){.name = name, .text = text, .n = n, .line = 1};
+	*c = (struct csv){.name = name, .text = text, .n = n, .line = 1, .separator = ','};
 	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		c->at = 3;
 }
@@ -57,7 +58,7 @@ static const char *take_plain(struct csv *c, struct buf *field)
 {
 	size_t end;
 
-	while (c->at < c->n && c->text[c->at] != ',' && !at_line_end(c, &end)) {
+	while (c->at < c->n && c->text[c->at] != c->separator && !at_line_end(c, &end)) {
 		if (c->text[c->at] == '"')
 			return "a quote inside a field: put the whole field in quotes and double those inside";
 		buf_putc(field, c->text[c->at++]);
@@ -92,7 +93,7 @@ static const char *take_field(struct csv *c, struct buf *field)
 	if (c->at < c->n && c->text[c->at] == '"') {
 		c->at++;
 		wrong = take_quoted(c, field);
-		if (!wrong && c->at < c->n && c->text[c->at] != ',' && !at_line_end(c, &end))
+		if (!wrong && c->at < c->n && c->text[c->at] != c->separator && !at_line_end(c, &end))
 			wrong = "text behind a closing quote";
 	} else {
 		wrong = take_plain(c, field);
@@ -131,7 +132,7 @@ int csv_next(struct csv *c, struct arena *arena, struct diag_list *diags, struct
 			return invalid(c, diags, ret->line, wrong);
 		}
 		ret->fields[ret->n++] = arena_strndup(arena, buf_str(&field), field.n);
-		if (c->at < c->n && c->text[c->at] == ',') {
+		if (c->at < c->n && c->text[c->at] == c->separator) {
 			c->at++;
 			continue;
 		}
@@ -143,6 +144,31 @@ int csv_next(struct csv *c, struct arena *arena, struct diag_list *diags, struct
 	}
 }
 
+/* Spreadsheets write what their country does: semicolons where the comma is in the numbers. */
+static void find_separator(struct csv *c)
+{
+	size_t start = c->at, length;
+
+	while (start < c->n && strchr("\r\n", c->text[start]))
+		start++;
+	for (length = 0; start + length < c->n && c->text[start + length] != '\n'; length++)
+		if (c->text[start + length] == ',')
+			return;
+	if (memchr(c->text + start, ';', length))
+		c->separator = ';';
+	else if (memchr(c->text + start, '\t', length))
+		c->separator = '\t';
+}
+
+/* A heading with the blanks and capitals that a person gave it. */
+static bool heading_is(const char *heading, const char *known)
+{
+	size_t n = strlen(known);
+
+	heading += strspn(heading, " \t");
+	return strncasecmp(heading, known, n) == 0 && !heading[n + strspn(heading + n, " \t")];
+}
+
 int csv_header(struct csv *c, struct arena *arena, struct diag_list *diags, const char *const *known, int *ret_columns)
 {
 	struct csv_record record;
@@ -150,6 +176,7 @@ int csv_header(struct csv *c, struct arena *arena, struct diag_list *diags, cons
 
 	while (known[n_known])
 		ret_columns[n_known++] = -1;
+	find_separator(c);
 	r = csv_next(c, arena, diags, &record);
 	if (r == CSV_E_END)
 		return invalid(c, diags, 1, "empty: the first line names the columns");
@@ -159,7 +186,7 @@ int csv_header(struct csv *c, struct arena *arena, struct diag_list *diags, cons
 		const char *name = record.fields[i];
 		int k = 0;
 
-		while (k < n_known && !str_eq(known[k], name))
+		while (k < n_known && !heading_is(name, known[k]))
 			k++;
 		if (k < n_known && ret_columns[k] < 0) {
 			ret_columns[k] = i;

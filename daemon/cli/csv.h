@@ -1,8 +1,8 @@
 /*
  * CSV as spreadsheets write it (RFC 4180), read record by record.
  *
- * Fields are separated by commas, quoted with "…" when they hold commas, quotes (doubled) or line breaks.
- * Lines end with LF or CR LF; a byte order mark at the start is passed over; blank lines are skipped. Text
+ * Fields are separated by commas, or by semicolons or tabs when the headings are; quoted with "…" when they hold
+ * separators, quotes (doubled) or line breaks. Lines end with LF or CR LF; a byte order mark at the start is passed over; blank lines are skipped. Text
  * must be UTF-8. Every mistake is a diagnostic with the line it stands on.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -21,6 +21,7 @@ struct csv {
 	const char *text;
 	size_t n, at;
 	int line; /* of the next record, from 1 */
+	char separator;
 };
 
 struct csv_record {
@@ -40,7 +41,7 @@ int csv_next(struct csv *c, struct arena *arena, struct diag_list *diags, struct
 
 /*
  * csv_header() - the first record as column names
- * @known: names that may stand there, NULL-terminated; a wrong one gets the nearest
+ * @known: names that may stand there, NULL-terminated, in capitals or not; a wrong one gets the nearest
  * @ret_columns: for each known name its place in a record, or -1
  * Return: 0 or CSV_E_INVALID with diagnostics.
  */

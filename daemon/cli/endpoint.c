@@ -15,7 +15,7 @@
 static const struct pg_stmt sql_endpoints = {
 	"cli_endpoints",
 	"SELECT to_json(j)::text, now(), j.name, j.channel, j.state, j.queued::text, j.dead::text, j.sent::text, j.last_sent_at,"
-	" concat_ws(', ', j.reason, CASE WHEN j.until > now() THEN 'next try '"
+	" concat_ws(', ', regexp_replace(j.reason, '^0 ', ''), CASE WHEN j.until > now() THEN 'next try '"
 	"  || to_char(j.until AT TIME ZONE $3, 'HH24:MI') END)"
 	" FROM (SELECT name, channel, ord FROM unnest($1, $2) WITH ORDINALITY w(name, channel, ord)"
 	"  UNION ALL SELECT name, NULL, 100000 FROM closeloop.endpoints WHERE name <> ALL ($1)) w"

@@ -226,6 +226,7 @@ void import_compare(struct import *in, struct arena *a, bool replace)
 			}
 			k++;
 		} else {
+			old[k]->in_file = true;
 			if (!same_cells(in, rows[i], old[k])) {
 				rows[i]->change = IMPORT_CHANGED;
 				rows[i]->was = old[k];

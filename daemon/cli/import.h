@@ -30,6 +30,7 @@ struct import {
 		const char *key;
 		int line;
 		enum import_change change;
+		bool in_file; /* of the table: the file has it too */
 		const struct import_row *was; /* CHANGED: the row of the table */
 	} *rows, *old;
 	int n_rows, n_old;

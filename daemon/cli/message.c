@@ -38,7 +38,7 @@ static const struct column message_columns[] = {
 static const struct option list_options[] = {
 	{"--endpoint", "NAME", "only this one's: email, or a webhook"},
 	{"--state", "STATE", "queued held leased sent failed dead cancelled; several with commas"},
-	{"--case", "C-CASE", "only this case's"},
+	{"--case", "CASE", "only this case's"},
 	{"--limit", "N", "at most so many (default 50)"},
 	{0},
 };

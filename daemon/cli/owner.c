@@ -40,8 +40,12 @@ static int owner_list(struct cli *c, const struct args *a)
 	struct pg_params p;
 	int r = cli_number("--limit", args_get(a, "--limit"), LIST_LIMIT_MAX, &list.limit);
 
+	if (args_get(a, "--dimension") || args_get(a, "--person"))
+		list.empty = "no such owners";
 	if (r == 0)
 		r = cli_db(c);
+	if (r == 0 && args_get(a, "--person"))
+		r = cli_person_warn(c, "--person", args_get(a, "--person"));
 	if (r)
 		return r;
 	pg_params_init(&p, c->arena);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const person_columns[] = {"id",	 "name",	"email", "language",	"timezone", "calendar",
 					     "reports_to", "deputy",	"login", "quiet_hours", "morning",  "alerts_per_hour",
@@ -237,6 +238,49 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 	return 0;
 }
 
+/* Whose address it is: of a row of the file (line > 0), of the configuration, or of the table. */
+struct address {
+	const char *email, *id;
+	int line;
+};
+
+static int address_order(const void *pa, const void *pb)
+{
+	const struct address *a = pa, *b = pb;
+	int r = strcasecmp(a->email, b->email);
+
+	return r ? r : a->line - b->line;
+}
+
+static int address_take(struct address *ret, const char *email, const char *id, int line)
+{
+	if (!email)
+		return 0;
+	*ret = (struct address){email, id, line};
+	return 1;
+}
+
+/* An answer or a bounce names people by address, so nobody shares one. After import_compare(). */
+static void check_addresses(struct cli *c, const struct import *in, struct diag_list *diags)
+{
+	const struct settings *s = c->settings;
+	struct address *all = arena_new_array(c->arena, struct address, (size_t)(s->n_people + in->n_old + in->n_rows) + 1);
+	int n = 0;
+
+	for (int i = 0; i < s->n_people; i++)
+		n += address_take(&all[n], s->people[i].email, s->people[i].id, 0);
+	for (int i = 0; i < in->n_old; i++)
+		if (!in->old[i].in_file && in->old[i].change != IMPORT_REMOVED && !settings_person(s, in->old[i].cells[ID]))
+			n += address_take(&all[n], in->old[i].cells[EMAIL], in->old[i].cells[ID], 0);
+	for (int i = 0; i < in->n_rows; i++)
+		n += address_take(&all[n], in->rows[i].cells[EMAIL], in->rows[i].cells[ID], in->rows[i].line);
+	qsort(all, (size_t)n, sizeof(*all), address_order);
+	for (int i = 1; i < n; i++)
+		if (all[i].line && strcasecmp(all[i - 1].email, all[i].email) == 0)
+			diag_add(diags, DIAG_ERROR, (struct text_pos){in->file, all[i].line}, "email '%s': %s has the same",
+				 all[i].email, all[i - 1].id);
+}
+
 static int import_apply(struct cli *c, const struct args *a, struct import *in, const char *file, struct diag_list *diags)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
@@ -257,6 +301,9 @@ static int import_apply(struct cli *c, const struct args *a, struct import *in, 
 	if (r)
 		return r;
 	import_compare(in, c->arena, args_has(a, "--replace"));
+	check_addresses(c, in, diags);
+	if (diags->errors)
+		return EXIT_BAD_DATA;
 	if (!dry && in->added + in->changed + in->removed) {
 		import_params(in, c->arena, &p);
 		r = cli_run(c, &sql_apply, &p, NULL);
@@ -303,7 +350,8 @@ static const struct pg_stmt sql_away = {
 	"cli_person_away",
 	"INSERT INTO closeloop.absences AS b (person, starts_at, ends_at, deputy, note)"
 	" VALUES ($1, coalesce($2, now()), $3, $4, $5) RETURNING to_json(b)::text,"
-	" to_char(starts_at AT TIME ZONE $6, 'YYYY-MM-DD HH24:MI'), to_char(ends_at AT TIME ZONE $6, 'YYYY-MM-DD HH24:MI')",
+	" to_char(starts_at AT TIME ZONE $6, 'YYYY-MM-DD HH24:MI'), to_char(ends_at AT TIME ZONE $6, 'YYYY-MM-DD HH24:MI'),"
+	" coalesce(b.deputy, (SELECT p.deputy FROM closeloop.people p WHERE p.id = b.person))",
 	6,
 	{PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT, PG_TEXT, PG_TEXT},
 };
@@ -347,17 +395,20 @@ static int away_add(struct cli *c, const struct args *a, const char *deputy)
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
 	const char *person = a->words[0], *end, *json;
-	struct wall_time from, until;
+	const struct person *configured = settings_person(c->settings, person);
+	struct wall_time from, until, now;
 	struct pg_params p;
 	size_t n;
 	int r = cli_when(c, "--from", args_get(a, "--from"), 1, "00:00", &from);
 
 	if (r == 0)
 		r = cli_when(c, "--until", args_get(a, "--until"), 1, "24:00", &until);
+	if (r == 0)
+		r = cli_now(c, &now);
 	if (r)
 		return r;
-	if (wall_is_set(from) && wall_is_set(until) && until.us <= from.us)
-		return cli_fail(EXIT_USAGE_ERROR, "--until lies before --from");
+	if (wall_is_set(until) && until.us <= (wall_is_set(from) ? from.us : now.us))
+		return cli_fail(EXIT_USAGE_ERROR, "--until lies %s", wall_is_set(from) ? "before --from" : "in the past");
 	pg_params_init(&p, c->arena);
 	pg_add_text(&p, person);
 	pg_add_time(&p, from);
@@ -370,6 +421,8 @@ static int away_add(struct cli *c, const struct args *a, const char *deputy)
 		return r;
 	json = pg_get_text(rows, 0, 0, &n);
 	end = pg_get_text(rows, 0, 2, NULL);
+	if (!deputy)
+		deputy = configured ? configured->deputy : pg_get_text(rows, 0, 3, NULL);
 	if (c->json) {
 		text_put_json(&out, json, n);
 		buf_putc(&out, '\n');
@@ -378,13 +431,14 @@ static int away_add(struct cli *c, const struct args *a, const char *deputy)
 			   end ? "until " : "until further notice", end ? end : "", deputy ? ", deputy " : "", deputy ? deputy : "");
 	}
 	cli_print(c, &out);
+	if (!deputy)
+		cli_error("%s has no deputy: alerts go on to %s all the same; --deputy PERSON names one", person, person);
 	return 0;
 }
 
 static int person_away(struct cli *c, const struct args *a)
 {
 	const char *deputy = args_get(a, "--deputy"), *person = a->words[0];
-	const struct person *configured;
 	int r = cli_db(c);
 
 	if (r == 0)
@@ -402,9 +456,6 @@ static int person_away(struct cli *c, const struct args *a)
 		r = cli_person_known(c, deputy);
 		return r ? r : away_add(c, a, deputy);
 	}
-	configured = settings_person(c->settings, person);
-	if (configured && !configured->deputy)
-		cli_error("%s has no deputy: alerts go on to %s all the same; --deputy PERSON names one", person, person);
 	return away_add(c, a, NULL);
 }
 

@@ -98,8 +98,8 @@ int cli_send_told(struct cli *c, const struct delivery_result *r, const char *to
 	}
 	if (sent)
 		return EXIT_DONE;
-	cli_error("%s%s%s: %s, %d %s", r->delivery->endpoint, to ? " to " : "", to ? to : "", delivery_outcome_name(r->outcome),
-		  r->code, r->error[0] ? r->error : r->answer);
+	cli_error("%s%s%s: %s, %s%s", r->delivery->endpoint, to ? " to " : "", to ? to : "", delivery_outcome_name(r->outcome),
+		  r->code ? arena_printf(c->arena, "%d ", r->code) : "", r->error[0] ? r->error : r->answer);
 	return cli_result_code(r);
 }
 

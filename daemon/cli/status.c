@@ -262,7 +262,7 @@ static int status_inbox(struct status *s)
 static const struct pg_stmt sql_messages = {
 	"cli_status_messages",
 	"SELECT to_json(j)::text, j.name, j.configured, j.sent_today, j.p99_seconds, j.waiting, j.undelivered, j.paused,"
-	" j.disabled, j.breaker, j.failures, j.reason, j.updated_at, to_char(j.until AT TIME ZONE $2, 'HH24:MI'), j.oldest"
+	" j.disabled, j.breaker, j.failures, j.reason, j.updated_at, CASE WHEN j.until > now() THEN 'at ' || to_char(j.until AT TIME ZONE $2, 'HH24:MI') END, j.oldest"
 	" FROM (SELECT name, ord, true AS configured FROM unnest($1) WITH ORDINALITY w(name, ord)"
 	"  UNION SELECT endpoint, 10000, false FROM closeloop.messages WHERE state IN ('queued', 'leased', 'held')"
 	"  AND endpoint <> ALL ($1) UNION SELECT name, 10000, name = '*' FROM closeloop.endpoints"
@@ -277,7 +277,8 @@ static const struct pg_stmt sql_messages = {
 	"  AND m.state IN ('failed', 'dead') AND NOT m.handed_on) d, LATERAL ("
 	"  SELECT w.name, w.configured, t.sent_today, t.p99_seconds, q.waiting, q.oldest, d.undelivered,"
 	"  coalesce(e.paused, false) AS paused, coalesce(e.disabled, false) AS disabled, coalesce(e.breaker, 'closed') AS breaker,"
-	"  coalesce(e.failures, 0) AS failures, e.until, e.reason, e.updated_at) j ORDER BY w.ord, w.name",
+	"  coalesce(e.failures, 0) AS failures, e.until,"
+	"  regexp_replace(e.reason, '^0 ', '') AS reason, e.updated_at) j ORDER BY w.ord, w.name",
 	2,
 	{PG_TEXT_ARRAY, PG_TEXT},
 };
@@ -301,7 +302,7 @@ static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 		     all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
 	else if (!str_eq(pg_get_text(rows, i, 9, NULL), "closed"))
 		need(s, who, arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s", (int)pg_get_int4(rows, i, 10),
-					  why, (long long)waiting, next ? next : "-"),
+					  why, (long long)waiting, next ? next : "with the next message"),
 		     arena_printf(a, "closeloop message list --endpoint %s", name));
 	else if (!pg_get_bool(rows, i, 2))
 		need(s, who, arena_printf(a, "is no endpoint of %s any more, %lld wait for it", s->c->settings->path,
@@ -310,6 +311,11 @@ static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 	if (undelivered)
 		need(s, who, arena_printf(a, "%lld could not be delivered, and nobody was told instead", (long long)undelivered),
 		     arena_printf(a, "closeloop message list --state dead,failed --endpoint %s", name));
+}
+
+static void put_seconds(struct buf *out, const char *what, double seconds)
+{
+	buf_printf(out, seconds < 1 ? "%s%.0f ms" : "%s%.1f s", what, seconds < 1 ? seconds * 1000 : seconds);
 }
 
 static void put_endpoint(struct status *s, const struct pg_rows *rows, int i, bool first)
@@ -321,7 +327,7 @@ static void put_endpoint(struct status *s, const struct pg_rows *rows, int i, bo
 	escape_terminal(&s->text, str_eq(name, "email") ? "mail" : name, strlen(str_eq(name, "email") ? "mail" : name));
 	buf_printf(&s->text, " %lld%s", (long long)pg_get_int8(rows, i, 3), first ? " today" : "");
 	if (!pg_is_null(rows, i, 4))
-		buf_printf(&s->text, ", p99 %.1f s", pg_get_float8(rows, i, 4));
+		put_seconds(&s->text, ", p99 ", pg_get_float8(rows, i, 4));
 	if (pg_get_int8(rows, i, 5))
 		buf_printf(&s->text, ", %lld wait", (long long)pg_get_int8(rows, i, 5));
 }

@@ -116,9 +116,10 @@ static void put_decision(const struct trace *t, struct buf *out)
 	} else if (v->winner >= 0) {
 		const struct rule *rule = &s->rules[v->winner];
 
-		buf_printf(out, "case: priority %s, route %s, follow_up %s, from %s (highest of %d match%s)\n",
+		buf_printf(out, "case: priority %s, route %s, follow_up %s, from %s%s\n",
 			   priority_name(rule->priority), rule->route ? rule->route->id : "-",
-			   rule->follow_up ? rule->follow_up->id : "-", rule->id, v->n_case, v->n_case == 1 ? "" : "es");
+			   rule->follow_up ? rule->follow_up->id : "-", rule->id,
+			   v->n_case == 1 ? "" : arena_printf(t->arena, " (highest of %d matches)", v->n_case));
 	} else if (v->n_praise) {
 		buf_printf(out, "praise from %s: no case\n", s->rules[v->first_praise].id);
 	} else if (v->n_note) {

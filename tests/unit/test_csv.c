@@ -127,6 +127,12 @@ static void test_header(void **state)
 	assert_int_equal(columns[0], 1);
 	assert_int_equal(columns[1], 0);
 	assert_int_equal(columns[2], -1);
+	assert_int_equal(header("\xef\xbb\xbf" "Person; DIMENSION ;Value\r\na,b;c;d\n", diags, columns), 0);
+	assert_int_equal(columns[0], 1);
+	assert_int_equal(columns[1], 2);
+	assert_int_equal(columns[2], 0);
+	assert_int_equal(header("value\tperson\n", diags, columns), 0);
+	assert_int_equal(columns[2], 1);
 	assert_int_equal(header("dimension,valeu,value,value\n", diags, columns), CSV_E_INVALID);
 	assert_int_equal(diags->n, 2);
 	assert_string_equal(diags->items[0].text, "unknown column 'valeu', did you mean 'value'?");
