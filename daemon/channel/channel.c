@@ -24,7 +24,7 @@ const struct channel_patience channel_patience_default = {
 #define ROOM_US           (100 * US_PER_MS)
 #define ROOM_FACTOR_LEAST 2
 #define ROOM_FACTOR_FIRST 4 /* before anything is known */
-#define ROOM_FACTOR_MOST  32
+#define ROOM_FACTOR_MOST  128
 #define MEAN_WEIGHT       16 /* of the past, against one new duration */
 
 /* A name that people configured. One of mail and hook is set while it is configured. */

@@ -20,8 +20,11 @@
 
 #define COURIER_ARENA_BYTES (64 * 1024)
 #define COURIER_POLL_US (4 * US_PER_S)
-#define COURIER_GATHER_US (1 * US_PER_MS) /* results that come close together are settled together */
+#define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
+#define COURIER_GATHER_MOST 500
 #define COURIER_RECLAIM_US (3 * US_PER_S)
+#define COURIER_RESCAN_US US_PER_S     /* at least so often, and before sleeping, all that is due is looked for */
+#define COURIER_LATE_US US_PER_S       /* what commits later than this after it was written waits for that */
 #define PROBE_S 60
 
 struct flight {
@@ -405,6 +408,12 @@ static void on_next(void *arg, const struct pg_rows *rows)
 	struct courier *c = arg;
 	double in_s = pg_count(rows) && !pg_is_null(rows, 0, 0) ? pg_get_float8(rows, 0, 0) : 1e9;
 	int64_t in_us = in_s > 3600 ? COURIER_POLL_US : (int64_t)(in_s * (double)US_PER_S) + US_PER_MS;
+	int64_t scanned_us = mono_now().us - c->scanned.us;
+
+	if (in_s > 0) /* nothing due is left */
+		c->low_water.us = MAX(c->low_water.us, pg_get_time(rows, 0, 1).us - COURIER_LATE_US);
+	if (!c->scanning)
+		in_us = MIN(in_us, MAX(COURIER_RESCAN_US - scanned_us, 0) + US_PER_MS);
 
 	/* Due already and yet not claimed (it waits for its turn, or its endpoint is full): a result will wake us. */
 	if (in_us < 50 * US_PER_MS)
@@ -449,14 +458,26 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	flow_progress(c->flow);
 }
 
+/* Where the scans begin; see outbox_claim. */
+static struct wall_time courier_low_water(struct courier *c)
+{
+	c->scanning = mono_now().us - c->scanned.us >= COURIER_RESCAN_US;
+	if (c->scanning) {
+		c->scanned = mono_now();
+		c->low_water.us = INT64_MIN + 1; /* -infinity */
+	}
+	return c->low_water;
+}
+
 static void courier_round(struct courier *c)
 {
 	struct pg_array names, rooms, sending;
 	struct pg_params *p, *q;
+	struct wall_time from;
 	struct pg_batch *b;
 
 	c->busy = true;
-	c->again = false;
+	c->again = c->gathering = false;
 	c->claimed = 0;
 	arena_reset(c->arena);
 	deadline_disarm(&c->due);
@@ -467,6 +488,7 @@ static void courier_round(struct courier *c)
 	b = pg_batch_new(c->flow->outbox);
 	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
 	if (!c->stopping && !c->unsettled) {
+		from = courier_low_water(c);
 		add_probes(c, b);
 		pg_array_init(&names, c->arena, PG_TEXT);
 		pg_array_init(&sending, c->arena, PG_TEXT);
@@ -488,11 +510,13 @@ static void courier_round(struct courier *c)
 			pg_add_array(p, &names);
 			pg_add_array(p, &rooms);
 			pg_add_text(p, c->flow->daemon_id);
+			pg_add_time(p, from);
 			pg_batch_add(b, &outbox_claim, p, on_claimed, c);
 		}
 		q = arena_new_obj(c->arena, struct pg_params);
 		pg_params_init(q, c->arena);
 		pg_add_array(q, &sending);
+		pg_add_time(q, from);
 		pg_batch_add(b, &outbox_next, q, on_next, c);
 	}
 	pg_batch_send(b, 0, on_round_done, c);
@@ -550,14 +574,28 @@ static void on_renew(struct deadline *d)
 
 /* ---- from outside ---- */
 
+void courier_hint(struct courier *c)
+{
+	if (!c->up)
+		return;
+	if (c->busy)
+		c->again = true;
+	else if (!c->gathering)
+		deadline_arm(&c->due, COURIER_GATHER_US);
+	c->gathering = !c->busy;
+}
+
 void courier_kick(struct courier *c)
 {
 	if (!c->up)
 		return;
 	if (c->busy)
 		c->again = true;
+	else if (c->n_results == 0 || c->n_results >= COURIER_GATHER_MOST || list_empty(&c->flights))
+		deadline_arm(&c->due, 0);
 	else
-		deadline_arm(&c->due, c->n_results > 0 ? COURIER_GATHER_US : 0);
+		courier_hint(c);
+	c->gathering = !c->busy;
 }
 
 static void endpoints_add(struct courier *c, const char *name)
@@ -641,6 +679,7 @@ void courier_up(struct courier *c)
 {
 	c->up = true;
 	c->up_at = mono_now();
+	c->scanned.us = 0;
 	deadline_arm(&c->reclaim_later, COURIER_RECLAIM_US);
 	courier_kick(c);
 }
@@ -648,7 +687,7 @@ void courier_up(struct courier *c)
 void courier_lost(struct courier *c)
 {
 	c->up = false;
-	c->busy = false;
+	c->busy = c->gathering = false;
 	deadline_disarm(&c->due);
 	flow_progress(c->flow);
 }

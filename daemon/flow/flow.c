@@ -325,7 +325,7 @@ static void on_notify(void *arg, const char *payload)
 	struct flow *f = arg;
 
 	intake_run_notices(&f->intake);
-	courier_kick(&f->courier);
+	courier_hint(&f->courier); /* mostly it is a response, and its messages come from the intake */
 }
 
 /* ---- configuration and end ---- */

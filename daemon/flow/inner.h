@@ -101,6 +101,9 @@ struct courier {
 	struct deadline renew;
 	struct deadline reclaim_later;
 	struct mono_time up_at;
+	struct mono_time scanned;   /* last round that looked for all that is due */
+	bool scanning;              /* this one is such a round */
+	struct wall_time low_water; /* the others look from here on */
 	int claimed; /* by the batch under way */
 	struct delivery **taken; /* those; they leave when it is committed */
 	int failures;
@@ -113,6 +116,8 @@ void courier_lost(struct courier *c);
 void courier_reload(struct courier *c);
 /* Messages may be due: claim at the next turn. */
 void courier_kick(struct courier *c);
+/* Somebody else may have written messages: no hurry, the results of the next milliseconds are settled in the same round. */
+void courier_hint(struct courier *c);
 /* Rows of outbox_endpoints, as fresh as the caller's transaction. */
 void courier_on_endpoints(struct courier *c, const struct pg_rows *rows);
 /* May a message to this endpoint be written as leased, to be handed over after the commit? Reserves a place. */

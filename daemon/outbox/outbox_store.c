@@ -29,7 +29,8 @@ const struct pg_stmt outbox_insert = {
 
 /*
  * next_at of a leased message is the end of its lease, so one index finds what is due and what was abandoned.
- * A later message of a case waits for the earlier ones to the same receiver.
+ * A later message of a case waits for the earlier ones to the same receiver. The low-water mark $4 keeps the scan off the
+ * entries of messages long sent that a held xmin leaves behind.
  */
 const struct pg_stmt outbox_claim = {
 	"outbox_claim",
@@ -38,7 +39,7 @@ const struct pg_stmt outbox_claim = {
 	" WHERE m.id = ANY (ARRAY("
 	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room)"
 	"  CROSS JOIN LATERAL (SELECT q.id FROM closeloop.messages q"
-	"   WHERE q.endpoint = e.name AND q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()"
+	"   WHERE q.endpoint = e.name AND q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp() AND q.next_at >= $4"
 	"    AND (q.case_id IS NULL OR NOT EXISTS (SELECT FROM closeloop.messages b WHERE b.case_id = q.case_id"
 	"     AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
 	"     AND b.seq < q.seq AND b.state IN ('queued', 'leased')))"
@@ -46,8 +47,8 @@ const struct pg_stmt outbox_claim = {
 	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload, m.queued_at,"
 	" CASE WHEN m.attempt > 1 THEN (SELECT a.at FROM closeloop.attempts a WHERE a.message_id = m.id"
 	"  ORDER BY a.id DESC OFFSET m.attempt - 2 LIMIT 1) END",
-	3,
-	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT},
+	4,
+	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT, PG_TIMESTAMPTZ},
 };
 
 /*
@@ -107,11 +108,12 @@ const struct pg_stmt outbox_reclaim = {
 
 const struct pg_stmt outbox_next = {
 	"outbox_next",
-	"SELECT extract(epoch FROM min(d.next_at) - clock_timestamp())::float8 FROM unnest($1::text[]) AS e (name)"
+	"SELECT extract(epoch FROM min(d.next_at) - clock_timestamp())::float8, clock_timestamp()"
+	" FROM unnest($1::text[]) AS e (name)"
 	" CROSS JOIN LATERAL (SELECT q.next_at FROM closeloop.messages q WHERE q.endpoint = e.name"
-	"  AND q.state IN ('queued', 'leased') ORDER BY q.next_at LIMIT 1) AS d",
-	1,
-	{PG_TEXT_ARRAY},
+	"  AND q.state IN ('queued', 'leased') AND q.next_at >= $2 ORDER BY q.next_at LIMIT 1) AS d",
+	2,
+	{PG_TEXT_ARRAY, PG_TIMESTAMPTZ},
 };
 
 const struct pg_stmt outbox_endpoints = {

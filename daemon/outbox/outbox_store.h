@@ -30,7 +30,7 @@ struct outbox_message {
 extern const struct pg_stmt outbox_insert;
 void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon);
 
-/* ($1 endpoints, $2 how many of each, $3 daemon) → deliveries, at most one per case, endpoint and recipient. */
+/* ($1 endpoints, $2 how many of each, $3 daemon, $4 none that was due before) → deliveries, at most one per case, endpoint and recipient. */
 extern const struct pg_stmt outbox_claim;
 struct delivery *outbox_read(const struct pg_rows *rows, int row);
 
@@ -54,7 +54,7 @@ extern const struct pg_stmt outbox_renew;
  * COMMIT or claim) are due at once. Only leases taken before the connection came up: younger ones may be on their way to us.
  */
 extern const struct pg_stmt outbox_reclaim;
-/* ($1 endpoints) → seconds (float8) until the nearest message of these is due; null: none. */
+/* ($1 endpoints, $2 none that is due before) → seconds (float8) until the nearest message of these is due (null: none); now. */
 extern const struct pg_stmt outbox_next;
 
 /* State of endpoints that must survive. */
