@@ -216,6 +216,14 @@ CREATE TABLE IF NOT EXISTS closeloop.messages (
 	CHECK ((channel = 'email') = (endpoint = 'email'))
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
 	autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.02);
+-- Mails are large enough to be compressed; lz4 takes a tenth of the time, where the server was built with it (Debian's is).
+DO $$
+BEGIN
+	ALTER TABLE closeloop.messages ALTER payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+	NULL;
+END
+$$;
 COMMENT ON TABLE closeloop.messages IS 'The outbox: rendered once, delivered at least once under an id that never changes.';
 COMMENT ON COLUMN closeloop.messages.payload IS 'The bytes that leave: a whole RFC 5322 message, or the JSON of a webhook.';
 COMMENT ON COLUMN closeloop.messages.next_at IS 'Not to be tried before; while leased, the end of the lease.';
