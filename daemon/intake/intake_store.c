@@ -160,6 +160,8 @@ static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a
 	r->contact_requested = pg_get_bool(rows, row, COLUMN_CONTACT_REQUESTED);
 	r->responded_at = pg_get_time(rows, row, COLUMN_RESPONDED_AT);
 	r->received_at = pg_get_time(rows, row, COLUMN_RECEIVED_AT);
+	if (r->responded_at.us == INT64_MAX || r->responded_at.us == INT64_MIN + 1)
+		c->poison = "responded_at is infinite";
 	json = pg_get_text(rows, row, COLUMN_RATINGS, &n);
 	decode_ratings(json, json ? n : 0, a, r, &c->poison);
 	json = pg_get_text(rows, row, COLUMN_ATTRIBUTES, &n);

@@ -178,3 +178,16 @@ def test_plans_made_while_the_tables_are_empty_read_no_more_rows_later(site):
     assert read["responses"] < 10 * 1600, read
     assert read["owners"] < 50 * 160, read
     assert read["messages"] < 50 * 160, read
+
+
+def test_an_infinite_time_blocks_nobody(site):
+    """PostgreSQL says 0A000 to it, which sounds like a fault of the server: the intake backed off for ever."""
+    site.daemon()
+    odd = [site.respond(responded_at=t, customer_id="odd") for t in ("infinity", "-infinity")]
+    site.respond(customer_id="good")
+    site.mails(1)
+    site.wait(lambda: [r for r, in site.q("SELECT response_id FROM closeloop.inbox WHERE set_aside_at IS NOT NULL"
+                                          " ORDER BY 1")] == odd, "both set aside")
+    site.settled()
+    site.q("DELETE FROM closeloop.inbox")
+    site.q("DELETE FROM closeloop.responses WHERE customer_id = 'odd'")
