@@ -448,6 +448,12 @@ static void test_todo(void **state)
 		m = rendered(&s.alert);
 		assert_has(m.text, cases[i].want);
 		mail_text_fini(&m);
+		s.alert.is_owner = false;
+		s.alert.owner_name = "Ida";
+		m = rendered(&s.alert);
+		assert_has_not(m.text, "To do");
+		(cases[i].asked ? assert_has : assert_has_not)(m.text, ". The customer asked to be contacted. This mail");
+		mail_text_fini(&m);
 	}
 }
 
