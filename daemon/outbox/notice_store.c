@@ -13,7 +13,7 @@ const struct pg_stmt notice_claim = {
 	"  RETURNING id, case_id, kind, event_id, message_id)"
 	" SELECT n.id, n.case_id, c.response_id, coalesce(n.event_id, 0), n.kind = 'undelivered', n.message_id,"
 	"  c.priority::text, c.status IN ('open', 'acknowledged', 'in_progress', 'waiting'), c.acknowledged_at IS NOT NULL,"
-	"  c.owner, c.team, c.route, m.recipient, e.actor, e.details ->> 'to', c.rules,"
+	"  c.owner, c.team, c.route, m.recipient, e.actor, btrim(e.details ->> 'to'), c.rules,"
 	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE t.case_id = c.id AND t.channel = 'email'"
 	"   AND (t.state IN ('failed', 'dead') OR t.step = 'forwarded')),"
 	"  c.acknowledge_due_at, c.resolve_due_at"

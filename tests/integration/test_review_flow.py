@@ -191,3 +191,13 @@ def test_an_infinite_time_blocks_nobody(site):
     site.settled()
     site.q("DELETE FROM closeloop.inbox")
     site.q("DELETE FROM closeloop.responses WHERE customer_id = 'odd'")
+
+
+def test_a_name_with_blanks_around_it_is_told_all_the_same(site):
+    """case_transition() trims the new owner; the notice must know them as well."""
+    site.daemon()
+    site.respond(account="hanbit")
+    site.mails(1)
+    site.q("SELECT closeloop.case_transition((SELECT id FROM closeloop.cases), 'assign', 'crm', NULL, '{\"to\": \" anna \"}')")
+    assert site.mails(2)[-1].recipient == "anna@halden.example"
+    site.settled()
