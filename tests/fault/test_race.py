@@ -1,0 +1,110 @@
+"""
+Two daemons at once over the same rows, and a row that nobody can judge among many that are well.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import random
+import threading
+
+from stream import INSERT, Stream, answer
+
+
+def two_daemons(site):
+    return [site.daemon(), site.start(configuration=site.second_configuration())]
+
+
+def test_poison_among_many(strict_site, size, figure):
+    """One row makes every batch fail that it is in: it stands alone in the end, is tried three times, and nobody waits for it."""
+    site, n = strict_site, size(2000, 10000)
+    site.configure(routes='{ account: { owner = [ "lookup:account", "team:care" ]; notify = [ "webhook:crm" ]; };'
+                          ' field: { owner = [ "team:field" ]; notify = [ "webhook:crm" ]; }; }')
+    site.q("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+           " IF NEW.customer_id = 'poison' THEN RAISE EXCEPTION 'this one can''t be stored'; END IF; RETURN NEW; END $$")
+    site.q("CREATE TRIGGER refuse BEFORE INSERT ON closeloop.cases FOR EACH ROW EXECUTE FUNCTION refuse()")
+    site.q("INSERT INTO closeloop.responses (nps, customer_id) SELECT 1, CASE WHEN i = %s THEN 'poison' ELSE 'k' || i END"
+           " FROM generate_series(1, %s) AS i", n // 3, n)
+    site.expected_aside = {site.one("SELECT id FROM closeloop.responses WHERE customer_id = 'poison'")}
+    daemon = site.start()
+    site.cases(n - 1, 60)
+    others = site.one("SELECT extract(epoch FROM max(at) - min(at))::float8 FROM closeloop.case_responses")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.inbox WHERE set_aside_at IS NOT NULL") == 1, "set aside", 60)
+    assert site.one("SELECT tries FROM closeloop.inbox") == 3
+    site.settled(120)
+    site.wait(lambda: daemon.metric("inbox_set_aside") == 1, "the metric")
+    figure(f"{n} rows, the {n - 1} well ones judged within {others:.1f} s")
+
+
+def test_changed_while_it_is_judged(strict_site, size, figure):
+    """An answer is corrected again and again while two daemons judge it: one case, one opening, judged in its last state."""
+    site, rounds = strict_site, size(150, 2000)
+    two_daemons(site)
+    site.warm(site.daemons[0])
+    rng, connection = random.Random(8), site.connect()
+    with connection.cursor() as cursor:
+        for i in range(rounds):
+            values = list(answer(rng, "race", f"r{i}"))
+            cursor.execute(INSERT, values)
+            site.committed.add(cursor.fetchone()[0])
+            connection.commit()
+            for nps in [rng.randint(0, 10) for _ in range(rng.randint(1, 4))]:
+                cursor.execute("UPDATE closeloop.responses SET nps = %s WHERE source = 'race' AND source_id = %s", (nps, f"r{i}"))
+                connection.commit()
+            site.changed.add(f"r{i}")
+    site.settled(60)
+    # Whatever was seen on the way: a response whose last state opens a case has one, and there is never a second.
+    missing = site.q("SELECT r.id FROM closeloop.responses r LEFT JOIN closeloop.case_responses j ON j.response_id = r.id"
+                     " WHERE r.source = 'race' AND (r.contact_requested OR r.nps <= 6) AND j.case_id IS NULL")
+    assert not missing, f"no case: {missing[:5]}"
+    opened = site.one("SELECT count(*) FROM closeloop.messages WHERE kind = 'case.opened' AND channel = 'webhook'"
+                      " GROUP BY response_id ORDER BY 1 DESC LIMIT 1")
+    assert opened == 1
+    returned = site.one("SELECT count(*) FROM closeloop.case_events WHERE kind = 'amended'")
+    site.check()
+    assert site.copies == 0
+    figure(f"{rounds} answers changed up to 4 times; {returned} amendments, no copy")
+
+
+def test_one_customer_in_two_daemons(strict_site, size, figure):
+    """Pairs of answers of one customer commit at the same moment: both are judged, once each, and nothing deadlocks."""
+    site, pairs = strict_site, size(60, 600)
+    daemons = two_daemons(site)
+    barrier, rng_seed = threading.Barrier(2), 21
+
+    def write(which):
+        rng, connection = random.Random(rng_seed + which), site.connect()
+        with connection.cursor() as cursor:
+            for i in range(pairs):
+                cursor.execute(INSERT, answer(rng, f"w{which}", f"n{i}", customer=f"same-{i}"))
+                site.committed.add(cursor.fetchone()[0])
+                barrier.wait(30)
+                connection.commit()
+
+    writers = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    site.settled(60)
+    for daemon in daemons:
+        assert "40P01" not in daemon.log, "a deadlock"
+    site.check()
+    assert site.copies == 0
+    figure(f"{pairs} pairs, no copy, no deadlock")
+
+
+def test_a_daemon_joins_and_leaves(strict_site, size, figure):
+    """A rolling restart under load: SIGTERM lets what is under way end, so there is no copy at all."""
+    site, rounds = strict_site, size(4, 40)
+    site.daemon()
+    other = site.second_configuration()
+    stream = Stream(site).start()
+    for _ in range(rounds):
+        daemon = site.start(configuration=other)
+        written = len(site.committed)
+        site.wait(lambda w=written: len(site.committed) > w + 30, "some work")
+        assert daemon.stop() == 0
+    stream.stop()
+    site.settled(60)
+    site.check()
+    assert site.copies == 0
+    figure(f"{rounds} restarts, {len(site.committed)} responses, no copy")

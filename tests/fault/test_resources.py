@@ -1,0 +1,108 @@
+"""
+No descriptors left, a clock that jumps. The daemon degrades, says so, and recovers by itself.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+import pytest
+
+import servers
+from test_mail import delivered, due_now
+
+FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def limit_descriptors(daemon, soft):
+    subprocess.run(["prlimit", f"--pid={daemon.process.pid}", f"--nofile={soft}:"], check=True)
+
+
+def test_descriptors_exhausted(strict_site, figure):
+    """Neither a new mail connection nor a new webhook connection can be made; judging goes on, nothing spins, all leaves later."""
+    site = strict_site
+    daemon = site.warm(site.daemon())
+    site.mailbox.stop()  # kept connections end, so that new ones are needed
+    catcher = servers.MailCatcher()
+    before = os.listdir(f"/proc/{daemon.process.pid}/fd")
+    limit_descriptors(daemon, max(map(int, before)) - 3)
+    visitors = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(30)]
+    for i in range(20):
+        site.respond(customer_id=f"k{i}", account="hanbit")
+    site.cases(50)
+    started, cpu = time.monotonic(), cpu_seconds(daemon.process.pid)
+    time.sleep(2)
+    busy = (cpu_seconds(daemon.process.pid) - cpu) / (time.monotonic() - started)
+    assert busy < 0.5, f"{busy:.0%} of a core while nothing can be done"
+    assert daemon.process.poll() is None
+    for visitor in visitors:
+        visitor.close()
+    limit_descriptors(daemon, 1024)
+    catcher.mails = site.mailbox.mails
+    site.mailbox = catcher.start()
+    site.configure()
+    daemon.hang_up()
+    delivered(site)
+    site.recovered(daemon)
+    figure(f"{busy:.0%} of a core meanwhile")
+
+
+class FakedPostgres(servers.Postgres):
+    """A server that shares its clock with the daemon."""
+
+    clock = None
+
+    def _environment(self):
+        return super()._environment() | faked(self.clock)
+
+
+def faked(clock):
+    return {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+
+
+def set_clock(clock, offset):
+    new = clock.with_suffix(".new")
+    new.write_text(f"{offset}\n", encoding="ascii")
+    new.chmod(0o644)
+    new.replace(clock)
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed (package faketime)")
+def test_the_daemons_clock_jumps(strict_site, figure):
+    """Promises are kept by PostgreSQL's clock: the daemon's own may jump a day ahead and back, nothing is early, lost or doubled."""
+    site = strict_site
+    site.clock_jumps = True
+    clock = site.folder / "clock"
+    set_clock(clock, "+0")
+    site.configure()
+    site.own(("account", "hanbit", "minsu"), ("account", "elbhof", "anna"))
+    daemon = site.warm(site.start(**faked(clock)))
+    site.hook.replies = [(503, {}, 0)] * 3
+    jumps = ("+1d", "-1d", "+2h", "-90m", "+0")
+    for i, offset in enumerate(jumps):
+        set_clock(clock, offset)
+        for k in range(8):
+            site.respond(customer_id=f"j{i}-{k}", account=("hanbit", "elbhof")[k % 2])
+        site.cases(30 + 8 * (i + 1), 5)
+        assert daemon.get("/livez")[0] == 200
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'sent'") >= 2 * 70 - 3, "the mails and webhooks")
+    early = site.one("SELECT count(*) FROM closeloop.cases WHERE acknowledge_due_at <> opened_at + interval '4 hours'")
+    assert early == 0
+    waiting = site.q("SELECT next_at - clock_timestamp() BETWEEN interval '0' AND interval '8 s' FROM closeloop.messages"
+                     " WHERE state = 'queued' AND attempt = 1")
+    assert all(w[0] for w in waiting), "a retry was planned by the wrong clock"
+    due_now(site)
+    delivered(site)
+    site.recovered(daemon)
+    site.check()
+    assert site.copies == 0
+    figure(f"jumps {', '.join(jumps)}; no copy")
