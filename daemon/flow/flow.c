@@ -263,10 +263,19 @@ static void on_check_again(struct deadline *d)
 
 /* ---- connections ---- */
 
+/* One is up again: the others needn't wait for the end of a back-off that may be half a minute. */
+static void hurry_others(struct flow *f)
+{
+	pg_conn_hurry(f->work);
+	pg_conn_hurry(f->outbox);
+	pg_conn_hurry(f->listen);
+}
+
 static void on_work_up(void *arg)
 {
 	struct flow *f = arg;
 
+	hurry_others(f);
 	if (!f->stopping)
 		flow_check(f);
 }
@@ -284,6 +293,7 @@ static void on_outbox_up(void *arg)
 {
 	struct flow *f = arg;
 
+	hurry_others(f);
 	if (f->work_ready)
 		courier_up(&f->courier);
 }
@@ -299,6 +309,7 @@ static void on_listen_up(void *arg)
 {
 	struct flow *f = arg;
 
+	hurry_others(f);
 	/* LISTEN first, then look: what came before is in the table. */
 	intake_run_notices(&f->intake);
 	courier_kick(&f->courier);

@@ -23,6 +23,7 @@
 #define BACKOFF_FIRST_US   (US_PER_S / 2)
 #define BACKOFF_MAX_US     (30 * US_PER_S)
 #define BACKOFF_LEAST_US   (50 * US_PER_MS)
+#define HURRY_US	   (250 * US_PER_MS)
 #define STEADY_US          (10 * US_PER_S)
 
 void conn_hold(struct pg_conn *c)
@@ -42,16 +43,22 @@ void conn_release(struct pg_conn *c)
 	free(c);
 }
 
-/* Full jitter (0 .. cap, the cap doubling), so that many daemons don't come back as one. */
-static int64_t conn_backoff_us(struct pg_conn *c)
+/* Full jitter (0 .. cap), so that many daemons don't come back as one. */
+static int64_t jitter_us(int64_t cap)
 {
-	int64_t cap = MIN(BACKOFF_FIRST_US << MIN(c->attempts, 10), BACKOFF_MAX_US);
 	uint64_t random = 0;
 
-	c->attempts++;
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
 		random = (uint64_t)mono_now().us;
 	return MAX((int64_t)(random % (uint64_t)cap), BACKOFF_LEAST_US);
+}
+
+static int64_t conn_backoff_us(struct pg_conn *c)
+{
+	int64_t cap = MIN(BACKOFF_FIRST_US << MIN(c->attempts, 10), BACKOFF_MAX_US);
+
+	c->attempts++;
+	return jitter_us(cap);
 }
 
 static int64_t conn_timeout_us(const struct pg_conn *c)
@@ -71,8 +78,8 @@ static void conn_enter(struct pg_conn *c, enum conn_state state)
 	switch (state) {
 	case CONN_WAITING:
 		in_us = conn_backoff_us(c);
-		log_warning("postgresql conn=%s down sqlstate=%s again_in_ms=%lld error=\"%s\"", c->o.label,
-			    c->trouble.sqlstate, (long long)(in_us / US_PER_MS), c->trouble.message);
+		log_warning("postgresql conn=%s down sqlstate=%s again_in_ms=%lld %s", c->o.label,
+			    c->trouble.sqlstate[0] ? c->trouble.sqlstate : "-", (long long)(in_us / US_PER_MS), c->trouble.message);
 		deadline_arm(&c->deadline, in_us);
 		break;
 	case CONN_RESOLVING: deadline_arm(&c->deadline, conn_timeout_us(c)); break;
@@ -508,4 +515,10 @@ void pg_conn_reset(struct pg_conn *c, const char *why)
 	pg_error_set_lost(&error, why);
 	if (c->state == CONN_UP || c->state == CONN_SETUP || c->state == CONN_CONNECTING)
 		conn_drop(c, &error);
+}
+
+void pg_conn_hurry(struct pg_conn *c)
+{
+	if (c->state == CONN_WAITING && c->attempts > 0 && deadline_is_armed(&c->deadline))
+		deadline_arm(&c->deadline, jitter_us(HURRY_US));
 }

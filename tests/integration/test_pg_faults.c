@@ -8,6 +8,8 @@
  */
 #include "pg_fixture.h"
 
+#include "pg/conn.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -89,6 +91,19 @@ static void test_server_crash(void **state)
 	WAIT_FOR(f, b.calls == 2);
 	assert_int_equal(b.value, 9);
 	f->sync = pg_sync_close(f->sync);
+}
+
+/* Half a minute of back-off ends when another connection has found the server back. */
+static void test_hurry(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_open(f, (struct pg_conn_options){.conninfo = "host=/nonexistent"});
+	pg_conn_hurry(f->conn); /* nothing to hurry yet */
+	WAIT_FOR(f, f->conn->attempts == 1);
+	deadline_arm(&f->conn->deadline, 2 * GIVE_UP_US);
+	pg_conn_hurry(f->conn);
+	WAIT_FOR(f, f->conn->attempts == 2);
 }
 
 static void test_statement_timeout(void **state)
@@ -440,6 +455,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_refused_then_there, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_bad_conninfo, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_service_file, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(test_hurry, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(test_pooler, fixture_setup, fixture_teardown),
 	};
 
