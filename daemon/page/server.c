@@ -247,6 +247,8 @@ static void server_on_sweep(struct deadline *d)
 			shutdown(info->connect_fd, SHUT_RDWR);
 	}
 	deadline_arm(d, s->o.patience_us / SWEEPS_PER_PATIENCE);
+	/* Out of descriptors, MHD stops listening, and listens again in a run that nothing else would start. */
+	deadline_arm(&s->run, 0);
 }
 
 /* ---- in the loop ---- */
