@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COURIER_ARENA_BYTES (64 * 1024)
 #define COURIER_POLL_US (4 * US_PER_S)
@@ -55,7 +56,7 @@ static struct courier_endpoint *courier_endpoint(struct courier *c, const char *
 
 static bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e)
 {
-	return e->known && !c->everything_paused && !e->paused && !e->disabled && !e->gone && !e->credentials &&
+	return e->known && c->flow->fit && !c->everything_paused && !e->paused && !e->disabled && !e->gone && !e->credentials &&
 	       c->flow->live->settings->delivery != DELIVER_HOLD;
 }
 
@@ -113,7 +114,13 @@ void courier_unreserve(struct courier *c, const char *endpoint)
 
 static void courier_fly(struct courier *c, struct courier_endpoint *e, struct delivery *d)
 {
+	const struct settings *s = c->flow->live->settings;
 	struct flight *f = xcalloc(1, sizeof(*f));
+
+	if (s->delivery == DELIVER_REDIRECT && d->recipient) { /* also what was rendered before the redirect */
+		free(d->recipient);
+		d->recipient = xstrdup(s->redirect_to);
+	}
 
 	f->id = d->id;
 	f->fence = d->fence;
@@ -641,6 +648,7 @@ void courier_init(struct courier *c, struct flow *f)
 	list_init(&c->flights);
 	list_init(&c->results);
 	list_init(&c->settling);
+	srandom((unsigned)getpid() ^ (unsigned)mono_now().us); /* each daemon has jitter of its own */
 	c->arena = arena_new(COURIER_ARENA_BYTES);
 	c->renew_arena = arena_new(0);
 	deadline_init(&c->due, f->loop, "messages due", on_due);

@@ -21,6 +21,7 @@
 #define BACK_OFF_FIRST_US (500 * US_PER_MS)
 #define BACK_OFF_MAX_US (30 * US_PER_S)
 #define NOTICES_EVERY_BATCHES 16
+#define PICK_TRIED_US (10 * US_PER_S)
 
 static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
 static const struct pg_stmt stmt_commit = {"commit", "COMMIT", 0, {0}};
@@ -586,6 +587,7 @@ static void intake_pick(struct intake_run *r, const struct pg_stmt *which)
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
 	intake_enter(r, INTAKE_CLAIMING);
+	r->picked = mono_now();
 	pg_batch_add(b, which, NULL, on_picked, r);
 	pg_batch_send(b, 0, on_pick_done, r);
 }
@@ -600,10 +602,14 @@ static void on_again(struct deadline *d)
 		intake_enter(r, INTAKE_WAITING); /* from backing off too: the next look wakes it */
 		return;
 	}
-	if (r->limit == 1)
+	if (r->limit == 1) {
 		intake_pick(r, &intake_pick_head);
-	else
+	} else if (r->promise && mono_now().us - r->picked.us > PICK_TRIED_US) { /* a flood starves nobody */
+		r->after_pick_us = 0;
+		intake_pick(r, &intake_pick_tried);
+	} else {
 		intake_claim_now(r);
+	}
 }
 
 void intake_run_init(struct intake_run *r, struct flow *f)

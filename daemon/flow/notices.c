@@ -127,6 +127,23 @@ static const struct rule *first_rule(const struct settings *s, const struct noti
 	return NULL;
 }
 
+/* A new owner without a mail address is told through the deputy or the manager, as at opening. */
+static void reach_instead(const struct judge *j, struct recipient *to)
+{
+	const struct person *missed = to->person;
+	const char *const ids[] = {missed->deputy, missed->reports_to};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids) && !to->person->email; i++) {
+		const struct person *p = directory_person(j->live->directory, ids[i]);
+
+		if (!p || !p->email)
+			continue;
+		to->person = p;
+		to->reason = REASON_FALLBACK;
+		to->for_person = missed;
+	}
+}
+
 static void plan_notice(struct judge *j, struct notice *n, struct claimed *c)
 {
 	const struct directory *d = j->live->directory;
@@ -150,6 +167,7 @@ static void plan_notice(struct judge *j, struct notice *n, struct claimed *c)
 		p->alert = ALERT_ASSIGNED;
 		p->kind = "case.assigned";
 		p->dedup = arena_printf(j->arena, "case:%lld:assigned:%lld", (long long)n->case_id, (long long)n->event_id);
+		reach_instead(j, to);
 	} else {
 		char id[UUID_TEXT_BYTES];
 

@@ -107,7 +107,8 @@ const struct pg_stmt intake_return_poison = {
 
 const struct pg_stmt intake_return = {
 	"intake_return",
-	"INSERT INTO closeloop.inbox (response_id) SELECT unnest($1::bigint[])",
+	"INSERT INTO closeloop.inbox (response_id) SELECT id FROM unnest($1::bigint[]) AS changed (id)"
+	" WHERE NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL)",
 	1,
 	{PG_INT8_ARRAY},
 };

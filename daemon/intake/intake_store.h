@@ -37,7 +37,7 @@ extern const struct pg_stmt intake_pick_tried;
 extern const struct pg_stmt intake_blame;
 /* ($1 response ids, $2 errors, $3 earlier tries) rows found undecodable inside a batch come back with a try counted. */
 extern const struct pg_stmt intake_return_poison;
-/* ($1 response ids) responses that changed since their claim come back, as new. */
+/* ($1 response ids) responses that changed since their claim come back, unless the change's own trigger brought them. */
 extern const struct pg_stmt intake_return;
 /* ($1 response ids) → the columns of a claim, of responses that were judged before. */
 extern const struct pg_stmt intake_reread;
