@@ -134,6 +134,16 @@ def test_redirect_sends_every_mail_to_one_address(site):
     site.settled()
 
 
+def test_a_redirect_holds_for_mails_that_were_waiting_before_it(site):
+    daemon = site.daemon(top={"delivery": "hold"})
+    site.respond(account="hanbit")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state = 'queued'") == 1, "one queued")
+    site.configure(top={"delivery": "redirect:trial@halden.example"})
+    daemon.hang_up()
+    assert {m.recipient for m in site.mails(1)} == {"trial@halden.example"}
+    site.settled()
+
+
 def test_dead_letters_can_be_listed_and_sent_again(site):
     site.mailbox.replies.update({f"{p}@halden.example": "550 5.7.1 refused" for p in ("minsu", "olga", "ben", "anna")})
     site.daemon()
