@@ -301,7 +301,7 @@ static const struct pg_stmt sql_open = {
 static const struct option open_options[] = {
 	{"--owner", "PERSON", "who is responsible (default: who opens it)"},
 	{"--priority", "P", "low normal high urgent (default normal)"},
-	{"--follow-up", "NAME", "whose promises apply (default: the first of the configuration)"},
+	{"--follow-up", "NAME", "whose promises apply (default: defaults.follow_up)"},
 	{"--note", "TEXT", "why"},
 	{0},
 };
@@ -310,7 +310,7 @@ static int follow_up_take(struct cli *c, const char *name, const struct follow_u
 {
 	const struct settings *s = c->settings;
 
-	*ret = name ? settings_follow_up(s, name) : s->n_follow_ups ? &s->follow_ups[0] : NULL;
+	*ret = name ? settings_follow_up(s, name) : s->default_follow_up;
 	if (name && !*ret)
 		return cli_fail(EXIT_NO, "unknown follow-up '%s'%s", name,
 				did_you_mean(c->arena, name, s->follow_ups, (size_t)s->n_follow_ups, sizeof(*s->follow_ups)));

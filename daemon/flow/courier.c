@@ -158,7 +158,10 @@ static void endpoint_note(struct courier_endpoint *e, const struct delivery_resu
 		e->new_failures = 0;
 	} else if (backoff_blames_endpoint(r, mail)) {
 		e->new_failures++;
-		snprintf(e->reason, sizeof(e->reason), "%d %s", r->code, r->error);
+		if (r->code)
+			snprintf(e->reason, sizeof(e->reason), "%d %s", r->code, r->error);
+		else
+			snprintf(e->reason, sizeof(e->reason), "%s", r->error);
 	}
 	e->gone |= r->outcome == DELIVERY_GONE;
 	e->credentials |= r->outcome == DELIVERY_CREDENTIALS;

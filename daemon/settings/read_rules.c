@@ -244,6 +244,7 @@ static void rules_compile(struct load *l)
 	struct attribute_source *attributes = arena_new_array(l->arena, struct attribute_source, l->s->n_attributes + 1);
 	struct rule_source *sources = arena_new_array(l->arena, struct rule_source, l->s->n_rules + 1);
 
+	l->s->default_follow_up = own->defaults.follow_up;
 	for (int i = 0; i < l->s->n_attributes; i++)
 		attributes[i] = (struct attribute_source){l->s->attributes[i].name, l->s->attributes[i].type};
 	for (int i = 0; i < l->s->n_rules; i++) {

@@ -256,6 +256,7 @@ struct settings {
 		n_rules;
 
 	struct ruleset *ruleset;
+	const struct follow_up *default_follow_up; /* defaults.follow_up; for cases opened by hand */
 };
 
 #define SETTINGS_E_INVALID 1 /* diags hold why */
