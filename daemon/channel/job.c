@@ -48,10 +48,15 @@ void job_drop(void *arg, struct mail_item *item)
 	job_free(container_of(item, struct job, item));
 }
 
-void job_finish(struct job *job, struct mailbox *results, enum delivery_outcome outcome)
+void job_end(struct job *job, enum delivery_outcome outcome)
 {
 	job->result.outcome = outcome;
 	job->result.duration_ms = (int32_t)(job->duration_us / US_PER_MS);
+}
+
+void job_finish(struct job *job, struct mailbox *results, enum delivery_outcome outcome)
+{
+	job_end(job, outcome);
 	mailbox_post(results, &job->item);
 }
 

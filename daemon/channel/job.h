@@ -31,7 +31,9 @@ struct job *job_new(struct delivery *d);
 struct job *job_free(struct job *job);
 void job_drop(void *arg, struct mail_item *item); /* a mailbox_fn for mailbox_close() */
 
-/* Hands the job back; the caller's thread must not touch it any more. */
+/* Says how it ended; the job is still the caller's. */
+void job_end(struct job *job, enum delivery_outcome outcome);
+/* Says so and hands the job back; the caller's thread must not touch it any more. */
 void job_finish(struct job *job, struct mailbox *results, enum delivery_outcome outcome);
 /* Operators' line: control characters are escaped, and what is too long is cut at a character. */
 void job_set_error(struct job *job, const char *fmt, ...) PRINTF(2, 3);

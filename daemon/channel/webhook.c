@@ -3,7 +3,8 @@
  *
  *   submit ─▶ inbox ─▶ hook->queue ─ pump: a free connection, no other of its case ─▶ transfer ─▶ results
  *
- * Each hook has its own queue and its own connections, so one that hangs holds up nobody else.
+ * Each hook has its own queue and its own connections, so one that hangs holds up nobody else. While others are under way,
+ * results go back a millisecond's worth at a time: waking the main thread for each costs both more than the request does.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,6 +16,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define RESULTS_GATHER_US US_PER_MS
+#define RESULTS_MOST      64
 
 struct webhooks {
 	pthread_t thread;
@@ -30,6 +34,9 @@ struct webhooks {
 	struct multi multi;
 	struct list hooks;
 	struct list active; /* transfers */
+	struct list done;   /* jobs that go back with the next flush */
+	int n_done;
+	struct deadline flush;
 	long connections;   /* of all hooks */
 	bool stopping;
 	struct deadline grace;
@@ -95,6 +102,21 @@ static void hook_pump(struct webhooks *w, struct hook *h)
 		hook_start(w, h, job);
 }
 
+static void webhooks_flush(struct webhooks *w)
+{
+	struct list *it;
+
+	deadline_disarm(&w->flush);
+	w->n_done = 0;
+	while ((it = list_pop(&w->done)))
+		mailbox_post(w->results, &list_entry(it, struct job, link)->item);
+}
+
+static void webhooks_on_flush(struct deadline *d)
+{
+	webhooks_flush(container_of(d, struct webhooks, flush));
+}
+
 static void webhooks_end(struct webhooks *w, struct transfer *t, CURLcode code, bool gave_up)
 {
 	struct hook *h = t->hook;
@@ -105,8 +127,14 @@ static void webhooks_end(struct webhooks *w, struct transfer *t, CURLcode code, 
 	t->next = h->idle;
 	h->idle = t;
 	hook_remove_active(h, job);
-	job_finish(job, w->results, outcome);
+	job_end(job, outcome);
+	list_append(&w->done, &job->link);
+	w->n_done++;
 	hook_pump(w, h);
+	if (list_empty(&w->active) || w->n_done >= RESULTS_MOST)
+		webhooks_flush(w);
+	else if (!deadline_is_armed(&w->flush))
+		deadline_arm(&w->flush, RESULTS_GATHER_US);
 }
 
 static void webhooks_on_done(void *arg, CURL *easy, CURLcode code)
@@ -186,6 +214,7 @@ static void *webhooks_run(void *arg)
 
 	loop_run(w->loop);
 	deadline_disarm(&w->grace);
+	webhooks_flush(w);
 	/* Nobody waits for these results any more. */
 	list_for_each (it, &w->active) {
 		struct transfer *t = list_entry(it, struct transfer, link);
@@ -207,6 +236,7 @@ struct webhooks *webhooks_new(struct mailbox *results)
 	w->results = results;
 	list_init(&w->hooks);
 	list_init(&w->active);
+	list_init(&w->done);
 	w->loop = loop_new();
 	if (!w->loop || multi_init(&w->multi, w->loop, webhooks_on_done, w) < 0) {
 		loop_free(w->loop);
@@ -217,6 +247,7 @@ struct webhooks *webhooks_new(struct mailbox *results)
 	w->forgets = mailbox_new(w->loop, webhooks_on_forget, w);
 	w->orders = mailbox_new(w->loop, webhooks_on_order, w);
 	deadline_init(&w->grace, w->loop, "webhook grace", webhooks_on_grace_end);
+	deadline_init(&w->flush, w->loop, "webhook results", webhooks_on_flush);
 	if (thread_start(&w->thread, webhooks_run, w) < 0) {
 		multi_fini(&w->multi);
 		w->inbox = mailbox_close(w->inbox, NULL);
