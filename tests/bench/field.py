@@ -28,6 +28,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SETTINGS = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "256MB", "max_wal_size": "2GB", "max_connections": "60",
             "checkpoint_timeout": "15min", "autovacuum_naptime": "10s"}
 
+CONNECTIONS = 24  # to the sink, of either side
+
 # 15 of 100 responses match exactly one of three rules.
 SHAPE = """
     CASE WHEN i %% 100 < 7 THEN i %% 7 ELSE 7 + i %% 4 END, CASE WHEN i %% 100 BETWEEN 7 AND 11 THEN 1 + i %% 2 ELSE 3 + i %% 3 END,
@@ -145,7 +147,8 @@ class Field:
 
     def configure(self, **parts):
         self.parts = {"email": "", "notify": '"webhook:sink"', "routes": "", "rules": "",
-                      "webhooks": f'sink: {{ url = "http://127.0.0.1:{self.sink.port}/"; secret_file = "secret"; }};', **parts}
+                      "webhooks": f'sink: {{ url = "http://127.0.0.1:{self.sink.port}/"; secret_file = "secret";'
+                                     f" connections = {CONNECTIONS}; }};", **parts}
 
     def configuration(self, database, port):
         path = self.folder / f"closeloop-{port}.conf"
@@ -221,8 +224,8 @@ class Field:
         except OSError:
             return False
 
-    def ceiling(self, database, *arguments):
-        process = self.start_process([self.bench / "ceiling_drain", f"http://127.0.0.1:{self.sink.port}/", *arguments],
+    def ceiling(self, database):
+        process = self.start_process([self.bench / "ceiling_drain", f"http://127.0.0.1:{self.sink.port}/", "500", str(CONNECTIONS)],
                               env=self.environment(database), stdout=subprocess.PIPE, text=True)
         if process.stdout.readline() != "ready\n":
             raise RuntimeError("ceiling_drain did not start")
