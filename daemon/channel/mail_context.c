@@ -106,6 +106,7 @@ const char *const mail_context_names[] = {
     "redirect",
     "due",
     "todo",
+    "advice",
     "reason",
     "handover",
     "next",
@@ -480,6 +481,7 @@ static void put_people(struct build *b)
 	put_line(b->o, "reason_dimension", a->reason_dimension, LINE_CHARACTERS);
 	put_line(b->o, "reason_value", a->reason_value, LINE_CHARACTERS);
 	put(b->o, "reply_to", a->reply_to);
+	put(b->o, "advice", a->advice);
 	put(b->o, "redirected_from", a->redirected_from);
 	put_time(b, "acknowledge_at", &a->acknowledge_due, WORD_TIME_TODAY);
 	put_time(b, "acknowledge_by", &a->acknowledge_due, WORD_BY_TODAY);
@@ -498,7 +500,7 @@ static void say_todo(struct build *b)
 	else if (!a->is_owner)
 		return;
 	else if (!blank(a->advice))
-		put(b->o, "todo", a->advice);
+		say(b, "todo", WORD_TODO_ADVICE);
 	else if (a->minimal)
 		say(b, "todo", WORD_TODO_MINIMAL);
 	else if (asked)

@@ -83,6 +83,7 @@
 	X(TODO_REACH, "todo.reach")                                                                                    \
 	X(TODO_UNREACHABLE, "todo.unreachable")                                                                        \
 	X(TODO_MINIMAL, "todo.minimal")                                                                                \
+	X(TODO_ADVICE, "todo.advice")                                                                                  \
 	X(TODO_PRAISE, "todo.praise")                                                                                  \
 	X(BUTTON_OWNER, "button.owner")                                                                                \
 	X(BUTTON_OTHER, "button.other")                                                                                \

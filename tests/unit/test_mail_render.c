@@ -432,7 +432,9 @@ static void test_todo(void **state)
 	    {false, false, "010", NULL, NULL, "To do: get in touch, listen, agree the next step."},
 	    {false, false, " ", "", NULL, "To do: there is no way to reach the customer."},
 	    {false, true, "010", NULL, NULL, "To do: open the case: "},
-	    {true, false, "010", NULL, "Send <flowers> & {{call}}.", "To do: Send <flowers> & {{call}}.\n"},
+	    {true, false, "010", NULL, "Send <flowers> & {{call}}.",
+	     "To do: the customer asked to be contacted. Send <flowers> & {{call}}.\n"},
+	    {false, false, "010", NULL, "Send <flowers> & {{call}}.", "To do: Send <flowers> & {{call}}.\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
