@@ -14,6 +14,7 @@
 #include "channel/webhook.h"
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,7 @@ struct channel *channel_new_patient(struct loop *l, const struct settings *setti
 	struct channel *c = xcalloc(1, sizeof(*c));
 
 	curl_global_init(CURL_GLOBAL_ALL);
+	json_set_alloc_funcs(xmalloc, free); /* its callers would send a body with holes */
 	c->fn = fn;
 	c->arg = arg;
 	c->patience = *patience;
