@@ -25,11 +25,21 @@ static void loop_on_no_wait(struct ev_loop *ev, ev_idle *w, int revents)
 {
 }
 
+/* libev would abort. */
+static void *loop_allocate(void *p, long bytes)
+{
+	if (bytes > 0)
+		return xrealloc(p, (size_t)bytes);
+	free(p);
+	return NULL;
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *l = xcalloc(1, sizeof(*l));
 
 	signal(SIGPIPE, SIG_IGN);
+	ev_set_allocator(loop_allocate);
 	l->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	if (!l->ev)
 		return loop_free(l);
