@@ -397,6 +397,21 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 	c->claimed = pg_count(rows);
 }
 
+/* Its lease ran out while the database was away and was taken anew, but it is on its way already: no second copy. */
+static bool courier_has(struct courier *c, const struct delivery *d)
+{
+	list_for_each(it, &c->flights) {
+		struct flight *f = list_entry(it, struct flight, link);
+
+		if (uuid_eq(&f->id, &d->id)) {
+			f->fence = d->fence;
+			f->attempt = d->attempt;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Only what was committed leaves; what wasn't is still queued. */
 static void courier_take(struct courier *c, bool committed)
 {
@@ -404,7 +419,7 @@ static void courier_take(struct courier *c, bool committed)
 		struct courier_endpoint *e = courier_endpoint(c, c->taken[i]->endpoint);
 
 		e->reserved--;
-		if (committed)
+		if (committed && !(c->taken[i]->fence > 1 && courier_has(c, c->taken[i])))
 			courier_fly(c, e, c->taken[i]);
 		else
 			delivery_free(c->taken[i]);
