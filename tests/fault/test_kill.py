@@ -111,3 +111,18 @@ def test_a_late_failure_is_dropped(strict_site):
     site.settled()
     assert outcomes(site) == ["sent"]
     assert len(site.hook.requests) == 2
+
+
+def test_what_is_under_way_is_not_sent_twice(strict_site):
+    """A lease that ran out while its own daemon was still at it (the database was away) is taken anew, without a second copy."""
+    site = strict_site
+    site.mailbox.delay = 3
+    site.start()
+    site.respond(account="hanbit")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state = 'leased'"), "under way")
+    time.sleep(0.5)
+    expire_leases(site)
+    site.respond(customer_id="wakes the daemon", account="elbhof")
+    site.wait(lambda: site.one("SELECT max(fence) FROM closeloop.messages WHERE channel = 'email'") == 2, "leased anew", 10)
+    site.settled()
+    assert len(site.mailbox.mails) == 2
