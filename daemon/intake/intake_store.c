@@ -61,7 +61,7 @@ const struct pg_stmt intake_claim = {
 const struct pg_stmt intake_claim_one = {
 	"intake_claim_one",
 	"WITH c AS (DELETE FROM closeloop.inbox WHERE id = $1 AND set_aside_at IS NULL RETURNING id, response_id, available_at)"
-	" SELECT c.id, c.available_at, " RESPONSE_COLUMNS
+	" SELECT c.id, least(c.available_at, clock_timestamp()), " RESPONSE_COLUMNS
 	" FROM c " RESPONSE_OF_C,
 	1,
 	{PG_INT8},
@@ -75,8 +75,22 @@ const struct pg_stmt intake_reread = {
 	{PG_INT8_ARRAY},
 };
 
+/*
+ * The try is committed before the row is claimed. In between it is put off, or another daemon could pick it too: one end of a
+ * daemon would count twice, and the third try of an innocent row would be taken for the fourth (tests/model: PICK_TWICE).
+ */
+#define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
+
+const struct pg_stmt intake_peek = {
+	"intake_peek",
+	"SELECT EXISTS (SELECT FROM closeloop.inbox WHERE tries = 0 AND " WAITS "),"
+	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")",
+	0,
+	{0},
+};
+
 #define PICK(which)                                                                                                  \
-	"UPDATE closeloop.inbox SET tries = tries + 1,"                                                              \
+	"UPDATE closeloop.inbox SET tries = tries + 1, available_at = clock_timestamp() + interval '2 seconds',"     \
 	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"                                           \
 	" last_error = CASE WHEN tries >= 3 THEN coalesce(last_error, 'the daemon ended three times while judging it')" \
 	"  ELSE last_error END"                                                                                      \
@@ -105,10 +119,15 @@ const struct pg_stmt intake_return_poison = {
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY},
 };
 
+/*
+ * A row that waits already will do. Not one that another daemon is just taking: it may have read the response as it was before
+ * (tests/model: RETURN_TRUSTS_CLAIMED).
+ */
 const struct pg_stmt intake_return = {
 	"intake_return",
 	"INSERT INTO closeloop.inbox (response_id) SELECT id FROM unnest($1::bigint[]) AS changed (id)"
-	" WHERE NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL)",
+	" WHERE NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
+	"  FOR KEY SHARE SKIP LOCKED)",
 	1,
 	{PG_INT8_ARRAY},
 };
