@@ -1,0 +1,76 @@
+/*
+ * The models speak of real statements: each condition that a model's step stands for is in the statement it names. Who changes
+ * one of these looks at the model first, then here.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "case/case_store.h"
+#include "intake/intake_store.h"
+#include "outbox/backoff.h"
+#include "outbox/outbox_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define HAS(stmt, ...)                                                                          \
+	do {                                                                                    \
+		const char *const parts_[] = {__VA_ARGS__};                                     \
+		for (size_t i_ = 0; i_ < ARRAY_SIZE(parts_); i_++)                              \
+			if (!strstr((stmt).sql, parts_[i_]))                                    \
+				fail_msg("%s: the model needs: %s", (stmt).name, parts_[i_]);   \
+	} while (0)
+
+static void outbox(void **state)
+{
+	HAS(outbox_insert, "(CASE WHEN leased THEN 'leased' ELSE 'queued' END)", "leased::int, leased::int",
+	    "ON CONFLICT (dedup_key) DO NOTHING");
+	HAS(outbox_claim, "fence = m.fence + 1", "daemon = $3", "q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()",
+	    "b.seq < q.seq AND b.state", "FOR UPDATE OF q SKIP LOCKED");
+	HAS(outbox_settle, "(m.state = 'leased' AND m.fence = r.fence)",
+	    "(r.state = 'sent' AND m.state NOT IN ('sent', 'failed', 'dead', 'cancelled'))",
+	    "c.status IN ('resolved', 'closed', 'dismissed')", "THEN 'cancelled'");
+	HAS(outbox_renew, "m.fence = r.fence AND m.state = 'leased'", "next_at = clock_timestamp() + interval '30 seconds'");
+	HAS(outbox_reclaim, "state = 'leased' AND daemon = $1 AND id <> ALL ($2)",
+	    "lease_until < clock_timestamp() + interval '30 seconds' - make_interval(secs => $3)");
+}
+
+static void a_lease_outlives_two_renewals_that_are_lost(void **state)
+{
+	assert_true(LEASE_US >= 3 * LEASE_RENEW_US);
+}
+
+static void intake(void **state)
+{
+	HAS(intake_claim, "tries = 0 AND set_aside_at IS NULL", "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED", "DELETE");
+	HAS(intake_claim_one, "WHERE id = $1 AND set_aside_at IS NULL");
+	HAS(intake_pick_head, "tries = tries + 1", "CASE WHEN tries >= 3", "tries = 0", "FOR UPDATE SKIP LOCKED",
+	    "available_at = clock_timestamp() + interval", "available_at <= clock_timestamp()");
+	HAS(intake_pick_tried, "tries > 0", "available_at <= clock_timestamp()");
+	HAS(intake_blame, "CASE WHEN tries >= 3");
+	HAS(intake_return, "INSERT INTO closeloop.inbox (response_id)",
+	    "NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
+	    "  FOR KEY SHARE SKIP LOCKED)");
+	HAS(intake_promise, "closeloop.raise_awake(");
+}
+
+static void cases(void **state)
+{
+	HAS(case_lock_customers, "pg_advisory_xact_lock", "ORDER BY k");
+	HAS(case_lock_responses, "xmin", "ORDER BY id FOR NO KEY UPDATE");
+	HAS(case_judged, "FROM closeloop.case_responses");
+	HAS(case_record_stmt, "ON CONFLICT (response_id) DO UPDATE", "WHERE c.case_id IS NULL");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(outbox),
+		cmocka_unit_test(a_lease_outlives_two_renewals_that_are_lost),
+		cmocka_unit_test(intake),
+		cmocka_unit_test(cases),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
