@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define COURIER_ARENA_BYTES (64 * 1024)
-#define COURIER_POLL_US (4 * US_PER_S)
+#define COURIER_POLL_US (5 * US_PER_S) /* the intake's look, every 4 s, comes first: courier_poll() */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
 #define COURIER_GATHER_MOST 500
 #define COURIER_RECLAIM_US (3 * US_PER_S)
@@ -452,6 +452,7 @@ static void on_next(void *arg, const struct pg_rows *rows)
 	/* Due already and yet not claimed (it waits for its turn, or its endpoint is full): a result will wake us. */
 	if (in_us < 50 * US_PER_MS)
 		in_us = c->claimed ? 0 : 250 * US_PER_MS;
+	c->polling = in_us >= COURIER_POLL_US;
 	deadline_arm(&c->due, MIN(in_us, COURIER_POLL_US));
 }
 
@@ -511,7 +512,7 @@ static void courier_round(struct courier *c)
 	struct pg_batch *b;
 
 	c->busy = true;
-	c->again = c->gathering = false;
+	c->again = c->gathering = c->polling = false;
 	c->claimed = 0;
 	arena_reset(c->arena);
 	deadline_disarm(&c->due);
@@ -607,6 +608,12 @@ static void on_renew(struct deadline *d)
 }
 
 /* ---- from outside ---- */
+
+void courier_poll(struct courier *c)
+{
+	if (c->up && c->polling && !c->busy)
+		courier_round(c);
+}
 
 void courier_hint(struct courier *c)
 {

@@ -37,6 +37,8 @@ struct intake_run {
 	int limit;         /* rows of the next claim; halved when a batch fails */
 	bool look_again;   /* something was notified while busy */
 	bool promise;
+	bool idle;         /* nothing for long: the next look only peeks */
+	bool peeked;       /* it saw a new row */
 	bool rescanned;    /* the claim under way started at the first row */
 	int64_t single_id; /* inbox row that stands alone; 0: none */
 	bool single_due;   /* a row tried before may be due */
@@ -95,6 +97,7 @@ struct courier {
 	int n_results;
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
+	bool polling;       /* nothing is planned: the next round only looks */
 	bool gathering;     /* results wait for others; the round is due already */
 	bool everything_paused;
 	bool unsettled; /* the last settle failed: nothing is claimed until one succeeds */
@@ -119,6 +122,8 @@ void courier_reload(struct courier *c);
 void courier_kick(struct courier *c);
 /* Somebody else may have written messages: no hurry, the results of the next milliseconds are settled in the same round. */
 void courier_hint(struct courier *c);
+/* While nothing is planned: a round now, so that one wake-up serves both looks. */
+void courier_poll(struct courier *c);
 /* Rows of outbox_endpoints, as fresh as the caller's transaction. */
 void courier_on_endpoints(struct courier *c, const struct pg_rows *rows);
 /* May a message to this endpoint be written as leased, to be handed over after the commit? Reserves a place. */

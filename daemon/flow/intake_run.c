@@ -484,6 +484,7 @@ static void claimed_nothing(struct intake_run *r)
 	next = look_after(&r->look, mono_now(), 0, r->limit);
 	r->promise = next.promise;
 	r->failures = 0;
+	r->idle = next.in_us >= LOOK_IDLE_EVERY_US;
 	send_end(r, &stmt_commit, NULL);
 	if (r->single_due && !r->single_id) {
 		r->single_due = false;
@@ -592,6 +593,45 @@ static void intake_pick(struct intake_run *r, const struct pg_stmt *which)
 	pg_batch_send(b, 0, on_pick_done, r);
 }
 
+/* ---- while nothing comes ---- */
+
+static void on_peeked(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+
+	r->peeked = pg_get_bool(rows, 0, 0);
+	r->single_due = pg_get_bool(rows, 0, 1);
+}
+
+static void on_peek_done(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error) {
+		batch_failed(r, error);
+	} else if (r->peeked) {
+		r->idle = false;
+		intake_claim_now(r);
+	} else if (r->single_due) {
+		r->single_due = false;
+		r->after_pick_us = LOOK_IDLE_EVERY_US;
+		intake_pick(r, &intake_pick_tried);
+	} else {
+		intake_next(r, look_after(&r->look, mono_now(), 0, r->limit).in_us);
+	}
+}
+
+/* The outbox is looked at in the same wake-up: an idle machine sleeps. */
+static void intake_peek_now(struct intake_run *r)
+{
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	intake_enter(r, INTAKE_CLAIMING);
+	pg_batch_add(b, &intake_peek, NULL, on_peeked, r);
+	pg_batch_send(b, 0, on_peek_done, r);
+	courier_poll(&r->flow->courier);
+}
+
 /* ---- from outside ---- */
 
 static void on_again(struct deadline *d)
@@ -607,6 +647,8 @@ static void on_again(struct deadline *d)
 	} else if (r->promise && mono_now().us - r->picked.us > PICK_TRIED_US) { /* a flood starves nobody */
 		r->after_pick_us = 0;
 		intake_pick(r, &intake_pick_tried);
+	} else if (r->idle) {
+		intake_peek_now(r);
 	} else {
 		intake_claim_now(r);
 	}
@@ -632,6 +674,7 @@ void intake_run_start(struct intake_run *r)
 	r->limit = MAX(r->flow->batch_limit, 1);
 	r->single_due = true;
 	r->look_again = true;
+	r->idle = false;
 	r->failures = 0;
 	r->notices_due = true;
 	intake_next(r, 0);
@@ -650,6 +693,7 @@ void intake_run_lost(struct intake_run *r)
 
 void intake_run_look(struct intake_run *r)
 {
+	r->idle = false;
 	if (r->state == INTAKE_WAITING)
 		deadline_arm(&r->again, 0);
 	else

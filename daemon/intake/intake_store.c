@@ -89,6 +89,16 @@ const struct pg_stmt intake_peek = {
 	{0},
 };
 
+#define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
+
+const struct pg_stmt intake_peek = {
+	"intake_peek",
+	"SELECT EXISTS (SELECT FROM closeloop.inbox WHERE tries = 0 AND " WAITS "),"
+	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")",
+	0,
+	{0},
+};
+
 #define PICK(which)                                                                                                  \
 	"UPDATE closeloop.inbox SET tries = tries + 1, available_at = clock_timestamp() + interval '2 seconds',"     \
 	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"                                           \

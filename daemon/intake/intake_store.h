@@ -27,6 +27,8 @@ struct claimed {
 
 /* ($1 low-water mark: rows with a higher id, $2 most rows) */
 extern const struct pg_stmt intake_claim;
+/* () → whether new rows wait, whether rows tried before wait: one statement, without a transaction around it. */
+extern const struct pg_stmt intake_peek;
 /* The same for one row: ($1 inbox id). */
 extern const struct pg_stmt intake_claim_one;
 /* () counts a try of the first untried row, in a transaction of its own → id, tries. */

@@ -31,7 +31,7 @@ class Size:
     backlog: int = 1_000_000
     history: int = 200_000
     seconds: int = 10
-    idle: int = 20
+    idle: int = 40
     latency: int = 20
     mails: int = 4_000
 
