@@ -8,8 +8,8 @@
  *   FAULT_ARM=FILE       counts only while FILE exists, so that start-up can be left out
  *   FAULT_COUNT=FILE     both counts are written there, as text, at a normal exit
  *
- * Counts are of the whole process, all threads. Without a fault set it only counts: a test runs once to learn how many there
- * are, and then once for each that it wants to see failing.
+ * Counts are of the whole process, all threads. Without a fault set it only counts: a test runs once to learn how many
+ * there are, and then once for each that it wants to see failing.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
