@@ -75,30 +75,20 @@ const struct pg_stmt intake_reread = {
 	{PG_INT8_ARRAY},
 };
 
+#define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
+
+const struct pg_stmt intake_peek = {
+	"intake_peek",
+	"SELECT EXISTS (SELECT FROM closeloop.inbox WHERE tries = 0 AND " WAITS "),"
+	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")",
+	0,
+	{0},
+};
+
 /*
  * The try is committed before the row is claimed. In between it is put off, or another daemon could pick it too: one end of a
  * daemon would count twice, and the third try of an innocent row would be taken for the fourth (tests/model: PICK_TWICE).
  */
-#define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
-
-const struct pg_stmt intake_peek = {
-	"intake_peek",
-	"SELECT EXISTS (SELECT FROM closeloop.inbox WHERE tries = 0 AND " WAITS "),"
-	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")",
-	0,
-	{0},
-};
-
-#define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
-
-const struct pg_stmt intake_peek = {
-	"intake_peek",
-	"SELECT EXISTS (SELECT FROM closeloop.inbox WHERE tries = 0 AND " WAITS "),"
-	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")",
-	0,
-	{0},
-};
-
 #define PICK(which)                                                                                                  \
 	"UPDATE closeloop.inbox SET tries = tries + 1, available_at = clock_timestamp() + interval '2 seconds',"     \
 	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"                                           \
