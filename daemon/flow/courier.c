@@ -22,7 +22,8 @@
 #define COURIER_ARENA_BYTES (64 * 1024)
 #define COURIER_POLL_US (5 * US_PER_S) /* the intake's look, every 4 s, comes first: courier_poll() */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
-#define COURIER_GATHER_MOST 500
+#define COURIER_SETTLE_MOST 500   /* results in one statement: it has a deadline */
+#define COURIER_UNSETTLED_MOST 2000 /* past it nothing more is sent: results keep their bodies */
 #define COURIER_RECLAIM_US (3 * US_PER_S)
 #define COURIER_RESCAN_US US_PER_S     /* at least so often, and before sleeping, all that is due is looked for */
 #define COURIER_LATE_US US_PER_S       /* what commits later than this after it was written waits for that */
@@ -85,7 +86,7 @@ void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
 
 static int endpoint_room(const struct courier *c, const struct courier_endpoint *e)
 {
-	if (!endpoint_may_send(c, e) || c->stopping)
+	if (!endpoint_may_send(c, e) || c->stopping || c->n_results > COURIER_UNSETTLED_MOST)
 		return 0;
 	if (e->open)
 		return e->probing && e->in_flight == 0 ? 1 : 0;
@@ -311,17 +312,17 @@ static void on_settled(void *arg, const struct pg_error *error)
 
 static void send_settle(struct courier *c)
 {
-	struct outbox_settlement *all = arena_new_array(c->arena, struct outbox_settlement, (size_t)c->n_results);
+	struct outbox_settlement *all = arena_new_array(c->arena, struct outbox_settlement, COURIER_SETTLE_MOST);
 	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(c->flow->outbox);
 	struct list *it;
 	int n = 0;
 
-	while ((it = list_pop(&c->results))) {
+	while (n < COURIER_SETTLE_MOST && (it = list_pop(&c->results))) {
 		all[n++] = list_entry(it, struct landed, link)->settlement;
 		list_append(&c->settling, it);
 	}
-	c->n_results = 0;
+	c->n_results -= n;
 	outbox_settle_params(p, c->arena, all, n);
 	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
 	for (int i = 0; i < c->n_endpoints; i++)
@@ -632,7 +633,7 @@ void courier_kick(struct courier *c)
 		return;
 	if (c->busy)
 		c->again = true;
-	else if (c->n_results == 0 || c->n_results >= COURIER_GATHER_MOST || list_empty(&c->flights))
+	else if (c->n_results == 0 || c->n_results >= COURIER_SETTLE_MOST || list_empty(&c->flights))
 		deadline_arm(&c->due, 0);
 	else
 		courier_hint(c);

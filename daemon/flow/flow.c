@@ -473,7 +473,8 @@ void flow_stop(struct flow *f, int64_t grace_us)
  * is kept: the checks of foreign keys then cost more with every row. A plan that has to scan nevertheless counts as dear,
  * which must not make it worth compiling.
  */
-static const char session_sql[] = "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
+static const char session_sql[] = "SET enable_seqscan = off; SET enable_memoize = off; SET jit = off;"
+				  " SET plan_cache_mode = force_generic_plan";
 
 struct flow *flow_new(const struct flow_options *o)
 {
