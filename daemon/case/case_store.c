@@ -12,9 +12,10 @@ const struct pg_stmt case_lock_customers = {
 	{PG_INT8_ARRAY},
 };
 
+/* Never waits: an application may keep a response locked for minutes, and may want the locks of others after that. */
 const struct pg_stmt case_lock_responses = {
 	"case_lock_responses",
-	"SELECT id, xmin::text FROM closeloop.responses WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
+	"SELECT id, xmin::text FROM closeloop.responses WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
 	1,
 	{PG_INT8_ARRAY},
 };

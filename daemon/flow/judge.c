@@ -234,9 +234,12 @@ static void on_locked(void *arg, const struct pg_rows *rows)
 	for (int i = 0; i < pg_count(rows); i++) {
 		struct plan *p = plan_near(j, pg_get_int8(rows, i, 0), &hint);
 
-		if (p && strcmp(p->claimed->row_version, pg_get_text(rows, i, 1, NULL)) != 0)
-			p->action = PLAN_RETURN;
+		if (p && strcmp(p->claimed->row_version, pg_get_text(rows, i, 1, NULL)) == 0)
+			p->locked = true;
 	}
+	for (int i = 0; i < j->n_plans; i++)
+		if (!j->plans[i].locked)
+			j->plans[i].action = PLAN_RETURN;
 }
 
 static void on_judged(void *arg, const struct pg_rows *rows)

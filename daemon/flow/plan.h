@@ -22,7 +22,7 @@ enum plan_action {
 	PLAN_PRAISE,
 	PLAN_NOTE,    /* note rules only, or too old for anything else */
 	PLAN_AMEND,   /* its case is there already: an event */
-	PLAN_RETURN,  /* changed since the claim: back to the inbox */
+	PLAN_RETURN,  /* changed since the claim, or just being changed: back to the inbox */
 	PLAN_TELL,    /* a notice: somebody is told about a case that is there */
 };
 
@@ -37,6 +37,7 @@ struct recipient {
 struct plan {
 	struct claimed *claimed;
 	enum plan_action action;
+	bool locked;                  /* and as it was claimed */
 	bool too_old;                 /* max_age: noted instead */
 	const enum tri *results;      /* per rule, copied */
 	int winner, n_matched;

@@ -120,12 +120,13 @@ const struct pg_stmt intake_return_poison = {
 };
 
 /*
- * A row that waits already will do. Not one that another daemon is just taking: it may have read the response as it was before
+ * In a second, because who holds it locked may not be done before. A row that waits already will do. Not one that another daemon is just taking: it may have read the response as it was before
  * (tests/model: RETURN_TRUSTS_CLAIMED).
  */
 const struct pg_stmt intake_return = {
 	"intake_return",
-	"INSERT INTO closeloop.inbox (response_id) SELECT id FROM unnest($1::bigint[]) AS changed (id)"
+	"INSERT INTO closeloop.inbox (response_id, available_at)"
+	" SELECT id, clock_timestamp() + interval '1 second' FROM unnest($1::bigint[]) AS changed (id)"
 	" WHERE NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
 	"  FOR KEY SHARE SKIP LOCKED)",
 	1,

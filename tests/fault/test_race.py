@@ -4,6 +4,7 @@ Two daemons at once over the same rows, and a row that nobody can judge among ma
 SPDX-License-Identifier: Apache-2.0
 """
 import random
+import signal
 import threading
 
 from stream import INSERT, Stream, answer
@@ -108,3 +109,25 @@ def test_a_daemon_joins_and_leaves(strict_site, size, figure):
     site.check()
     assert site.copies == 0
     figure(f"{rounds} restarts, {len(site.committed)} responses, no copy")
+
+
+def test_a_response_kept_locked_delays_nobody_else(strict_site):
+    """An application changed a response and doesn't commit: that response waits for it, the others don't."""
+    site = strict_site
+    daemon = site.warm(site.daemon())
+    connection = site.connect()
+    daemon.process.send_signal(signal.SIGSTOP)  # so that one claim takes both
+    slow = site.respond(customer_id="slow")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE closeloop.responses SET nps = 1 WHERE id = %s", (slow,))
+        other = site.respond(customer_id="other")
+        daemon.process.send_signal(signal.SIGCONT)
+        for response in (other, site.respond(customer_id="later")):
+            site.wait(lambda: site.one("SELECT case_id FROM closeloop.case_responses WHERE response_id = %s", response),
+                      "a case for a response that nobody has locked", 10)
+        assert site.one("SELECT count(*) FROM closeloop.case_responses WHERE response_id = %s", slow) == 0
+        connection.commit()
+    site.wait(lambda: site.one("SELECT case_id FROM closeloop.case_responses WHERE response_id = %s", slow), "its case", 10)
+    site.settled()
+    assert site.one("SELECT count(*) FROM closeloop.case_events WHERE kind = 'opened'") == \
+        site.one("SELECT count(*) FROM closeloop.cases")

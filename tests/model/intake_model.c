@@ -339,7 +339,7 @@ static void step_lock_customer(struct explore *e, const struct state *now, int d
 	to(e, &s, "daemon %d locks the customer", d);
 }
 
-/* case_lock_responses: ORDER BY id FOR NO KEY UPDATE, one after the other; xmin tells whether it changed since the claim */
+/* case_lock_responses: FOR NO KEY UPDATE SKIP LOCKED, one after the other; xmin tells whether it changed since the claim */
 static void step_lock_responses(struct explore *e, const struct state *now, int d)
 {
 	struct state s = *now;
@@ -348,12 +348,15 @@ static void step_lock_responses(struct explore *e, const struct state *now, int 
 	for (int r = 0; r < RESPONSES; r++) {
 		if (!is_planned(x, r) || x->locked >> r & 1)
 			continue;
+		x->locked |= (uint8_t)(1 << r);
 #ifndef MUTATE_NO_RESPONSE_LOCK
-		if (s.responses[r].lock)
+		if (s.responses[r].lock) {
+			x->plan[r] = RETURN;
+			to(e, &s, "daemon %d finds a response locked", d);
 			return;
+		}
 		s.responses[r].lock = (uint8_t)(d + 1);
 #endif
-		x->locked |= (uint8_t)(1 << r);
 #ifndef MUTATE_NO_VERSION_CHECK
 		if (x->seen[r] != s.responses[r].version + 1)
 			x->plan[r] = RETURN;

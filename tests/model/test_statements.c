@@ -49,7 +49,7 @@ static void intake(void **state)
 	    "available_at = clock_timestamp() + interval", "available_at <= clock_timestamp()");
 	HAS(intake_pick_tried, "tries > 0", "available_at <= clock_timestamp()");
 	HAS(intake_blame, "CASE WHEN tries >= 3");
-	HAS(intake_return, "INSERT INTO closeloop.inbox (response_id)",
+	HAS(intake_return, "INSERT INTO closeloop.inbox (response_id, available_at)",
 	    "NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
 	    "  FOR KEY SHARE SKIP LOCKED)");
 	HAS(intake_promise, "closeloop.raise_awake(");
@@ -58,7 +58,7 @@ static void intake(void **state)
 static void cases(void **state)
 {
 	HAS(case_lock_customers, "pg_advisory_xact_lock", "ORDER BY k");
-	HAS(case_lock_responses, "xmin", "ORDER BY id FOR NO KEY UPDATE");
+	HAS(case_lock_responses, "xmin", "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED");
 	HAS(case_judged, "FROM closeloop.case_responses");
 	HAS(case_record_stmt, "ON CONFLICT (response_id) DO UPDATE", "WHERE c.case_id IS NULL");
 }
