@@ -143,6 +143,8 @@ class Site:
         self.clock_jumps = False
         self.committed, self.changed = set(), set()  # ids acknowledged to the writer; source ids whose answer was changed
         self.expected_aside, self.expected_undelivered = set(), 0
+        # libcurl repeats a request by itself when a kept connection ends before the first byte of an answer: so often a message
+        self.repeats = 0
         self.excuses = self.copies = 0  # reasons there were for a second copy, and copies that came
         self._db = None
         self.sections = dict(SECTIONS)
