@@ -474,6 +474,7 @@ void flow_stop(struct flow *f, int64_t grace_us)
  * which must not make it worth compiling.
  */
 static const char session_sql[] = "SET enable_seqscan = off; SET enable_memoize = off; SET jit = off;"
+				  " SET enable_hashjoin = off; SET enable_mergejoin = off;"
 				  " SET plan_cache_mode = force_generic_plan";
 
 struct flow *flow_new(const struct flow_options *o)

@@ -53,10 +53,9 @@ const struct pg_stmt outbox_claim = {
 };
 
 /*
- * ANY says once more what the join says: a plan made while the table is empty would read all messages for each settle.
- *
- * Rows are found by their place, so that every plan is one look-up a result: "m.id = r.id" with one row expected compared each
- * with each (150 results: 10 ms, 45,000: minutes). A row that another session moves meanwhile is followed as ever.
+ * One look-up a result: the session has nothing but nested loops over indexes (session_sql in flow.c), whatever the tables looked
+ * like when the plan was made. Not by ctid: a message that another session moves while we wait for it (a lease that ran out, a case
+ * that is closed) has a new place, and a late success would be lost with the old one.
  * One attempts row exactly when the messages row moved, so settling twice (after a lost connection) records once. A mail about
  * a case that won't arrive becomes a notice: the next person is told.
  */
@@ -75,9 +74,7 @@ const struct pg_stmt outbox_settle = {
 	"   sent_at = CASE WHEN r.state = 'sent' THEN clock_timestamp() END,"
 	"   last_code = CASE WHEN r.counts THEN nullif(r.code, 0) ELSE m.last_code END,"
 	"   last_error = CASE WHEN r.counts THEN nullif(r.error, '') ELSE m.last_error END"
-	"  FROM (SELECT r.*, p.place FROM r CROSS JOIN LATERAL"
-	"    (SELECT k.ctid AS place FROM closeloop.messages k WHERE k.id = r.id LIMIT 1) AS p) AS r"
-	"  WHERE m.ctid = r.place AND ((m.state = 'leased' AND m.fence = r.fence)"
+	"  FROM r WHERE m.id = r.id AND ((m.state = 'leased' AND m.fence = r.fence)"
 	"   OR (r.state = 'sent' AND m.state NOT IN " FINAL_STATES "))"
 	"  RETURNING m.id, m.case_id, m.channel, m.state, r.outcome, r.code, r.duration_ms, r.error, r.answer),"
 	" told AS (INSERT INTO closeloop.notices (case_id, kind, message_id)"

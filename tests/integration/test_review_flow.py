@@ -201,3 +201,19 @@ def test_a_name_with_blanks_around_it_is_told_all_the_same(site):
     site.q("SELECT closeloop.case_transition((SELECT id FROM closeloop.cases), 'assign', 'crm', NULL, '{\"to\": \" anna \"}')")
     assert site.mails(2)[-1].recipient == "anna@halden.example"
     site.settled()
+
+
+def test_a_late_success_is_kept_when_its_message_moves_while_the_settle_waits(site):
+    """Another session has the row locked and changes it: the settle follows the row to its new place."""
+    site.daemon()
+    site.hook.delay = 1.0
+    site.respond()
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'leased'") == 1, "leased")
+    other = site.connect()
+    other.cursor().execute("UPDATE closeloop.messages SET fence = fence + 1 WHERE channel = 'webhook'")
+    site.wait(lambda: site.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                               " AND wait_event_type = 'Lock'"), "the settle to wait for the row")
+    other.commit()
+    site.wait(lambda: site.one("SELECT state = 'sent' FROM closeloop.messages WHERE channel = 'webhook'"), "the success kept", 5)
+    site.settled()
+    assert len(site.hook.requests) == 1
