@@ -120,8 +120,8 @@ const struct pg_stmt intake_return_poison = {
 };
 
 /*
- * In a second, because who holds it locked may not be done before. A row that waits already will do. Not one that another daemon is just taking: it may have read the response as it was before
- * (tests/model: RETURN_TRUSTS_CLAIMED).
+ * In a second, because who holds it locked may not be done before. A row that waits already will do. Not one that another
+ * daemon is just taking: it may have read the response as it was before (tests/model: RETURN_TRUSTS_CLAIMED).
  */
 const struct pg_stmt intake_return = {
 	"intake_return",
