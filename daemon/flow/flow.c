@@ -472,10 +472,13 @@ void flow_stop(struct flow *f, int64_t grace_us)
  * Every statement has its index. A plan made while a table is empty (a new installation, all rows purged) would scan it, and
  * is kept: the checks of foreign keys then cost more with every row. A plan that has to scan nevertheless counts as dear,
  * which must not make it worth compiling.
+ * A daemon that is cut off in the middle of a batch leaves a transaction that holds its inbox rows: PostgreSQL ends it, so that
+ * another daemon gets them.
  */
 static const char session_sql[] = "SET enable_seqscan = off; SET enable_memoize = off; SET jit = off;"
 				  " SET enable_hashjoin = off; SET enable_mergejoin = off;"
-				  " SET plan_cache_mode = force_generic_plan";
+				  " SET plan_cache_mode = force_generic_plan;"
+				  " SET idle_in_transaction_session_timeout = '15s'";
 
 struct flow *flow_new(const struct flow_options *o)
 {
