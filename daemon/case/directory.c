@@ -198,11 +198,6 @@ int directory_count(const struct directory *d)
 	return d->n_people;
 }
 
-const struct person *directory_at(const struct directory *d, int i)
-{
-	return d->people[i];
-}
-
 const struct absence *directory_absence(const struct directory *d, const char *person, struct wall_time at)
 {
 	for (int i = 0; i < d->n_absences; i++) {

@@ -42,7 +42,6 @@ const struct person *directory_person(const struct directory *d, const char *id)
 const struct person *directory_find(const struct directory *d, const char *id_or_address);
 
 int directory_count(const struct directory *d);
-const struct person *directory_at(const struct directory *d, int i);
 
 /* The absence a person is in at a time, or NULL. */
 const struct absence *directory_absence(const struct directory *d, const char *person, struct wall_time at);

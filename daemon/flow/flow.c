@@ -403,11 +403,6 @@ void flow_reload(struct flow *f, struct live *live)
 		flow_between_batches(f);
 }
 
-const struct live *flow_live(const struct flow *f)
-{
-	return f->next_live ? f->next_live : f->live;
-}
-
 static void flow_stopped(struct flow *f)
 {
 	f->stopped = true;

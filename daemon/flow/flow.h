@@ -30,7 +30,6 @@ struct flow_options {
 struct flow *flow_new(const struct flow_options *o);
 /* Takes the new configuration; it is live from the next batch on. NULL: it had errors, the old one stays. */
 void flow_reload(struct flow *f, struct live *live);
-const struct live *flow_live(const struct flow *f);
 /* Finishes or releases what is in flight, at most until grace_us from now. */
 void flow_stop(struct flow *f, int64_t grace_us);
 struct flow *flow_free(struct flow *f);

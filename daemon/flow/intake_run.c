@@ -188,7 +188,6 @@ static void batch_succeeded(struct intake_run *r)
 	struct flow *f = r->flow;
 	struct look_plan next;
 
-	f->stats.batches++;
 	r->failures = 0;
 	if (arena_used(r->arena) > INTAKE_BATCH_BYTES)
 		r->limit = MAX(r->limit / 2, 1);

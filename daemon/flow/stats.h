@@ -37,7 +37,7 @@ struct stats {
 	uint64_t latency[STATS_BUCKETS + 1]; /* the last is +Inf */
 	double latency_sum_s;
 	uint64_t latency_n;
-	uint64_t fallbacks, over_limit, batches, batch_failures;
+	uint64_t fallbacks, over_limit, batch_failures;
 	bool reload_ok;
 
 	/* Read from the database every few seconds. */

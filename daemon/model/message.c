@@ -45,11 +45,6 @@ struct delivery *delivery_free(struct delivery *d)
 	return NULL;
 }
 
-void delivery_freep(struct delivery **d)
-{
-	*d = delivery_free(*d);
-}
-
 void delivery_result_free(struct delivery_result *r)
 {
 	if (r) {

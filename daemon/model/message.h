@@ -48,7 +48,6 @@ struct delivery {
 struct delivery *delivery_new(const struct uuid *id, const char *endpoint, const char *recipient, const char *payload,
 			      size_t payload_bytes);
 struct delivery *delivery_free(struct delivery *d);
-void delivery_freep(struct delivery **d);
 
 struct delivery_result {
 	struct delivery *delivery; /* owned */
