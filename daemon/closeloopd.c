@@ -121,8 +121,10 @@ static int app_run(struct app *a, struct live *live)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-						{"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"check", no_argument, NULL, 'k'},
+						{"version", no_argument, NULL, 'v'},
+						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	static const char usage[] = "usage: closeloopd [-c FILE] [--check] [--version]\n";
 	struct app a = {.path = SETTINGS_DEFAULT_PATH, .code = EXIT_DONE};

@@ -99,8 +99,9 @@ enum schema_state schema_judge(const struct pg_rows *rows, const struct pg_error
 		return SCHEMA_MISSING;
 	}
 	if (str_eq(error->sqlstate, "42501")) {
-		*ret_why = "the database role may not read the closeloop schema; as its owner run: closeloop migrate --roles, and"
-			   " grant closeloop_daemon to the role";
+		*ret_why =
+			"the database role may not read the closeloop schema; as its owner run: closeloop migrate --roles, and"
+			" grant closeloop_daemon to the role";
 		return SCHEMA_UNKNOWN;
 	}
 	*ret_why = arena_printf(arena, "the schema can't be looked at: %s", error->message);

@@ -13,12 +13,12 @@
 
 enum schema_state {
 	SCHEMA_FITS,
-	SCHEMA_MISSING,     /* closeloop migrate has never run here */
-	SCHEMA_OLDER,       /* closeloop migrate is due */
-	SCHEMA_CHANGED,     /* a migration that was applied has another text in this program */
-	SCHEMA_NEWER,       /* this program is too old */
-	SCHEMA_INSTANCE,    /* the database is another instance's: it may be a copy */
-	SCHEMA_UNKNOWN      /* the question failed for another reason: an error of the connection, or no rights */
+	SCHEMA_MISSING,  /* closeloop migrate has never run here */
+	SCHEMA_OLDER,    /* closeloop migrate is due */
+	SCHEMA_CHANGED,  /* a migration that was applied has another text in this program */
+	SCHEMA_NEWER,    /* this program is too old */
+	SCHEMA_INSTANCE, /* the database is another instance's: it may be a copy */
+	SCHEMA_UNKNOWN   /* the question failed for another reason: an error of the connection, or no rights */
 };
 
 /* The applied migrations, lowest number first: number, name, sha256, instance. */

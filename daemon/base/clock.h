@@ -27,11 +27,11 @@ struct mono_time {
 /* A wall time seen in a person's zone, made by PostgreSQL (it has the zone database). */
 struct local_time {
 	int16_t year;
-	int8_t month;      /* 1..12 */
-	int8_t day;        /* 1..31 */
-	int8_t hour;       /* 0..23 */
-	int8_t minute;     /* 0..59 */
-	int8_t weekday;    /* 1 = Monday .. 7 = Sunday (ISO 8601) */
+	int8_t month;       /* 1..12 */
+	int8_t day;         /* 1..31 */
+	int8_t hour;        /* 0..23 */
+	int8_t minute;      /* 0..59 */
+	int8_t weekday;     /* 1 = Monday .. 7 = Sunday (ISO 8601) */
 	int32_t day_offset; /* calendar days from today in that zone: 0 today, 1 tomorrow, -1 yesterday */
 	bool set;
 };

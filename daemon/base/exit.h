@@ -8,10 +8,10 @@
 
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_NO = 1,             /* the answer is no: not allowed, stale, unknown id, a test failed */
+	EXIT_NO = 1, /* the answer is no: not allowed, stale, unknown id, a test failed */
 	EXIT_USAGE_ERROR = 64,
 	EXIT_BAD_DATA = 65,
-	EXIT_UNAVAILABLE = 69,   /* database or peer */
+	EXIT_UNAVAILABLE = 69, /* database or peer */
 	EXIT_INTERNAL = 70,
 	EXIT_MEMORY = 71,
 	EXIT_NOT_PERMITTED = 77,

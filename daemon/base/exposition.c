@@ -87,8 +87,7 @@ void exposition_sample(struct buf *out, const char *name, const char *const *lab
 	put_sample(out, name, labels, NULL, value);
 }
 
-void exposition_histogram(struct buf *out, const char *name, const char *const *labels,
-			  const struct exposition_buckets *b)
+void exposition_histogram(struct buf *out, const char *name, const char *const *labels, const struct exposition_buckets *b)
 {
 	char part[128], le[32];
 	uint64_t total = 0;

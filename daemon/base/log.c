@@ -59,7 +59,9 @@ void log_line(enum log_level level, const char *fmt, ...)
 		head = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);
 	else
 		head = (size_t)snprintf(line, sizeof(line), "%s %s", wall_text(wall_now(), when),
-					level <= LOG_LEVEL_ERROR ? "error " : level == LOG_LEVEL_WARNING ? "warning " : "");
+					level <= LOG_LEVEL_ERROR     ? "error "
+					: level == LOG_LEVEL_WARNING ? "warning "
+								     : "");
 	head += log_clean(line + head, sizeof(line) - head, text);
 	r = write(STDERR_FILENO, line, head);
 	(void)r;

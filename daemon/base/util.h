@@ -20,13 +20,13 @@
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define UNUSED __attribute__((unused))
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-#define TAKE(p)                     \
-	({                          \
+#define TAKE(p)                            \
+	({                                 \
 		__typeof__(p) take_ = (p); \
-		(p) = NULL;         \
-		take_;              \
+		(p) = NULL;                \
+		take_;                     \
 	})
 
 /* free() for CLEANUP: char *s CLEANUP(freep) = NULL; */

@@ -32,7 +32,7 @@ struct case_opening {
 	int64_t id, response_id;
 	const char *customer_id, *owner, *team, *route, *follow_up;
 	enum priority priority;
-	const char *rules; /* array literal "{a,b}" */
+	const char *rules;                              /* array literal "{a,b}" */
 	int64_t acknowledge_within_s, resolve_within_s; /* DURATION_NONE: no promise */
 };
 

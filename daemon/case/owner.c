@@ -172,8 +172,7 @@ static void found_by_team(struct owner_facts *f, struct owner_found *found, cons
 		found->why_not = "no member is known";
 }
 
-static void found_by_lookup(struct owner_facts *f, struct owner_found *found, const struct target *t,
-			    const struct response *r)
+static void found_by_lookup(struct owner_facts *f, struct owner_found *found, const struct target *t, const struct response *r)
 {
 	const char *person;
 
@@ -196,9 +195,7 @@ struct owner_found owner_of_target(struct owner_facts *f, const struct target *t
 	struct owner_found found = {.target = t};
 
 	switch (t->kind) {
-	case TARGET_OWNER:
-		found.person = owner;
-		break;
+	case TARGET_OWNER: found.person = owner; break;
 	case TARGET_MANAGER:
 		if (owner && owner->reports_to)
 			found_by_id(f, &found, owner->reports_to);

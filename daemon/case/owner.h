@@ -54,11 +54,11 @@ struct owner_lookup *owner_lookup_find(struct owner_lookup *l, int n, const char
 /* What a target came to; for alerts and explain. */
 struct owner_found {
 	const struct target *target;
-	const struct person *person;  /* who is told; NULL: this target resolves to nobody */
+	const struct person *person;     /* who is told; NULL: this target resolves to nobody */
 	const struct person *instead_of; /* the absent one `person` stands in for; NULL: nobody */
-	bool all_away;                /* the person is away too, but nobody else is there */
-	const char *dimension, *value; /* what it was found by */
-	const char *why_not;          /* person NULL: "missing", "no row", "unknown person", for people to read */
+	bool all_away;                   /* the person is away too, but nobody else is there */
+	const char *dimension, *value;   /* what it was found by */
+	const char *why_not;             /* person NULL: "missing", "no row", "unknown person", for people to read */
 	const char *team;
 };
 

@@ -72,8 +72,8 @@ void owner_lookup_params(struct pg_params *p, struct arena *a, const struct owne
 void owner_lookup_read(const struct pg_rows *rows, struct arena *a, struct owner_lookup *l, int n)
 {
 	for (int row = 0; row < pg_count(rows); row++) {
-		struct owner_lookup *found = owner_lookup_find(l, n, pg_get_text(rows, row, 0, NULL),
-							       pg_get_text(rows, row, 1, NULL));
+		struct owner_lookup *found =
+			owner_lookup_find(l, n, pg_get_text(rows, row, 0, NULL), pg_get_text(rows, row, 1, NULL));
 
 		if (found)
 			found->person = arena_strdup(a, pg_get_text(rows, row, 2, NULL));

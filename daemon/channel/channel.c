@@ -19,14 +19,14 @@
 #include <string.h>
 
 const struct channel_patience channel_patience_default = {
-    .connect_ms = 15000, .webhook_ms = 20000, .mail_reply_ms = 60000, .mail_answer_ms = 600000, .mail_idle_ms = 30000};
+	.connect_ms = 15000, .webhook_ms = 20000, .mail_reply_ms = 60000, .mail_answer_ms = 600000, .mail_idle_ms = 30000};
 
 /* Room is what the connections get done in this time, but at least and at most so many for each. */
-#define ROOM_US           (100 * US_PER_MS)
+#define ROOM_US (100 * US_PER_MS)
 #define ROOM_FACTOR_LEAST 2
 #define ROOM_FACTOR_FIRST 4 /* before anything is known */
-#define ROOM_FACTOR_MOST  128
-#define MEAN_WEIGHT       16 /* of the past, against one new duration */
+#define ROOM_FACTOR_MOST 128
+#define MEAN_WEIGHT 16 /* of the past, against one new duration */
 
 /* A name that people configured. One of mail and hook is set while it is configured. */
 struct endpoint {
@@ -182,8 +182,8 @@ void channel_reload(struct channel *c, const struct settings *s)
 		channel_set_webhook(c, &s->webhooks[i]);
 }
 
-struct channel *channel_new_patient(struct loop *l, const struct settings *settings,
-				    const struct channel_patience *patience, channel_result_fn *fn, void *arg)
+struct channel *channel_new_patient(struct loop *l, const struct settings *settings, const struct channel_patience *patience,
+				    channel_result_fn *fn, void *arg)
 {
 	struct channel *c = xcalloc(1, sizeof(*c));
 
@@ -275,7 +275,7 @@ struct channel *channel_free(struct channel *c)
 	c->email = email_free(c->email);
 	c->webhooks = webhooks_free(c->webhooks);
 	mailbox_close(c->results, result_drop);
-	list_for_each (it, &c->hooks)
+	list_for_each(it, &c->hooks)
 		hook_free(list_entry(it, struct hook, owned));
 	while (c->endpoints) {
 		struct endpoint *e = c->endpoints;

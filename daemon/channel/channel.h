@@ -34,8 +34,8 @@ extern const struct channel_patience channel_patience_default;
 /* settings is not kept: what the threads need is copied. NULL when libcurl or a thread can't be had. */
 struct channel *channel_new(struct loop *l, const struct settings *settings, channel_result_fn *fn, void *arg);
 /* The same with another patience than the default one (tests). */
-struct channel *channel_new_patient(struct loop *l, const struct settings *settings,
-				    const struct channel_patience *patience, channel_result_fn *fn, void *arg);
+struct channel *channel_new_patient(struct loop *l, const struct settings *settings, const struct channel_patience *patience,
+				    channel_result_fn *fn, void *arg);
 
 /* New settings for deliveries submitted from now on; those under way end under the old ones. */
 void channel_reload(struct channel *c, const struct settings *settings);

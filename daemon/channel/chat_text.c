@@ -11,34 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_BYTES_MAX  4096
+#define LINE_BYTES_MAX 4096
 #define NAME_CHARACTERS 80 /* of a customer, an account, a touchpoint */
-#define SEPARATOR       " · "
+#define SEPARATOR " · "
 
 static const struct {
 	const char *type;
 	const char *text[LANGUAGE_COUNT];
 } news[] = {
-    {"case.opened", {"New case", "새 케이스", "Neuer Fall"}},
-    {"case.amended", {"The customer changed the answer", "고객이 응답을 변경했습니다", "Antwort geändert"}},
-    {"case.acknowledged", {"Acknowledged", "확인됨", "Bestätigt"}},
-    {"case.reminder", {"Reminder", "알림", "Erinnerung"}},
-    {"case.escalated", {"Escalated", "상위 보고", "Eskaliert"}},
-    {"case.assigned", {"Handed over", "담당 변경", "Übergeben"}},
-    {"case.resolved", {"Solved", "해결됨", "Gelöst"}},
-    {"case.closed", {"Closed", "종료됨", "Geschlossen"}},
-    {"case.reopened", {"Opened again", "다시 열림", "Wieder geöffnet"}},
-    {"case.dismissed", {"Dismissed", "제외됨", "Verworfen"}},
-    {"case.outcome", {"The customer answered again", "고객이 다시 응답했습니다", "Der Kunde hat wieder geantwortet"}},
-    {"praise.received", {"Praise", "칭찬", "Lob"}},
-    {"report.published", {"A new report", "새 보고서", "Neuer Bericht"}},
+	{"case.opened", {"New case", "새 케이스", "Neuer Fall"}},
+	{"case.amended", {"The customer changed the answer", "고객이 응답을 변경했습니다", "Antwort geändert"}},
+	{"case.acknowledged", {"Acknowledged", "확인됨", "Bestätigt"}},
+	{"case.reminder", {"Reminder", "알림", "Erinnerung"}},
+	{"case.escalated", {"Escalated", "상위 보고", "Eskaliert"}},
+	{"case.assigned", {"Handed over", "담당 변경", "Übergeben"}},
+	{"case.resolved", {"Solved", "해결됨", "Gelöst"}},
+	{"case.closed", {"Closed", "종료됨", "Geschlossen"}},
+	{"case.reopened", {"Opened again", "다시 열림", "Wieder geöffnet"}},
+	{"case.dismissed", {"Dismissed", "제외됨", "Verworfen"}},
+	{"case.outcome", {"The customer answered again", "고객이 다시 응답했습니다", "Der Kunde hat wieder geantwortet"}},
+	{"praise.received", {"Praise", "칭찬", "Lob"}},
+	{"report.published", {"A new report", "새 보고서", "Neuer Bericht"}},
 };
 
 static const char *const priorities[PRIORITY_COUNT][LANGUAGE_COUNT] = {
-    [PRIORITY_LOW] = {"Low", "낮음", "Niedrig"},
-    [PRIORITY_NORMAL] = {"Normal", "보통", "Normal"},
-    [PRIORITY_HIGH] = {"High", "높음", "Hoch"},
-    [PRIORITY_URGENT] = {"Urgent", "긴급", "Dringend"},
+	[PRIORITY_LOW] = {"Low", "낮음", "Niedrig"},
+	[PRIORITY_NORMAL] = {"Normal", "보통", "Normal"},
+	[PRIORITY_HIGH] = {"High", "높음", "Hoch"},
+	[PRIORITY_URGENT] = {"Urgent", "긴급", "Dringend"},
 };
 
 static const char *const acknowledge_by[LANGUAGE_COUNT] = {"acknowledge by %s", "%s까지 확인", "bestätigen bis %s"};
@@ -49,8 +49,8 @@ static uint32_t chat_character(uint32_t c, bool lines)
 {
 	if (c == '\n')
 		return lines ? c : ' ';
-	if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
+	if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
 		return ' ';
 	return c;
 }
@@ -174,8 +174,8 @@ static char *chat_news(const struct body_parts *p)
 			word = news[i].text[l];
 	put_part(&b, word);
 	if (p->event->facts)
-		put_part(&b, p->event->alert && p->event->alert->owner_name ? p->event->alert->owner_name
-									    : p->event->facts->owner);
+		put_part(&b,
+			 p->event->alert && p->event->alert->owner_name ? p->event->alert->owner_name : p->event->facts->owner);
 	if (p->event->response && p->event->response->contact_requested)
 		put_part(&b, asked_for_call[l]);
 	if (p->event->facts && p->event->alert && strcmp(p->event->type, "case.opened") == 0)

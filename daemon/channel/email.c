@@ -20,7 +20,7 @@
 #include <time.h>
 
 #define GOODBYE_MS 1000 /* for QUIT, when we go */
-#define END_MS     4000 /* then for a thread whose socket was shut */
+#define END_MS 4000     /* then for a thread whose socket was shut */
 
 struct email_thread {
 	struct email *email;
@@ -59,7 +59,7 @@ static bool email_line_is_busy(struct email *e, const struct job *job)
 /* The first job that may go out now, or NULL. */
 static struct job *email_pick(struct email *e)
 {
-	list_for_each (it, &e->queue) {
+	list_for_each(it, &e->queue) {
 		struct job *job = list_entry(it, struct job, link);
 
 		if (!email_line_is_busy(e, job)) {

@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_CHARACTERS  300 /* of a name or a detail; a comment is never cut to a line */
-#define SHORT_WHO        60  /* characters in a subject */
+#define LINE_CHARACTERS 300 /* of a name or a detail; a comment is never cut to a line */
+#define SHORT_WHO 60        /* characters in a subject */
 #define SHORT_TOUCHPOINT 40
-#define SHORT_COMMENT    70 /* in the preview line */
-#define STARS            5
+#define SHORT_COMMENT 70 /* in the preview line */
+#define STARS 5
 
 struct build {
 	const struct mail_words *words;
@@ -30,98 +30,98 @@ struct build {
 };
 
 const char *const mail_context_names[] = {
-    "lang",
-    "kind",
-    "opened",
-    "assigned",
-    "amended",
-    "forwarded",
-    "is_praise",
-    "trial",
-    "minimal",
-    "mine",
-    "word",
-    "case",
-    "case_url",
-    "command_owner",
-    "command_show",
-    "priority",
-    "priority_id",
-    "accent",
-    "accent_dark",
-    "tint",
-    "tint_dark",
-    "name",
-    "customer_id",
-    "account",
-    "who",
-    "who_short",
-    "score",
-    "score_line",
-    "touchpoint",
-    "touchpoint_short",
-    "was",
-    "comment",
-    "comment_quoted",
-    "comment_lines",
-    "comment_note",
-    "comment_html_note",
-    "excerpt",
-    "phone",
-    "phone_link",
-    "email",
-    "email_link",
-    "contact",
-    "contact_requested",
-    "ratings",
-    "details",
-    "label",
-    "value",
-    "stars",
-    "stars_empty",
-    "stars_line",
-    "has_ratings",
-    "has_details",
-    "separator",
-    "previous",
-    "date",
-    "answered",
-    "when",
-    "language",
-    "acknowledge_at",
-    "acknowledge_by",
-    "resolve_at",
-    "resolve_by",
-    "due_soon",
-    "person_name",
-    "owner_name",
-    "for_name",
-    "next_person",
-    "next_by",
-    "reason_dimension",
-    "reason_value",
-    "reply_to",
-    "redirected_from",
-    "news",
-    "redirect",
-    "due",
-    "todo",
-    "advice",
-    "reason",
-    "handover",
-    "next",
-    "reply",
-    "button",
-    "button_note",
-    "subject",
-    "preheader",
-    "text",
-    "clock",
-    "weekday",
-    "day",
-    "month",
-    "year",
-    NULL,
+	"lang",
+	"kind",
+	"opened",
+	"assigned",
+	"amended",
+	"forwarded",
+	"is_praise",
+	"trial",
+	"minimal",
+	"mine",
+	"word",
+	"case",
+	"case_url",
+	"command_owner",
+	"command_show",
+	"priority",
+	"priority_id",
+	"accent",
+	"accent_dark",
+	"tint",
+	"tint_dark",
+	"name",
+	"customer_id",
+	"account",
+	"who",
+	"who_short",
+	"score",
+	"score_line",
+	"touchpoint",
+	"touchpoint_short",
+	"was",
+	"comment",
+	"comment_quoted",
+	"comment_lines",
+	"comment_note",
+	"comment_html_note",
+	"excerpt",
+	"phone",
+	"phone_link",
+	"email",
+	"email_link",
+	"contact",
+	"contact_requested",
+	"ratings",
+	"details",
+	"label",
+	"value",
+	"stars",
+	"stars_empty",
+	"stars_line",
+	"has_ratings",
+	"has_details",
+	"separator",
+	"previous",
+	"date",
+	"answered",
+	"when",
+	"language",
+	"acknowledge_at",
+	"acknowledge_by",
+	"resolve_at",
+	"resolve_by",
+	"due_soon",
+	"person_name",
+	"owner_name",
+	"for_name",
+	"next_person",
+	"next_by",
+	"reason_dimension",
+	"reason_value",
+	"reply_to",
+	"redirected_from",
+	"news",
+	"redirect",
+	"due",
+	"todo",
+	"advice",
+	"reason",
+	"handover",
+	"next",
+	"reply",
+	"button",
+	"button_note",
+	"subject",
+	"preheader",
+	"text",
+	"clock",
+	"weekday",
+	"day",
+	"month",
+	"year",
+	NULL,
 };
 
 struct name_check {
@@ -141,8 +141,7 @@ static void name_check(void *arg, const char *path, const char *name)
 		if (strcmp(first, mail_context_names[i]) == 0)
 			return;
 	nearest = diag_nearest(first, mail_context_names, n, sizeof(mail_context_names[0]));
-	diag_add(c->diags, DIAG_WARNING,
-		 (struct text_pos){.file = c->pos.line ? c->pos.file : path, .line = c->pos.line},
+	diag_add(c->diags, DIAG_WARNING, (struct text_pos){.file = c->pos.line ? c->pos.file : path, .line = c->pos.line},
 		 "'%s' is never filled in%s%s%s", name, nearest ? ", did you mean '" : "", nearest ? nearest : "",
 		 nearest ? "'?" : "");
 }
@@ -209,11 +208,11 @@ static void put_priority(struct build *b)
 	static const struct {
 		const char *accent, *accent_dark, *tint, *tint_dark;
 	} colours[] = {
-	    [PRIORITY_LOW] = {"#475467", "#c5ccd6", "#f2f4f7", "#262b33"},
-	    [PRIORITY_NORMAL] = {"#1553b0", "#9cc2ff", "#eaf2fe", "#1c2a40"},
-	    [PRIORITY_HIGH] = {"#a33f05", "#fdb56b", "#fff3e5", "#38281a"},
-	    [PRIORITY_URGENT] = {"#b42318", "#ffa198", "#feefed", "#3d2120"},
-	    [PRIORITY_COUNT] = {"#05603a", "#7ddba8", "#e9f8ef", "#1a3226"}, /* praise */
+		[PRIORITY_LOW] = {"#475467", "#c5ccd6", "#f2f4f7", "#262b33"},
+		[PRIORITY_NORMAL] = {"#1553b0", "#9cc2ff", "#eaf2fe", "#1c2a40"},
+		[PRIORITY_HIGH] = {"#a33f05", "#fdb56b", "#fff3e5", "#38281a"},
+		[PRIORITY_URGENT] = {"#b42318", "#ffa198", "#feefed", "#3d2120"},
+		[PRIORITY_COUNT] = {"#05603a", "#7ddba8", "#e9f8ef", "#1a3226"}, /* praise */
 	};
 	bool praise = b->a->kind == ALERT_PRAISE;
 	int i = praise ? (int)PRIORITY_COUNT : (int)b->a->priority;
@@ -230,8 +229,8 @@ static void put_priority(struct build *b)
 static void put_kind(struct build *b)
 {
 	static const char *const kinds[] = {
-	    [ALERT_OPENED] = "opened", [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
-	    [ALERT_PRAISE] = "praise", [ALERT_FORWARDED] = "forwarded",
+		[ALERT_OPENED] = "opened", [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
+		[ALERT_PRAISE] = "praise", [ALERT_FORWARDED] = "forwarded",
 	};
 	const struct alert *a = b->a;
 	char text[64];
@@ -268,11 +267,7 @@ static void put_who(struct build *b)
 		put_line(b->o, "name", b->r->customer_name, LINE_CHARACTERS);
 	put_line(b->o, "account", a->account, LINE_CHARACTERS);
 	put_line(b->o, "customer_id", b->r->customer_id, LINE_CHARACTERS);
-	say(b, "who",
-	    name && account ? WORD_WHO_PERSON_ACCOUNT
-	    : name          ? WORD_WHO_PERSON
-	    : account       ? WORD_WHO_ACCOUNT
-			    : nobody);
+	say(b, "who", name && account ? WORD_WHO_PERSON_ACCOUNT : name ? WORD_WHO_PERSON : account ? WORD_WHO_ACCOUNT : nobody);
 	say(b, "who_short", account ? WORD_WHO_ACCOUNT : name ? WORD_WHO_PERSON : nobody);
 	put_line(b->o, "who_short", get(b, "who_short"), SHORT_WHO);
 	put_line(b->o, "touchpoint", a->touchpoint, LINE_CHARACTERS);
@@ -347,8 +342,8 @@ static void put_ratings(struct build *b)
 		enum mail_word label;
 		struct score s;
 	} more[] = {
-	    {WORD_LABEL_CSAT, {.name = "csat", .value = r->csat, .max = 5}},
-	    {WORD_LABEL_CES, {.name = "ces", .value = r->ces, .max = 7}},
+		{WORD_LABEL_CSAT, {.name = "csat", .value = r->csat, .max = 5}},
+		{WORD_LABEL_CES, {.name = "ces", .value = r->ces, .max = 7}},
 	};
 	json_t *list = json_array();
 	char text[MAIL_SCORE_BYTES];
@@ -539,10 +534,10 @@ static void say_first(struct build *b)
 static void say_last(struct build *b)
 {
 	static const enum mail_word reasons[] = {
-	    [REASON_LOOKUP] = WORD_REASON_LOOKUP,     [REASON_FROM] = WORD_REASON_FROM,
-	    [REASON_PERSON] = WORD_REASON_PERSON,     [REASON_TEAM] = WORD_REASON_TEAM,
-	    [REASON_DEPUTY] = WORD_REASON_DEPUTY,     [REASON_FALLBACK] = WORD_REASON_FALLBACK,
-	    [REASON_NOTIFIED] = WORD_REASON_NOTIFIED, [REASON_ASSIGNED] = WORD_REASON_ASSIGNED,
+		[REASON_LOOKUP] = WORD_REASON_LOOKUP,     [REASON_FROM] = WORD_REASON_FROM,
+		[REASON_PERSON] = WORD_REASON_PERSON,     [REASON_TEAM] = WORD_REASON_TEAM,
+		[REASON_DEPUTY] = WORD_REASON_DEPUTY,     [REASON_FALLBACK] = WORD_REASON_FALLBACK,
+		[REASON_NOTIFIED] = WORD_REASON_NOTIFIED, [REASON_ASSIGNED] = WORD_REASON_ASSIGNED,
 	};
 	const struct alert *a = b->a;
 	enum mail_word reason = reasons[a->reason];

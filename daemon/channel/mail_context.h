@@ -13,8 +13,8 @@
 #include "model/alert.h"
 #include "template/template.h"
 
-#define MAIL_COMMENT_BYTES_MAX      (2 * 1024 * 1024) /* of a comment, in the text part */
-#define MAIL_COMMENT_HTML_BYTES_MAX (48 * 1024)       /* in the HTML part: mail programs cut large ones off */
+#define MAIL_COMMENT_BYTES_MAX (2 * 1024 * 1024) /* of a comment, in the text part */
+#define MAIL_COMMENT_HTML_BYTES_MAX (48 * 1024)  /* in the HTML part: mail programs cut large ones off */
 
 /* The context for an alert, as a new reference. */
 json_t *mail_context(const struct mail_words *w, const struct alert *a);

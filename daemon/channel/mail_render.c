@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_BYTES          160
+#define NAME_BYTES 160
 #define MAIL_PART_BYTES_MAX (3 * 1024 * 1024)
 
 enum mail_form { FORM_TEXT, FORM_HTML, FORM_COUNT };
@@ -90,14 +90,14 @@ static int load_template(const struct settings *s, enum language language, enum 
 {
 	CLEANUP(arena_freep) struct arena *arena = arena_new(0);
 	struct finder f = {
-	    .dir = s->templates_dir,
-	    .language = language,
-	    .ending = form_endings[form],
-	    .diags = diags,
-	    .arena = arena,
+		.dir = s->templates_dir,
+		.language = language,
+		.ending = form_endings[form],
+		.diags = diags,
+		.arena = arena,
 	};
 	struct template_options options = {
-	    .escape = form == FORM_HTML ? ESCAPE_HTML : ESCAPE_TEXT, .partial = find_partial, .partial_arg = &f};
+		.escape = form == FORM_HTML ? ESCAPE_HTML : ESCAPE_TEXT, .partial = find_partial, .partial_arg = &f};
 	const char *text, *path;
 	int r;
 
@@ -110,8 +110,7 @@ static int load_template(const struct settings *s, enum language language, enum 
 	return r > 0 ? RENDER_E_INVALID : r < 0 ? r : f.r;
 }
 
-static int load_words(const struct settings *s, enum language language, struct diag_list *diags,
-		      struct mail_words **ret)
+static int load_words(const struct settings *s, enum language language, struct diag_list *diags, struct mail_words **ret)
 {
 	CLEANUP(freep) char *text = NULL, *path = NULL;
 	struct mail_words *w = *ret = mail_words_new(language);
@@ -166,8 +165,7 @@ static int try_samples(const struct mail_templates *t, const struct settings *s,
 		context = mail_context(t->words[language], &data.alert);
 		for (int form = 0; form < FORM_COUNT; form++) {
 			CLEANUP(freep) char *text = NULL;
-			int r = render_one(t->templates[language][praise ? TOPIC_PRAISE : TOPIC_ALERT][form], context,
-					   &text);
+			int r = render_one(t->templates[language][praise ? TOPIC_PRAISE : TOPIC_ALERT][form], context, &text);
 
 			if (r == 0)
 				continue;
@@ -193,8 +191,8 @@ int mail_templates_new(const struct settings *s, struct diag_list *diags, struct
 		one = load_words(s, (enum language)l, diags, &t->words[l]);
 		for (int topic = 0; topic < TOPIC_COUNT; topic++)
 			for (int form = 0; form < FORM_COUNT; form++) {
-				int e = load_template(s, (enum language)l, (enum mail_topic)topic, (enum mail_form)form,
-						      diags, &t->templates[l][topic][form]);
+				int e = load_template(s, (enum language)l, (enum mail_topic)topic, (enum mail_form)form, diags,
+						      &t->templates[l][topic][form]);
 
 				one = one ? one : e;
 			}
@@ -236,8 +234,7 @@ void mail_text_fini(struct mail_text *m)
 /* What a manager needs at least, without any template: who, how bad, which case. */
 static char *plain_text(json_t *context)
 {
-	static const char *const lines[] = {"redirect",      "news",         "headline", "due",
-					    "command_owner", "command_show", "case_url"};
+	static const char *const lines[] = {"redirect", "news", "headline", "due", "command_owner", "command_show", "case_url"};
 	static const char *const headline[] = {"priority", "who", "score_line", "touchpoint", "case"};
 	struct buf raw = BUF_INIT(64 * 1024), out = BUF_INIT(64 * 1024);
 	const struct template_options options = {.escape = ESCAPE_TEXT};
@@ -261,12 +258,12 @@ static char *plain_text(json_t *context)
 	return buf_take(&out);
 }
 
-int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert,
-		struct mail_text *ret, bool *ret_fallback)
+int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert, struct mail_text *ret,
+		bool *ret_fallback)
 {
 	const struct template *const *forms =
-	    (const struct template *const *)
-		t->templates[alert->language][alert->kind == ALERT_PRAISE ? TOPIC_PRAISE : TOPIC_ALERT];
+		(const struct template *const *)
+			t->templates[alert->language][alert->kind == ALERT_PRAISE ? TOPIC_PRAISE : TOPIC_ALERT];
 	json_t *context = mail_context(t->words[alert->language], alert);
 	int r;
 

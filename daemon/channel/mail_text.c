@@ -13,7 +13,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define FAR_DAYS         180
+#define FAR_DAYS 180
 #define PHONE_DIGITS_MIN 5
 #define PHONE_DIGITS_MAX 20
 

@@ -96,8 +96,7 @@ static int word_set(struct word *word, struct text_pos pos, const char *text, st
 }
 
 /* One line, cut at its '='. */
-static int line_read(struct mail_words *w, bool seen[WORD_COUNT], struct text_pos pos, char *line,
-		     struct diag_list *diags)
+static int line_read(struct mail_words *w, bool seen[WORD_COUNT], struct text_pos pos, char *line, struct diag_list *diags)
 {
 	char *name = line + strspn(line, " \t"), *equal = strchr(name, '='), *text, *end;
 	const char *nearest;
@@ -106,8 +105,7 @@ static int line_read(struct mail_words *w, bool seen[WORD_COUNT], struct text_po
 	if (*name == '\0' || *name == '#')
 		return 0;
 	if (!equal) {
-		diag_excerpt(diags, diag_add(diags, DIAG_ERROR, pos, "expected NAME = TEXT"), name, 0,
-			     (int)strlen(name), NULL);
+		diag_excerpt(diags, diag_add(diags, DIAG_ERROR, pos, "expected NAME = TEXT"), name, 0, (int)strlen(name), NULL);
 		return RENDER_E_INVALID;
 	}
 	text = equal + 1 + strspn(equal + 1, " \t");

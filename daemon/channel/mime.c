@@ -14,8 +14,8 @@
 #include <time.h>
 
 #define BASE64_LINE_IN 57 /* bytes that make a line of 76 */
-#define WORD_OPEN      "=?UTF-8?B?"
-#define WORD_CLOSE     "?="
+#define WORD_OPEN "=?UTF-8?B?"
+#define WORD_CLOSE "?="
 
 static bool header_unfit(uint32_t c)
 {
@@ -130,8 +130,7 @@ int mime_mailbox(struct buf *out, const char *name, const char *display, const c
 	/* On a line of its own the address always fits, whatever the name was. */
 	if (value.n > 0 && !value.overflow)
 		buf_printf(out, "%s <%s>\r\n",
-			   column + (out->n - begin) + strlen(address) + 3 > MIME_LINE_BYTES_MAX ? "\r\n" : "",
-			   address);
+			   column + (out->n - begin) + strlen(address) + 3 > MIME_LINE_BYTES_MAX ? "\r\n" : "", address);
 	buf_fini(&value);
 	return 0;
 }
@@ -139,14 +138,13 @@ int mime_mailbox(struct buf *out, const char *name, const char *display, const c
 void mime_date(struct buf *out, struct wall_time t)
 {
 	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-					   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	time_t s = (time_t)(t.us / US_PER_S - (t.us % US_PER_S < 0));
 	struct tm tm = {0};
 
 	gmtime_r(&s, &tm);
-	buf_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday,
-		   months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	buf_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+		   tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* Valid UTF-8 with CRLF line ends, the canonical form of RFC 2045 that is then encoded. */

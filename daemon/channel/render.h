@@ -27,8 +27,8 @@ void mail_text_fini(struct mail_text *m);
  * mail_render() - texts of an alert in the recipient's language
  * A template that fails falls back to a plain built-in text; *ret_fallback says so.
  */
-int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert,
-		struct mail_text *ret, bool *ret_fallback);
+int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert, struct mail_text *ret,
+		bool *ret_fallback);
 
 /*
  * mail_message() - the whole RFC 5322 message (DESIGN 6), CRLF line ends, ASCII only
@@ -58,8 +58,7 @@ struct webhook_event {
 	struct wall_time at;
 	const struct case_facts *facts;  /* NULL leaves "case" out */
 	const struct response *response; /* NULL leaves "response" out */
-	const struct alert
-	    *alert; /* words for Slack, Teams and templates, in the language of the settings; NULL: none */
+	const struct alert *alert;       /* words for Slack, Teams and templates, in the language of the settings; NULL: none */
 };
 
 /*

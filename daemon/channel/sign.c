@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX             "whsec_"
-#define MAC_BYTES          32
+#define PREFIX "whsec_"
+#define MAC_BYTES 32
 #define KEY_TEXT_BYTES_MAX ((SIGN_KEY_BYTES_MAX + 2) / 3 * 4)
 
 struct signer {
@@ -111,8 +111,7 @@ static int sign_with(EVP_MAC_CTX *c, const char *head, size_t n_head, const char
 	return 0;
 }
 
-int signer_sign(struct signer *s, const char *id, int64_t timestamp_s, const char *body, size_t n,
-		char ret[SIGN_BYTES_MAX])
+int signer_sign(struct signer *s, const char *id, int64_t timestamp_s, const char *body, size_t n, char ret[SIGN_BYTES_MAX])
 {
 	char head[128];
 	int n_head = snprintf(head, sizeof(head), "%s.%lld.", id, (long long)timestamp_s);

@@ -11,11 +11,11 @@
 
 #include "base/util.h"
 
-#define SIGN_KEYS_MAX      16 /* as many as a secret file may hold */
+#define SIGN_KEYS_MAX 16      /* as many as a secret file may hold */
 #define SIGN_KEY_BYTES_MIN 24 /* as the standard has it */
 #define SIGN_KEY_BYTES_MAX 64
-#define SIGN_ONE_BYTES     47 /* "v1," and 44 characters of base64 */
-#define SIGN_BYTES_MAX     (SIGN_KEYS_MAX * (SIGN_ONE_BYTES + 1))
+#define SIGN_ONE_BYTES 47 /* "v1," and 44 characters of base64 */
+#define SIGN_BYTES_MAX (SIGN_KEYS_MAX * (SIGN_ONE_BYTES + 1))
 
 struct signer;
 
@@ -28,7 +28,6 @@ struct signer *signer_free(struct signer *s);
 void signer_freep(struct signer **s);
 
 /* Writes the value of the webhook-signature header, NUL-terminated. 0, or -EIO when libcrypto fails. */
-int signer_sign(struct signer *s, const char *id, int64_t timestamp_s, const char *body, size_t n,
-		char ret[SIGN_BYTES_MAX]);
+int signer_sign(struct signer *s, const char *id, int64_t timestamp_s, const char *body, size_t n, char ret[SIGN_BYTES_MAX]);
 
 #endif

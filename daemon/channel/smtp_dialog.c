@@ -191,15 +191,12 @@ bool smtp_dialog_was_stale(const struct smtp_dialog *d)
 
 void smtp_dialog_explain(const struct smtp_dialog *d, char *text, size_t bytes)
 {
-	static const char *const what[] = {[SMTP_GREETING] = "the server turned us away",
-					   [SMTP_EHLO] = "the server turned us away",
-					   [SMTP_STARTTLS] = "the server refused TLS",
-					   [SMTP_AUTH] = "the server refused the user name or password",
-					   [SMTP_MAIL] = "the server refused the sender",
-					   [SMTP_RCPT] = "the server refused the recipient",
-					   [SMTP_DATA] = "the server refused the message",
-					   [SMTP_BODY] = "the server refused the message",
-					   [SMTP_QUIT] = "the server turned us away"};
+	static const char *const what[] = {
+		[SMTP_GREETING] = "the server turned us away",  [SMTP_EHLO] = "the server turned us away",
+		[SMTP_STARTTLS] = "the server refused TLS",     [SMTP_AUTH] = "the server refused the user name or password",
+		[SMTP_MAIL] = "the server refused the sender",  [SMTP_RCPT] = "the server refused the recipient",
+		[SMTP_DATA] = "the server refused the message", [SMTP_BODY] = "the server refused the message",
+		[SMTP_QUIT] = "the server turned us away"};
 	const char *enhanced = d->text + 4;
 	int n;
 
@@ -214,6 +211,5 @@ void smtp_dialog_explain(const struct smtp_dialog *d, char *text, size_t bytes)
 		return;
 	/* Only the codes: the words of a reply may quote the message. */
 	n = strlen(d->text) > 4 ? (int)strspn(enhanced, "0123456789.") : 0;
-	snprintf(text, bytes, "%s (%d%s%.*s)", what[d->failed_step], d->code, n ? " " : "", MIN(n, 12),
-		 n ? enhanced : "");
+	snprintf(text, bytes, "%s (%d%s%.*s)", what[d->failed_step], d->code, n ? " " : "", MIN(n, 12), n ? enhanced : "");
 }

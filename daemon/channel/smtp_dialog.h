@@ -19,17 +19,7 @@
 #include "model/message.h"
 
 /* Whose reply is awaited. */
-enum smtp_step {
-	SMTP_GREETING,
-	SMTP_EHLO,
-	SMTP_STARTTLS,
-	SMTP_AUTH,
-	SMTP_MAIL,
-	SMTP_RCPT,
-	SMTP_DATA,
-	SMTP_BODY,
-	SMTP_QUIT
-};
+enum smtp_step { SMTP_GREETING, SMTP_EHLO, SMTP_STARTTLS, SMTP_AUTH, SMTP_MAIL, SMTP_RCPT, SMTP_DATA, SMTP_BODY, SMTP_QUIT };
 
 struct smtp_dialog {
 	bool credentials;  /* there is a user name: no mail without AUTH */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define ATTEMPT_MARGIN_MS (5 * 60 * 1000) /* beside the wait for the last reply */
-#define GOODBYE_MS        2000            /* for the answer to QUIT after an error */
+#define GOODBYE_MS 2000                   /* for the answer to QUIT after an error */
 
 static bool link_is_aborted(struct smtp_link *l)
 {
@@ -179,9 +179,8 @@ static bool link_open(struct smtp_link *l, struct email_config *c)
 	l->easy = e;
 	l->config = email_config_ref(c);
 	l->policy = (struct policy){.loopback_only = c->tls == TLS_OFF};
-	l->dialog = (struct smtp_dialog){.credentials = c->username != NULL,
-					 .tls_required = c->tls == TLS_REQUIRED,
-					 .implicit_tls = c->implicit_tls};
+	l->dialog = (struct smtp_dialog){
+		.credentials = c->username != NULL, .tls_required = c->tls == TLS_REQUIRED, .implicit_tls = c->implicit_tls};
 	link_set_callbacks(l);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server that doesn't answer */

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define RESULTS_GATHER_US US_PER_MS
-#define RESULTS_MOST      64
+#define RESULTS_MOST 64
 
 struct webhooks {
 	pthread_t thread;
@@ -37,7 +37,7 @@ struct webhooks {
 	struct list done;   /* jobs that go back with the next flush */
 	int n_done;
 	struct deadline flush;
-	long connections;   /* of all hooks */
+	long connections; /* of all hooks */
 	bool stopping;
 	struct deadline grace;
 };
@@ -52,7 +52,7 @@ static bool hook_line_is_busy(const struct hook *h, const struct job *job)
 
 static struct job *hook_pick(struct hook *h)
 {
-	list_for_each (it, &h->queue) {
+	list_for_each(it, &h->queue) {
 		struct job *job = list_entry(it, struct job, link);
 
 		if (!hook_line_is_busy(h, job)) {
@@ -185,7 +185,7 @@ static void webhooks_on_grace_end(struct deadline *d)
 {
 	struct webhooks *w = container_of(d, struct webhooks, grace);
 
-	list_for_each (it, &w->active)
+	list_for_each(it, &w->active)
 		webhooks_end(w, list_entry(it, struct transfer, link), CURLE_ABORTED_BY_CALLBACK, true);
 }
 
@@ -199,7 +199,7 @@ static void webhooks_on_order(void *arg, struct mail_item *item)
 		return;
 	}
 	w->stopping = true;
-	list_for_each (it, &w->hooks) {
+	list_for_each(it, &w->hooks) {
 		struct hook *h = list_entry(it, struct hook, link);
 
 		while ((job = list_pop(&h->queue)))
@@ -216,14 +216,14 @@ static void *webhooks_run(void *arg)
 	deadline_disarm(&w->grace);
 	webhooks_flush(w);
 	/* Nobody waits for these results any more. */
-	list_for_each (it, &w->active) {
+	list_for_each(it, &w->active) {
 		struct transfer *t = list_entry(it, struct transfer, link);
 
 		curl_multi_remove_handle(w->multi.curl, t->easy);
 		job_free(t->job);
 		transfer_free(t);
 	}
-	list_for_each (it, &w->hooks)
+	list_for_each(it, &w->hooks)
 		hook_clear(list_entry(it, struct hook, link));
 	multi_fini(&w->multi);
 	return NULL;

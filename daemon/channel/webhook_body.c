@@ -218,9 +218,8 @@ int webhook_body(const struct settings *s, const struct webhook *w, const struct
 	case WEBHOOK_TEMPLATE:
 		r = body_template(&p, NULL, out);
 		if (r < 0 && !out->overflow) {
-			log_error(
-			    "endpoint %s: the template makes no body (%s), the standard one goes out: closeloop check",
-			    w->id, strerror(-r));
+			log_error("endpoint %s: the template makes no body (%s), the standard one goes out: closeloop check",
+				  w->id, strerror(-r));
 			body_standard(&p, out);
 		}
 		break;

@@ -13,11 +13,11 @@
 #include <string.h>
 
 #define SLACK_COMMENT_CHARACTERS 2000 /* the other lines take less than 1,000 */
-#define SLACK_LINE_CHARACTERS    300
-#define SLACK_BYTES_MAX          (64 * 1024)
+#define SLACK_LINE_CHARACTERS 300
+#define SLACK_BYTES_MAX (64 * 1024)
 #define TEAMS_COMMENT_CHARACTERS 3000
-#define TEAMS_LINE_CHARACTERS    300
-#define URL_BYTES_MAX            3000
+#define TEAMS_LINE_CHARACTERS 300
+#define URL_BYTES_MAX 3000
 
 static void slack_line(struct buf *b, const char *text, const char *before, const char *after)
 {
@@ -80,9 +80,8 @@ void body_slack(const struct body_parts *p, struct buf *out)
 	put_quoted(out, &text);
 	buf_puts(out, "}}");
 	if (url_fits(&t)) {
-		buf_puts(out,
-			 ",{\"type\":\"actions\",\"elements\":[{\"type\":\"button\",\"text\":{\"type\":\"plain_text\","
-			 "\"text\":");
+		buf_puts(out, ",{\"type\":\"actions\",\"elements\":[{\"type\":\"button\",\"text\":{\"type\":\"plain_text\","
+			      "\"text\":");
 		json_put_string(out, t.button);
 		buf_puts(out, "},\"url\":");
 		json_put_string(out, t.url);
@@ -108,10 +107,9 @@ static void teams_line(struct buf *out, const char *text, int characters, const 
 
 static void teams_card(const struct chat_text *t, int comment_characters, struct buf *out)
 {
-	buf_puts(out,
-		 "{\"type\":\"message\",\"attachments\":[{\"contentType\":\"application/vnd.microsoft.card.adaptive\","
-		 "\"contentUrl\":null,\"content\":{\"$schema\":\"http://adaptivecards.io/schemas/adaptive-card.json\","
-		 "\"type\":\"AdaptiveCard\",\"version\":\"1.2\",\"body\":[");
+	buf_puts(out, "{\"type\":\"message\",\"attachments\":[{\"contentType\":\"application/vnd.microsoft.card.adaptive\","
+		      "\"contentUrl\":null,\"content\":{\"$schema\":\"http://adaptivecards.io/schemas/adaptive-card.json\","
+		      "\"type\":\"AdaptiveCard\",\"version\":\"1.2\",\"body\":[");
 	teams_line(out, t->title, TEAMS_LINE_CHARACTERS, ",\"weight\":\"Bolder\",\"size\":\"Medium\"");
 	teams_line(out, t->news, TEAMS_LINE_CHARACTERS, "");
 	teams_line(out, t->comment, comment_characters, ",\"italic\":true");

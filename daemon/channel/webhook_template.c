@@ -70,8 +70,7 @@ int body_template(const struct body_parts *p, struct diag_list *diags, struct bu
 	static const struct template_options options = {.escape = ESCAPE_JSON};
 	struct diag_list *own CLEANUP(diag_list_freep) = NULL;
 	struct template *compiled CLEANUP(template_freep) = NULL;
-	struct buf text CLEANUP(buf_fini) = BUF_INIT(TEMPLATE_BYTES_MAX),
-			body CLEANUP(buf_fini) = BUF_INIT(PAYLOAD_BYTES_MAX);
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(TEMPLATE_BYTES_MAX), body CLEANUP(buf_fini) = BUF_INIT(PAYLOAD_BYTES_MAX);
 	json_t *context CLEANUP(decref) = NULL, *made CLEANUP(decref) = NULL;
 	const char *path = p->webhook->template_path;
 	json_error_t error;
@@ -94,8 +93,7 @@ int body_template(const struct body_parts *p, struct diag_list *diags, struct bu
 		return r;
 	made = json_loadb(buf_str(&body), body.n, 0, &error);
 	if (!made) {
-		diag_add(diags, DIAG_ERROR, (struct text_pos){path, error.line}, "what it makes is no JSON: %s",
-			 error.text);
+		diag_add(diags, DIAG_ERROR, (struct text_pos){path, error.line}, "what it makes is no JSON: %s", error.text);
 		return -EINVAL;
 	}
 	buf_add(out, buf_str(&body), body.n);
@@ -136,8 +134,7 @@ static int template_check(const struct settings *s, const struct webhook *w, str
 	int before = diags->errors, r = body_template(&p, diags, &body);
 
 	if (r < 0 && diags->errors == before)
-		diag_add(diags, DIAG_ERROR, (struct text_pos){w->template_path, 0}, "can't be rendered: %s",
-			 strerror(-r));
+		diag_add(diags, DIAG_ERROR, (struct text_pos){w->template_path, 0}, "can't be rendered: %s", strerror(-r));
 	return r;
 }
 

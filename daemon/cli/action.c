@@ -14,8 +14,14 @@
 
 #define DETAILS_BYTES_MAX 4096
 
-#define OPTION_NOTE {"--note", "TEXT", "what to remember"}
-#define OPTION_VERSION {"--version", "N", "only if the case is still at this version"}
+#define OPTION_NOTE                                  \
+	{                                            \
+		"--note", "TEXT", "what to remember" \
+	}
+#define OPTION_VERSION                                                        \
+	{                                                                     \
+		"--version", "N", "only if the case is still at this version" \
+	}
 
 static const struct option plain_options[] = {OPTION_NOTE, OPTION_VERSION, {0}};
 static const struct option contacted_options[] = {
@@ -154,7 +160,7 @@ static int tell_note(struct cli *c, const struct args *a, struct told *t)
 
 static const struct action {
 	const char *name;
-	const char *done; /* "C-812 …" */
+	const char *done;                                                 /* "C-812 …" */
 	int (*tell)(struct cli *c, const struct args *a, struct told *t); /* NULL: nothing but the note */
 } actions[] = {
 	{"acknowledge", "acknowledged", NULL},
@@ -322,8 +328,10 @@ static int action_run(struct cli *c, const struct args *a)
 	return r;
 }
 
-#define ACTION(name, words, help, options, min, max, action) \
-	{"case", name, words, help, options, min, max, action_run, action}
+#define ACTION(name, words, help, options, min, max, action)                     \
+	{                                                                        \
+		"case", name, words, help, options, min, max, action_run, action \
+	}
 
 const struct verb action_verbs[] = {
 	ACTION("ack", "CASE", "I'm on it: stops the reminders", plain_options, 1, 1, "acknowledge"),

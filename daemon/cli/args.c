@@ -75,8 +75,7 @@ const struct verb *verb_find(const struct verb *const *groups, const char *group
 }
 
 /* Names of groups, or of the verbs in one group. */
-static const char *nearest_verb(struct arena *arena, const struct verb *const *groups, const char *group,
-				const char *word)
+static const char *nearest_verb(struct arena *arena, const struct verb *const *groups, const char *group, const char *word)
 {
 	const char *names[NAMES_MAX];
 	size_t n = 0;
@@ -105,8 +104,7 @@ static int unknown_option(struct parser *p, const struct option *options, const 
 		names[count++] = o->name;
 	for (const struct option *o = args_global_options; o->name; o++)
 		names[count++] = o->name;
-	return fail(p, "unknown option", text,
-		    did_you_mean(p->arena, text, names, count, sizeof(names[0])));
+	return fail(p, "unknown option", text, did_you_mean(p->arena, text, names, count, sizeof(names[0])));
 }
 
 static int option_global(struct parser *p, const struct option *o, const char *value)

@@ -28,14 +28,14 @@ struct option {
 
 /* One verb. Tables of verbs end with a zeroed entry. */
 struct verb {
-	const char *group; /* "case", or the whole verb: "status" */
-	const char *name;  /* "list"; NULL when the verb is one word */
-	const char *words; /* usage of what follows: "CASE"; NULL: nothing */
-	const char *help;  /* one line; NULL: an alias, left out of help */
+	const char *group;            /* "case", or the whole verb: "status" */
+	const char *name;             /* "list"; NULL when the verb is one word */
+	const char *words;            /* usage of what follows: "CASE"; NULL: nothing */
+	const char *help;             /* one line; NULL: an alias, left out of help */
 	const struct option *options; /* ends with a zeroed entry; NULL: none */
 	int min_words, max_words;
 	int (*run)(struct cli *c, const struct args *a); /* returns an exit code */
-	const char *action; /* for verbs that share a function */
+	const char *action;                              /* for verbs that share a function */
 };
 
 #define ARGS_OPTIONS_MAX 32

@@ -18,19 +18,19 @@
 
 #define SQL_UNRESOLVED "c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')"
 /* Which clock has run out: null, 'acknowledge' or 'resolve'. */
-#define SQL_OVERDUE                                                                                                     \
-	"CASE WHEN c.status = 'open' AND c.acknowledge_due_at < now() THEN 'acknowledge'"                               \
+#define SQL_OVERDUE                                                                       \
+	"CASE WHEN c.status = 'open' AND c.acknowledge_due_at < now() THEN 'acknowledge'" \
 	" WHEN c.status IN ('open', 'acknowledged', 'in_progress') AND c.resolve_due_at < now() THEN 'resolve' END"
 /* The time that counts now. */
-#define SQL_DUE                                                                                                         \
-	"CASE WHEN c.status = 'open' THEN least(c.acknowledge_due_at, c.resolve_due_at)"                                \
-	" WHEN c.status IN ('acknowledged', 'in_progress') THEN c.resolve_due_at"                                       \
+#define SQL_DUE                                                                          \
+	"CASE WHEN c.status = 'open' THEN least(c.acknowledge_due_at, c.resolve_due_at)" \
+	" WHEN c.status IN ('acknowledged', 'in_progress') THEN c.resolve_due_at"        \
 	" WHEN c.status = 'waiting' THEN c.waiting_until END"
 
 #define SQL_STATE "LATERAL (SELECT " SQL_UNRESOLVED " AS unresolved, " SQL_OVERDUE " AS overdue)"
 /* Unresolved first, among them what is late, then by priority and due time; the others newest first. */
-#define SQL_ORDER                                                                                                       \
-	"s.unresolved DESC, CASE WHEN s.unresolved THEN s.overdue IS NULL END,"                                         \
+#define SQL_ORDER                                                               \
+	"s.unresolved DESC, CASE WHEN s.unresolved THEN s.overdue IS NULL END," \
 	" CASE WHEN s.unresolved THEN c.priority END DESC, CASE WHEN s.unresolved THEN " SQL_DUE " END, c.id DESC"
 
 /* The rows are chosen before anything is joined or made into JSON. */
@@ -51,9 +51,11 @@ static const struct pg_stmt sql_cases = {
 	{PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TIMESTAMPTZ, PG_INT8},
 };
 static const struct column case_columns[] = {
-	{"CASE", CELL_TEXT, 0},	      {"PRIORITY", CELL_TEXT, 0}, {"STATUS", CELL_TEXT, 0},	 {"OWNER", CELL_TEXT, 20},
-	{"DUE", CELL_DUE, 0},	      {"CUSTOMER", CELL_TEXT, 28}, {"SCORE", CELL_RIGHT, 16}, {"TOUCHPOINT", CELL_TEXT, 16},
-	{"COMMENT", CELL_TEXT, 0},    {0},
+	{"CASE", CELL_TEXT, 0},    {"PRIORITY", CELL_TEXT, 0},
+	{"STATUS", CELL_TEXT, 0},  {"OWNER", CELL_TEXT, 20},
+	{"DUE", CELL_DUE, 0},      {"CUSTOMER", CELL_TEXT, 28},
+	{"SCORE", CELL_RIGHT, 16}, {"TOUCHPOINT", CELL_TEXT, 16},
+	{"COMMENT", CELL_TEXT, 0}, {0},
 };
 static const struct option list_options[] = {
 	{"--owner", "PERSON", "only this person's"},
@@ -164,50 +166,72 @@ static const struct pg_stmt sql_lines = {
 	"  CASE c.handovers WHEN 0 THEN NULL WHEN 1 THEN 'handed over once' ELSE 'handed over ' || c.handovers || ' times' END,"
 	"  CASE c.reopened WHEN 0 THEN NULL WHEN 1 THEN 'reopened once' ELSE 'reopened ' || c.reopened || ' times' END)),"
 	" ('due', concat_ws(' · ',"
-	"  CASE WHEN c.status = 'open' THEN 'acknowledge by ' || " LOCAL("c.acknowledge_due_at") " END,"
-	"  CASE WHEN c.status IN ('open', 'acknowledged', 'in_progress') THEN 'resolve by ' || " LOCAL("c.resolve_due_at") " END,"
-	"  'waiting until ' || " LOCAL("c.waiting_until") ")),"
-	" ('opened', " LOCAL("c.opened_at") "),"
-	" ('acknowledged', " LOCAL("c.acknowledged_at") " || coalesce(' by ' || c.acknowledged_by, '')),"
-	" ('reached', " LOCAL("c.contacted_at") "),"
-	" ('resolved', " LOCAL("c.resolved_at") " || coalesce(' · cause ' || c.root_cause, '')),"
-	" ('resolution', c.resolution),"
-	" ('rules', concat_ws(' · ', nullif(array_to_string(c.rules, ', '), ''), 'route ' || c.route, 'follow-up ' || c.follow_up,"
-	"  'rules ' || left(c.ruleset, 7))),"
-	" ('customer', concat_ws(' · ', r.customer_name, 'id ' || r.customer_id, r.account_name, 'account ' || r.account,"
-	"  'region ' || r.region)),"
-	" ('contact', concat_ws(' · ', CASE WHEN r.contact_requested THEN 'ASKED FOR A CALL' END, r.customer_phone,"
-	"  r.customer_email)),"
-	" ('answer', concat_ws(' · ', closeloop.score_text(r), r.touchpoint, r.survey, r.channel, r.language,"
-	"  " LOCAL("r.responded_at") ", 'response ' || r.id)),"
-	" ('ratings', (SELECT string_agg(x.key || ' ' || x.value, ' · ') FROM jsonb_each_text(r.ratings) x)),"
-	" ('attributes', (SELECT string_agg(x.key || ' ' || x.value, ' · ') FROM jsonb_each_text(r.attributes) x)),"
-	" ('comment', r.comment)"
-	") l(label, value) WHERE c.id = $1",
+	"  CASE WHEN c.status = 'open' THEN 'acknowledge by ' || " LOCAL(
+		"c.acknowledge_due_at") " END,"
+					"  CASE WHEN c.status IN ('open', 'acknowledged', 'in_progress') THEN 'resolve by ' "
+					"|| " LOCAL(
+						"c.resolve_due_at") " END,"
+								    "  'waiting until ' || " LOCAL(
+									    "c.waiting_until") ")),"
+											       " ('opened', " LOCAL(
+												       "c.opened_at") "),"
+														      " ('"
+														      "acknowle"
+														      "dged',"
+														      " " LOCAL(
+															      "c.acknowledged_at") " || coalesce(' by ' || c.acknowledged_by, '')),"
+																		   " ('reached', " LOCAL(
+																			   "c.contacted_at") "),"
+																					     " ('resolved', " LOCAL(
+																						     "c.resolved_at") " || coalesce(' · cause ' || c.root_cause, '')),"
+																								      " ('resolution', c.resolution),"
+																								      " ('rules', concat_ws(' · ', nullif(array_to_string(c.rules, ', '), ''), 'route ' || c.route, 'follow-up ' || c.follow_up,"
+																								      "  'rules ' || left(c.ruleset, 7))),"
+																								      " ('customer', concat_ws(' · ', r.customer_name, 'id ' || r.customer_id, r.account_name, 'account ' || r.account,"
+																								      "  'region ' || r.region)),"
+																								      " ('contact', concat_ws(' · ', CASE WHEN r.contact_requested THEN 'ASKED FOR A CALL' END, r.customer_phone,"
+																								      "  r.customer_email)),"
+																								      " ('answer', concat_ws(' · ', closeloop.score_text(r), r.touchpoint, r.survey, r.channel, r.language,"
+																								      "  " LOCAL(
+																									      "r.responded_at") ", 'response ' || r.id)),"
+																												" ('ratings', (SELECT string_agg(x.key || ' ' || x.value, ' · ') FROM jsonb_each_text(r.ratings) x)),"
+																												" ('attributes', (SELECT string_agg(x.key || ' ' || x.value, ' · ') FROM jsonb_each_text(r.attributes) x)),"
+																												" ('comment', r.comment)"
+																												") l(label, value) WHERE c.id = $1",
 	2,
 	{PG_INT8, PG_TEXT},
 };
 static const struct pg_stmt sql_events = {
 	"cli_case_events",
 	"SELECT " LOCAL("e.at") ", e.actor, concat_ws(' ', e.kind, CASE WHEN e.details ? 'to' THEN"
-	" '→ ' || (e.details->>'to') END, e.details->>'how', CASE e.details->>'reached' WHEN 'true' THEN 'reached'"
-	" WHEN 'false' THEN 'not reached' END, e.details->>'cause',"
-	" CASE WHEN e.kind = 'waiting' THEN " LOCAL("(e.details->>'until')::timestamptz") " END), e.note"
-	" FROM closeloop.case_events e WHERE e.case_id = $1 ORDER BY e.id",
+				" '→ ' || (e.details->>'to') END, e.details->>'how', CASE e.details->>'reached' WHEN 'true' "
+				"THEN 'reached'"
+				" WHEN 'false' THEN 'not reached' END, e.details->>'cause',"
+				" CASE WHEN e.kind = 'waiting' THEN " LOCAL(
+					"(e.details->>'until')::timestamptz") " END), e.note"
+									      " FROM closeloop.case_events e WHERE e.case_id = "
+									      "$1 ORDER BY e.id",
 	2,
 	{PG_INT8, PG_TEXT},
 };
 static const struct pg_stmt sql_messages = {
 	"cli_case_messages",
-	"SELECT NULL::text, now(), " LOCAL("coalesce(m.sent_at, m.created_at)") ", m.kind, m.endpoint,"
-	" coalesce(m.recipient, m.address), m.state::text, concat_ws(' ', m.last_code::text, m.last_error)"
-	" FROM closeloop.messages m WHERE m.case_id = $1 AND $2 IS NOT NULL ORDER BY m.seq",
+	"SELECT NULL::text, now(), " LOCAL(
+		"coalesce(m.sent_at, m.created_at)") ", m.kind, m.endpoint,"
+						     " coalesce(m.recipient, m.address), m.state::text, concat_ws(' ', "
+						     "m.last_code::text, m.last_error)"
+						     " FROM closeloop.messages m WHERE m.case_id = $1 AND $2 IS NOT NULL ORDER "
+						     "BY m.seq",
 	2,
 	{PG_INT8, PG_TEXT},
 };
-static const struct column message_columns[] = {
-	{"WHEN", CELL_TEXT, 0}, {"MESSAGE", CELL_TEXT, 20}, {"BY", CELL_TEXT, 16}, {"TO", CELL_TEXT, 24},
-	{"STATE", CELL_TEXT, 0}, {"ANSWER", CELL_TEXT, 0}, {0}};
+static const struct column message_columns[] = {{"WHEN", CELL_TEXT, 0},
+						{"MESSAGE", CELL_TEXT, 20},
+						{"BY", CELL_TEXT, 16},
+						{"TO", CELL_TEXT, 24},
+						{"STATE", CELL_TEXT, 0},
+						{"ANSWER", CELL_TEXT, 0},
+						{0}};
 
 static int put_table(struct cli *c, struct buf *out, const struct pg_stmt *stmt, const struct pg_params *p,
 		     const struct column *columns)
@@ -379,7 +403,8 @@ static int case_open(struct cli *c, const struct args *a)
 		text_put_json(&out, json, n);
 		buf_putc(&out, '\n');
 	} else {
-		buf_printf(&out, "C-%lld opened, owner %s\n", (long long)pg_get_int8(rows, 0, 1), pg_get_text(rows, 0, 2, NULL));
+		buf_printf(&out, "C-%lld opened, owner %s\n", (long long)pg_get_int8(rows, 0, 1),
+			   pg_get_text(rows, 0, 2, NULL));
 	}
 	cli_print(c, &out);
 	return 0;

@@ -74,8 +74,10 @@ static const struct pg_stmt sql_unknown = {
 	" SELECT person, 'owners' AS what, count(*) AS n FROM closeloop.owners GROUP BY 1"
 	" UNION ALL SELECT owner, 'unresolved cases', count(*) FROM closeloop.cases"
 	"  WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting') GROUP BY 1"
-	" UNION ALL SELECT person, 'absences', count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now() GROUP BY 1"
-	" UNION ALL SELECT deputy, 'absences', count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now() GROUP BY 1"
+	" UNION ALL SELECT person, 'absences', count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now() GROUP "
+	"BY 1"
+	" UNION ALL SELECT deputy, 'absences', count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now() GROUP "
+	"BY 1"
 	" UNION ALL SELECT reports_to, 'people (reports_to)', count(*) FROM closeloop.people GROUP BY 1"
 	" UNION ALL SELECT deputy, 'people (deputy)', count(*) FROM closeloop.people GROUP BY 1) x"
 	" WHERE person IS NOT NULL AND person <> ALL ($1) ORDER BY person, what",
@@ -127,14 +129,16 @@ static int check_people(struct check *k)
 	for (int i = 0; i < pg_count(unknown); i++) {
 		const char *id = pg_get_text(unknown, i, 0, NULL);
 
-		tell(k, "people", arena_printf(c->arena, "%lld %s name '%s', whom nobody knows%s",
-					       (long long)pg_get_int8(unknown, i, 2), pg_get_text(unknown, i, 1, NULL), id,
-					       did_you_mean(c->arena, id, people, (size_t)n, sizeof(*people))),
+		tell(k, "people",
+		     arena_printf(c->arena, "%lld %s name '%s', whom nobody knows%s", (long long)pg_get_int8(unknown, i, 2),
+				  pg_get_text(unknown, i, 1, NULL), id,
+				  did_you_mean(c->arena, id, people, (size_t)n, sizeof(*people))),
 		     NULL, EXIT_NO);
 	}
 	for (int i = 0; i < pg_count(clash); i++)
-		tell(k, "people", arena_printf(c->arena, "'%s' is in the configuration and in the database: the configuration wins",
-					       pg_get_text(clash, i, 0, NULL)),
+		tell(k, "people",
+		     arena_printf(c->arena, "'%s' is in the configuration and in the database: the configuration wins",
+				  pg_get_text(clash, i, 0, NULL)),
 		     NULL, EXIT_CONFIGURATION);
 	if (!pg_count(unknown) && !pg_count(clash))
 		tell(k, "people", NULL, arena_printf(c->arena, "%d known, and nobody else is named", n), 0);
@@ -150,8 +154,9 @@ static int check_live(struct check *k)
 		const char *live = pg_get_text(rows, i, 0, NULL);
 
 		tell(k, "daemon", NULL,
-		     str_eq(live, k->c->settings->sha256) ? "runs this configuration"
-							   : arena_printf(k->c->arena, "runs another configuration, rules %.7s, until it is reloaded", live),
+		     str_eq(live, k->c->settings->sha256)
+			     ? "runs this configuration"
+			     : arena_printf(k->c->arena, "runs another configuration, rules %.7s, until it is reloaded", live),
 		     0);
 	}
 	return r;
@@ -211,7 +216,8 @@ static void put_diag_json(struct buf *out, const struct diag *d)
 
 static void print_json(struct check *k)
 {
-	struct buf json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX), out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	struct buf json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+			out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	struct cli *c = k->c;
 
 	buf_puts(&json, "{\"file\":");

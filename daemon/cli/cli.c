@@ -131,7 +131,8 @@ int cli_sql_error(const struct pg_error *e)
 	if (state_is(e, "42501"))
 		return cli_fail(EXIT_NOT_PERMITTED, "not permitted: %s", e->message);
 	/* Undefined schema, table, column, function, type. */
-	if (state_is(e, "3F000") || state_is(e, "42P01") || state_is(e, "42703") || state_is(e, "42883") || state_is(e, "42704"))
+	if (state_is(e, "3F000") || state_is(e, "42P01") || state_is(e, "42703") || state_is(e, "42883") ||
+	    state_is(e, "42704"))
 		return cli_fail(EXIT_CONFIGURATION, "the database has no schema for this version: %s; run closeloop migrate",
 				e->message);
 	if (e->lost || !e->sqlstate[0] || pg_error_is_server(e))

@@ -83,8 +83,8 @@ int cli_when(struct cli *c, const char *option, const char *word, int sign, cons
 enum when_kind { WHEN_DURATION, WHEN_LOCAL, WHEN_ABSOLUTE };
 struct when {
 	enum when_kind kind;
-	int64_t seconds;      /* WHEN_DURATION, from now */
-	char text[40];        /* WHEN_LOCAL: "2027-03-02 10:00:00" */
+	int64_t seconds;       /* WHEN_DURATION, from now */
+	char text[40];         /* WHEN_LOCAL: "2027-03-02 10:00:00" */
 	struct wall_time time; /* WHEN_ABSOLUTE */
 };
 /* The pure part: -EINVAL when it is none. */

@@ -14,15 +14,18 @@
 
 static const struct pg_stmt sql_endpoints = {
 	"cli_endpoints",
-	"SELECT to_json(j)::text, now(), j.name, j.channel, j.state, j.queued::text, j.dead::text, j.sent::text, j.last_sent_at,"
+	"SELECT to_json(j)::text, now(), j.name, j.channel, j.state, j.queued::text, j.dead::text, j.sent::text, "
+	"j.last_sent_at,"
 	" concat_ws(', ', regexp_replace(j.reason, '^0 ', ''), CASE WHEN j.until > now() THEN 'next try '"
 	"  || to_char(j.until AT TIME ZONE $3, 'HH24:MI') END)"
 	" FROM (SELECT name, channel, ord FROM unnest($1, $2) WITH ORDINALITY w(name, channel, ord)"
 	"  UNION ALL SELECT name, NULL, 100000 FROM closeloop.endpoints WHERE name <> ALL ($1)) w"
 	" LEFT JOIN closeloop.endpoints e USING (name), LATERAL ("
-	"  SELECT count(*) FILTER (WHERE state IN ('queued', 'leased')) AS queued, count(*) FILTER (WHERE state = 'held') AS held,"
+	"  SELECT count(*) FILTER (WHERE state IN ('queued', 'leased')) AS queued, count(*) FILTER (WHERE state = 'held') AS "
+	"held,"
 	"  count(*) FILTER (WHERE state = 'dead' AND NOT handed_on) AS dead"
-	"  FROM closeloop.messages m WHERE m.endpoint = w.name AND m.state IN ('queued', 'leased', 'held', 'dead')) q, LATERAL ("
+	"  FROM closeloop.messages m WHERE m.endpoint = w.name AND m.state IN ('queued', 'leased', 'held', 'dead')) q, LATERAL "
+	"("
 	"  SELECT count(*) AS sent, max(sent_at) AS last_sent_at FROM closeloop.messages m WHERE m.endpoint = w.name"
 	"  AND m.state = 'sent' AND m.created_at > now() - interval '24 hours') s, LATERAL ("
 	"  SELECT w.name, w.channel, w.channel IS NOT NULL AS configured, CASE WHEN e.disabled THEN 'disabled'"
@@ -35,8 +38,8 @@ static const struct pg_stmt sql_endpoints = {
 };
 static const struct column endpoint_columns[] = {
 	{"ENDPOINT", CELL_TEXT, 24}, {"CHANNEL", CELL_TEXT, 0}, {"STATE", CELL_TEXT, 0},
-	{"QUEUED", CELL_RIGHT, 0},   {"DEAD", CELL_RIGHT, 0},	{"SENT 24 H", CELL_RIGHT, 0},
-	{"LAST", CELL_AGO, 0},	     {"WHY", CELL_TEXT, 0},	{0},
+	{"QUEUED", CELL_RIGHT, 0},   {"DEAD", CELL_RIGHT, 0},   {"SENT 24 H", CELL_RIGHT, 0},
+	{"LAST", CELL_AGO, 0},       {"WHY", CELL_TEXT, 0},     {0},
 };
 
 int cli_endpoint_known(struct cli *c, const char *name, bool all)
@@ -59,7 +62,7 @@ int cli_endpoint_known(struct cli *c, const char *name, bool all)
 static int endpoint_list(struct cli *c, const struct args *a)
 {
 	struct listing list = {&sql_endpoints, endpoint_columns, "no endpoints: there is no email section and no webhook",
-			    LIST_LIMIT_MAX};
+			       LIST_LIMIT_MAX};
 	struct pg_array names, channels;
 	struct pg_params p;
 	int r = cli_db(c);
@@ -125,8 +128,8 @@ static int state_run(struct cli *c, const struct args *a)
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
 	const char *action = a->verb->action, *name = a->n_words ? a->words[0] : "*", *json;
 	bool stops = str_eq(action, "disabled") || str_eq(action, "paused");
-	const struct pg_stmt *stmt = str_eq(action, "disabled") ? &sql_disable
-				     : str_eq(action, "paused") ? &sql_pause
+	const struct pg_stmt *stmt = str_eq(action, "disabled")  ? &sql_disable
+				     : str_eq(action, "paused")  ? &sql_pause
 				     : str_eq(action, "enabled") ? &sql_enable
 								 : &sql_resume;
 	struct pg_params p;
@@ -179,8 +182,11 @@ static int test_mail(struct cli *c, const struct args *a)
 {
 	static const struct response nothing = {.nps = SCORE_MISSING, .csat = SCORE_MISSING, .ces = SCORE_MISSING};
 	const char *wanted = args_get(a, "--to");
-	struct alert alert = {.kind = ALERT_PRAISE, .message_id = uuid_new(), .language = c->settings->language,
-			      .instance = c->settings->instance, .response = &nothing};
+	struct alert alert = {.kind = ALERT_PRAISE,
+			      .message_id = uuid_new(),
+			      .language = c->settings->language,
+			      .instance = c->settings->instance,
+			      .response = &nothing};
 	struct mail_text text;
 	int r = wanted ? 0 : own_address(c, &wanted);
 

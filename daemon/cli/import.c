@@ -117,8 +117,8 @@ static bool header_complete(const struct import *in, const char *file, const int
 	return diags->errors == 0;
 }
 
-static void check_row(const struct import *in, const struct csv_record *record, const struct import_row *row,
-		      int header_fields, struct diag_list *diags)
+static void check_row(const struct import *in, const struct csv_record *record, const struct import_row *row, int header_fields,
+		      struct diag_list *diags)
 {
 	if (record->n != header_fields)
 		diag_add(diags, DIAG_ERROR, (struct text_pos){in->file, record->line}, "%d fields where the first line has %d",
@@ -330,7 +330,8 @@ void import_params(const struct import *in, struct arena *a, struct pg_params *p
 	}
 }
 
-struct export {
+struct export
+{
 	struct buf *out;
 	int n_columns;
 };

@@ -18,11 +18,11 @@ enum import_change { IMPORT_SAME, IMPORT_ADDED, IMPORT_CHANGED, IMPORT_REMOVED }
 struct import {
 	const char *const *columns; /* names, NULL-terminated */
 	int n_columns;
-	int n_keys;                 /* the first columns are the key */
-	unsigned required;          /* a bit per column that must have a value */
-	bool fold;                  /* the last key compares folded (closeloop.fold) */
-	const char *file;           /* as diagnostics name it */
-	unsigned present;           /* a bit per column that the file has; what it lacks stays as it is */
+	int n_keys;        /* the first columns are the key */
+	unsigned required; /* a bit per column that must have a value */
+	bool fold;         /* the last key compares folded (closeloop.fold) */
+	const char *file;  /* as diagnostics name it */
+	unsigned present;  /* a bit per column that the file has; what it lacks stays as it is */
 	/* Rows of the file, then of the table: cells by column, NULL for empty. */
 	struct import_row {
 		const char **cells;
@@ -30,9 +30,9 @@ struct import {
 		const char *key;
 		int line;
 		enum import_change change;
-		bool in_file; /* of the table: the file has it too */
+		bool in_file;                 /* of the table: the file has it too */
 		const struct import_row *was; /* CHANGED: the row of the table */
-	} *rows, *old;
+	} * rows, *old;
 	int n_rows, n_old;
 	int added, changed, removed;
 };

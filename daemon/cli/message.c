@@ -14,9 +14,9 @@
 #define LABEL_COLUMNS 12
 
 /* Columns of messages without the payload. */
-#define MESSAGE_COLUMNS                                                                                                 \
-	"m.id, m.seq, m.case_id, m.response_id, m.kind, m.step, m.channel, m.endpoint, m.recipient, m.address,"         \
-	" m.dedup_key, m.state, m.attempt, m.next_at, m.lease_until, m.fence, m.daemon, m.digest_id, m.queued_at,"      \
+#define MESSAGE_COLUMNS                                                                                            \
+	"m.id, m.seq, m.case_id, m.response_id, m.kind, m.step, m.channel, m.endpoint, m.recipient, m.address,"    \
+	" m.dedup_key, m.state, m.attempt, m.next_at, m.lease_until, m.fence, m.daemon, m.digest_id, m.queued_at," \
 	" m.created_at, m.sent_at, m.last_code, m.last_error, m.handed_on"
 
 static const struct pg_stmt sql_messages = {
@@ -24,16 +24,25 @@ static const struct pg_stmt sql_messages = {
 	"SELECT to_json(j)::text, now(), m.id::text, 'C-' || m.case_id, m.kind, m.endpoint, coalesce(m.recipient, m.address),"
 	" m.state::text, m.attempt::text, m.created_at, CASE WHEN m.state IN ('queued', 'held') THEN m.next_at END,"
 	" concat_ws(' ', m.last_code::text, m.last_error)"
-	" FROM (SELECT * FROM closeloop.messages m WHERE ($1::text IS NULL OR m.endpoint = $1) AND ($2::text IS NULL OR m.state::text = ANY(string_to_array($2, ',')))"
+	" FROM (SELECT * FROM closeloop.messages m WHERE ($1::text IS NULL OR m.endpoint = $1) AND ($2::text IS NULL OR "
+	"m.state::text = ANY(string_to_array($2, ',')))"
 	" AND ($3::bigint IS NULL OR m.case_id = $3) ORDER BY m.created_at DESC, m.seq DESC LIMIT $4) m,"
 	" LATERAL (SELECT " MESSAGE_COLUMNS ") j ORDER BY m.created_at DESC, m.seq DESC",
 	4,
 	{PG_TEXT, PG_TEXT, PG_INT8, PG_INT8},
 };
 static const struct column message_columns[] = {
-	{"ID", CELL_TEXT, 0},	     {"CASE", CELL_TEXT, 0},   {"KIND", CELL_TEXT, 20},	   {"ENDPOINT", CELL_TEXT, 16},
-	{"RECIPIENT", CELL_TEXT, 24}, {"STATE", CELL_TEXT, 0},  {"TRIES", CELL_RIGHT, 0}, {"MADE", CELL_AGO, 0},
-	{"NEXT", CELL_AGO, 0},	     {"ANSWER", CELL_TEXT, 0}, {0},
+	{"ID", CELL_TEXT, 0},
+	{"CASE", CELL_TEXT, 0},
+	{"KIND", CELL_TEXT, 20},
+	{"ENDPOINT", CELL_TEXT, 16},
+	{"RECIPIENT", CELL_TEXT, 24},
+	{"STATE", CELL_TEXT, 0},
+	{"TRIES", CELL_RIGHT, 0},
+	{"MADE", CELL_AGO, 0},
+	{"NEXT", CELL_AGO, 0},
+	{"ANSWER", CELL_TEXT, 0},
+	{0},
 };
 static const struct option list_options[] = {
 	{"--endpoint", "NAME", "only this one's: email, or a webhook"},

@@ -100,10 +100,11 @@ static int look(struct migrate *m)
 	if (schema_compare(&m->found, NULL, m->arena, &why) == SCHEMA_NEWER)
 		return cli_fail(EXIT_CONFIGURATION, "%s", why);
 	if (!m->options->adopt && m->found.instance && !str_eq(m->found.instance, m->options->instance))
-		return cli_fail(EXIT_CONFIGURATION,
-				"the database belongs to the instance '%s', the configuration says instance = \"%s\"; correct the"
-				" one that is wrong, or, if this database is a copy, run: closeloop migrate --adopt %s",
-				m->found.instance, m->options->instance, m->options->instance);
+		return cli_fail(
+			EXIT_CONFIGURATION,
+			"the database belongs to the instance '%s', the configuration says instance = \"%s\"; correct the"
+			" one that is wrong, or, if this database is a copy, run: closeloop migrate --adopt %s",
+			m->found.instance, m->options->instance, m->options->instance);
 	return 0;
 }
 
@@ -148,8 +149,10 @@ static int run_script(struct migrate *m, const struct buf *script, const char *n
 	if (!error.lost)
 		pg_sync_script(m->db, "ROLLBACK", &ignored);
 	if (str_eq(error.sqlstate, "55P03"))
-		return cli_fail(EXIT_UNAVAILABLE, "%s: another session has kept a table locked for 10 s; nothing of it was"
-				" done, try again", name);
+		return cli_fail(EXIT_UNAVAILABLE,
+				"%s: another session has kept a table locked for 10 s; nothing of it was"
+				" done, try again",
+				name);
 	if (str_eq(error.sqlstate, "42501"))
 		return cli_fail(EXIT_NOT_PERMITTED, "%s: %s; %s", name, error.message, needs);
 	cli_error("%s failed and was rolled back", name);
@@ -238,8 +241,7 @@ static int create_roles(struct migrate *m)
 	if (!m->options->roles)
 		return 0;
 	buf_printf(&script, "BEGIN;\n%sCOMMIT;\n", sql_roles);
-	r = run_script(m, &script, "roles",
-		       "it takes a database role with CREATEROLE that owns the schema, or a superuser");
+	r = run_script(m, &script, "roles", "it takes a database role with CREATEROLE that owns the schema, or a superuser");
 	if (r)
 		return r;
 	buf_puts(m->out, "the roles are there; make your login roles members of them (names on the right are yours):\n"

@@ -59,7 +59,8 @@ static int owner_list(struct cli *c, const struct args *a)
 
 static const struct pg_stmt sql_table = {
 	"cli_owner_table",
-	"SELECT dimension, value, person, closeloop.fold(value) FROM closeloop.owners ORDER BY dimension, closeloop.fold(value)",
+	"SELECT dimension, value, person, closeloop.fold(value) FROM closeloop.owners ORDER BY dimension, "
+	"closeloop.fold(value)",
 	0,
 	{0},
 };
@@ -121,7 +122,8 @@ static bool has_name(const char *const *names, int n, const char *name)
 /* Rows that nothing will ever find, or that name nobody: said, not refused. Each unknown name is said once. */
 static int warn_unknown(struct cli *c, const struct import *in, const char *file, struct diag_list *diags)
 {
-	const char *dimensions[DIMENSIONS_MAX], **ids, **said = arena_new_array(c->arena, const char *, (size_t)in->n_rows * 2 + 1);
+	const char *dimensions[DIMENSIONS_MAX], **ids,
+		**said = arena_new_array(c->arena, const char *, (size_t)in->n_rows * 2 + 1);
 	int n_dimensions = looked_up(c->settings, dimensions), n_people, n_said = 0, r;
 	const struct cli_person *people;
 
@@ -135,7 +137,8 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 		const struct import_row *row = &in->rows[i];
 		struct text_pos pos = {file, row->line};
 
-		if (!has_name(dimensions, n_dimensions, row->cells[DIMENSION]) && !has_name(said, n_said, row->cells[DIMENSION])) {
+		if (!has_name(dimensions, n_dimensions, row->cells[DIMENSION]) &&
+		    !has_name(said, n_said, row->cells[DIMENSION])) {
 			said[n_said++] = row->cells[DIMENSION];
 			diag_add(diags, DIAG_WARNING, pos, "no route looks up '%s'%s", row->cells[DIMENSION],
 				 did_you_mean(c->arena, row->cells[DIMENSION], dimensions, (size_t)n_dimensions,

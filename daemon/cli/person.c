@@ -14,11 +14,25 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const person_columns[] = {"id",	 "name",	"email", "language",	"timezone", "calendar",
-					     "reports_to", "deputy",	"login", "quiet_hours", "morning",  "alerts_per_hour",
-					     "urgent_per_hour", NULL};
-enum { ID, NAME, EMAIL, LANGUAGE, TIMEZONE, CALENDAR, REPORTS_TO, DEPUTY, LOGIN, QUIET_HOURS, MORNING, ALERTS, URGENT,
-       PERSON_COLUMNS };
+static const char *const person_columns[] = {
+	"id",     "name",  "email",       "language", "timezone",        "calendar",        "reports_to",
+	"deputy", "login", "quiet_hours", "morning",  "alerts_per_hour", "urgent_per_hour", NULL};
+enum {
+	ID,
+	NAME,
+	EMAIL,
+	LANGUAGE,
+	TIMEZONE,
+	CALENDAR,
+	REPORTS_TO,
+	DEPUTY,
+	LOGIN,
+	QUIET_HOURS,
+	MORNING,
+	ALERTS,
+	URGENT,
+	PERSON_COLUMNS
+};
 
 /* ---- list ---- */
 
@@ -27,7 +41,8 @@ static const struct pg_stmt sql_list = {
 	"SELECT to_json(j)::text, now(), j.id, j.name, j.email, j.language, j.reports_to,"
 	" CASE WHEN j.configured THEN 'configuration' ELSE 'database' END, j.unresolved::text,"
 	" CASE WHEN j.away_since IS NULL THEN NULL WHEN j.away_until IS NULL THEN 'until further notice'"
-	" ELSE 'until ' || to_char(j.away_until AT TIME ZONE $9, 'YYYY-MM-DD HH24:MI') END || coalesce(', ' || j.away_deputy, '')"
+	" ELSE 'until ' || to_char(j.away_until AT TIME ZONE $9, 'YYYY-MM-DD HH24:MI') END || coalesce(', ' || j.away_deputy, "
+	"'')"
 	" FROM (SELECT *, true AS configured FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)"
 	"  w(id, name, email, language, timezone, reports_to, deputy, login)"
 	"  UNION ALL SELECT id, name, email, language, timezone, reports_to, deputy, login, false FROM closeloop.people"
@@ -45,15 +60,15 @@ static const struct pg_stmt sql_list = {
 	 PG_TEXT},
 };
 static const struct column list_columns[] = {
-	{"PERSON", CELL_TEXT, 24},     {"NAME", CELL_TEXT, 24},	   {"EMAIL", CELL_TEXT, 36},   {"LANG", CELL_TEXT, 0},
-	{"REPORTS TO", CELL_TEXT, 24}, {"KEPT IN", CELL_TEXT, 0}, {"CASES", CELL_RIGHT, 0}, {"AWAY", CELL_TEXT, 0},
-	{0},
+	{"PERSON", CELL_TEXT, 24}, {"NAME", CELL_TEXT, 24},       {"EMAIL", CELL_TEXT, 36},
+	{"LANG", CELL_TEXT, 0},    {"REPORTS TO", CELL_TEXT, 24}, {"KEPT IN", CELL_TEXT, 0},
+	{"CASES", CELL_RIGHT, 0},  {"AWAY", CELL_TEXT, 0},        {0},
 };
 
 static int person_list(struct cli *c, const struct args *a)
 {
-	struct listing list = {&sql_list, list_columns, "nobody: write people into the configuration, or closeloop person import FILE",
-			    LIST_LIMIT_MAX};
+	struct listing list = {&sql_list, list_columns,
+			       "nobody: write people into the configuration, or closeloop person import FILE", LIST_LIMIT_MAX};
 	struct pg_array columns[8];
 	struct pg_params p;
 	int r = cli_db(c);
@@ -64,7 +79,7 @@ static int person_list(struct cli *c, const struct args *a)
 		pg_array_init(&columns[i], c->arena, PG_TEXT);
 	for (int i = 0; i < c->settings->n_people; i++) {
 		const struct person *who = &c->settings->people[i];
-		const char *cells[] = {who->id,	      who->name,       who->email,  language_name(who->language),
+		const char *cells[] = {who->id,       who->name,       who->email,  language_name(who->language),
 				       who->timezone, who->reports_to, who->deputy, who->login};
 
 		for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
@@ -79,11 +94,12 @@ static int person_list(struct cli *c, const struct args *a)
 
 /* ---- import ---- */
 
-#define SQL_COLUMNS                                                                                                     \
-	"id, name, email, language, timezone, calendar, reports_to, deputy, login, quiet_hours, morning,"               \
+#define SQL_COLUMNS                                                                                       \
+	"id, name, email, language, timezone, calendar, reports_to, deputy, login, quiet_hours, morning," \
 	" alerts_per_hour::text, urgent_per_hour::text"
 
-static const struct pg_stmt sql_table = {"cli_person_table", "SELECT " SQL_COLUMNS " FROM closeloop.people ORDER BY id", 0, {0}};
+static const struct pg_stmt sql_table = {
+	"cli_person_table", "SELECT " SQL_COLUMNS " FROM closeloop.people ORDER BY id", 0, {0}};
 static const struct pg_stmt sql_apply = {
 	"cli_person_apply",
 	"WITH gone AS (DELETE FROM closeloop.people WHERE id = ANY ($14))"
@@ -101,7 +117,8 @@ static const struct pg_stmt sql_apply = {
 };
 static const struct pg_stmt sql_zones = {
 	"cli_person_zones",
-	"SELECT DISTINCT w.zone FROM unnest($1) w(zone) WHERE NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = w.zone)",
+	"SELECT DISTINCT w.zone FROM unnest($1) w(zone) WHERE NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = "
+	"w.zone)",
 	1,
 	{PG_TEXT_ARRAY},
 };
@@ -180,8 +197,9 @@ static void check_cells(struct cli *c, const struct import *in, const char *file
 				diag_add(diags, DIAG_ERROR, pos, "%s '%s': %s", person_columns[k], row->cells[k], wrong);
 		}
 		if (settings_person(c->settings, row->cells[ID]))
-			diag_add(diags, DIAG_ERROR, pos, "%s is in the configuration (%s:%d), which wins: take it out of one of them",
-				 row->cells[ID], settings_person(c->settings, row->cells[ID])->pos.file,
+			diag_add(diags, DIAG_ERROR, pos,
+				 "%s is in the configuration (%s:%d), which wins: take it out of one of them", row->cells[ID],
+				 settings_person(c->settings, row->cells[ID])->pos.file,
 				 settings_person(c->settings, row->cells[ID])->pos.line);
 	}
 }
@@ -231,8 +249,9 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 			for (int j = 0; j < n && !known; j++)
 				known = str_eq(ids[j], id);
 			if (!known)
-				diag_add(diags, DIAG_WARNING, (struct text_pos){file, in->rows[i].line}, "%s: unknown person '%s'%s",
-					 person_columns[k], id, did_you_mean(c->arena, id, ids, (size_t)n, sizeof(ids[0])));
+				diag_add(diags, DIAG_WARNING, (struct text_pos){file, in->rows[i].line},
+					 "%s: unknown person '%s'%s", person_columns[k], id,
+					 did_you_mean(c->arena, id, ids, (size_t)n, sizeof(ids[0])));
 		}
 	}
 	return 0;
@@ -387,7 +406,8 @@ static int person_back(struct cli *c, const char *person)
 		return r;
 	if (pg_count(rows) == 0)
 		return cli_fail(EXIT_NO, "%s isn't away", person);
-	return cli_print_changed(c, rows, arena_printf(c->arena, "absence%s of %s over", pg_count(rows) == 1 ? "" : "s", person));
+	return cli_print_changed(c, rows,
+				 arena_printf(c->arena, "absence%s of %s over", pg_count(rows) == 1 ? "" : "s", person));
 }
 
 static int away_add(struct cli *c, const struct args *a, const char *deputy)
@@ -428,7 +448,8 @@ static int away_add(struct cli *c, const struct args *a, const char *deputy)
 		buf_putc(&out, '\n');
 	} else {
 		buf_printf(&out, "%s away from %s %s%s%s%s\n", person, pg_get_text(rows, 0, 1, NULL),
-			   end ? "until " : "until further notice", end ? end : "", deputy ? ", deputy " : "", deputy ? deputy : "");
+			   end ? "until " : "until further notice", end ? end : "", deputy ? ", deputy " : "",
+			   deputy ? deputy : "");
 	}
 	cli_print(c, &out);
 	if (!deputy)
@@ -461,7 +482,8 @@ static int person_away(struct cli *c, const struct args *a)
 
 const struct verb person_verbs[] = {
 	{"person", "list", NULL, "everybody, of configuration and database", NULL, 0, 0, person_list, NULL},
-	{"person", "import", "FILE", "take a CSV file (- is stdin): id,name,email,…", import_options, 1, 1, person_import, NULL},
+	{"person", "import", "FILE", "take a CSV file (- is stdin): id,name,email,…", import_options, 1, 1, person_import,
+	 NULL},
 	{"person", "export", NULL, "people of the database as CSV", NULL, 0, 0, person_export, NULL},
 	{"person", "away", "PERSON", "say who is away, and who stands in", away_options, 1, 1, person_away, NULL},
 	{0},

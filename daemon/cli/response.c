@@ -22,9 +22,9 @@ static const struct pg_stmt sql_responses = {
 	{PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL, PG_INT8},
 };
 static const struct column response_columns[] = {
-	{"ID", CELL_RIGHT, 0},	  {"CAME", CELL_AGO, 0},	 {"CUSTOMER", CELL_TEXT, 24}, {"ACCOUNT", CELL_TEXT, 20},
-	{"SCORE", CELL_RIGHT, 0}, {"TOUCHPOINT", CELL_TEXT, 20}, {"CASE", CELL_TEXT, 0},      {"COMMENT", CELL_TEXT, 0},
-	{0},
+	{"ID", CELL_RIGHT, 0},      {"CAME", CELL_AGO, 0},     {"CUSTOMER", CELL_TEXT, 24},
+	{"ACCOUNT", CELL_TEXT, 20}, {"SCORE", CELL_RIGHT, 0},  {"TOUCHPOINT", CELL_TEXT, 20},
+	{"CASE", CELL_TEXT, 0},     {"COMMENT", CELL_TEXT, 0}, {0},
 };
 static const struct option response_options[] = {
 	{"--customer", "ID", "only this customer's"},
@@ -67,8 +67,12 @@ static const struct pg_stmt sql_inbox = {
 	{PG_BOOL, PG_INT8},
 };
 static const struct column inbox_columns[] = {
-	{"ID", CELL_RIGHT, 0},	  {"RESPONSE", CELL_RIGHT, 0}, {"SINCE", CELL_AGO, 0},
-	{"TRIES", CELL_RIGHT, 0}, {"STATE", CELL_TEXT, 0},     {"ERROR", CELL_TEXT, 0},
+	{"ID", CELL_RIGHT, 0},
+	{"RESPONSE", CELL_RIGHT, 0},
+	{"SINCE", CELL_AGO, 0},
+	{"TRIES", CELL_RIGHT, 0},
+	{"STATE", CELL_TEXT, 0},
+	{"ERROR", CELL_TEXT, 0},
 	{0},
 };
 static const struct option inbox_list_options[] = {

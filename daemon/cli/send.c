@@ -81,7 +81,8 @@ int cli_result_code(const struct delivery_result *r)
 
 int cli_send_told(struct cli *c, const struct delivery_result *r, const char *to)
 {
-	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX), json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+		       json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	bool sent = r->outcome == DELIVERY_SENT;
 
 	if (c->json) {

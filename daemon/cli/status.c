@@ -23,7 +23,7 @@ struct status {
 	struct wall_time now;
 	struct buf needs; /* lines of text, or JSON objects with commas */
 	int n_needs;
-	struct buf text;  /* the sections */
+	struct buf text; /* the sections */
 	struct buf json;
 	bool daemon_alive;
 };
@@ -242,17 +242,17 @@ static int status_inbox(struct status *s)
 	last = pg_get_time(rows, 0, 4);
 	put_member(s, "inbox", rows, 0);
 	put_label(s, "inbox");
-	buf_printf(&s->text, "%lld waiting, oldest %s, set aside %lld, last response ", (long long)waiting,
-		   since(s, oldest), (long long)set_aside);
+	buf_printf(&s->text, "%lld waiting, oldest %s, set aside %lld, last response ", (long long)waiting, since(s, oldest),
+		   (long long)set_aside);
 	text_put_relative(&s->text, last, s->now);
 	buf_putc(&s->text, '\n');
 	if (set_aside)
-		need(s, "inbox", arena_printf(a, "%lld response%s could not be judged and %s set aside", (long long)set_aside,
-					      set_aside == 1 ? "" : "s", set_aside == 1 ? "is" : "are"),
+		need(s, "inbox",
+		     arena_printf(a, "%lld response%s could not be judged and %s set aside", (long long)set_aside,
+				  set_aside == 1 ? "" : "s", set_aside == 1 ? "is" : "are"),
 		     "closeloop inbox list --set-aside");
 	if (wall_is_set(oldest) && s->now.us - oldest.us > INBOX_LATE_US)
-		need(s, "inbox", arena_printf(a, "%lld wait, the oldest for %s", (long long)waiting,
-					      since(s, oldest)),
+		need(s, "inbox", arena_printf(a, "%lld wait, the oldest for %s", (long long)waiting, since(s, oldest)),
 		     s->daemon_alive ? "journalctl -u closeloopd" : NULL);
 	return 0;
 }
@@ -262,7 +262,8 @@ static int status_inbox(struct status *s)
 static const struct pg_stmt sql_messages = {
 	"cli_status_messages",
 	"SELECT to_json(j)::text, j.name, j.configured, j.sent_today, j.p99_seconds, j.waiting, j.undelivered, j.paused,"
-	" j.disabled, j.breaker, j.failures, j.reason, j.updated_at, CASE WHEN j.until > now() THEN 'at ' || to_char(j.until AT TIME ZONE $2, 'HH24:MI') END, j.oldest"
+	" j.disabled, j.breaker, j.failures, j.reason, j.updated_at, CASE WHEN j.until > now() THEN 'at ' || to_char(j.until "
+	"AT TIME ZONE $2, 'HH24:MI') END, j.oldest"
 	" FROM (SELECT name, ord, true AS configured FROM unnest($1) WITH ORDINALITY w(name, ord)"
 	"  UNION SELECT endpoint, 10000, false FROM closeloop.messages WHERE state IN ('queued', 'leased', 'held')"
 	"  AND endpoint <> ALL ($1) UNION SELECT name, 10000, name = '*' FROM closeloop.endpoints"
@@ -276,7 +277,8 @@ static const struct pg_stmt sql_messages = {
 	"  SELECT count(*) AS undelivered FROM closeloop.messages m WHERE m.endpoint = w.name"
 	"  AND m.state IN ('failed', 'dead') AND NOT m.handed_on) d, LATERAL ("
 	"  SELECT w.name, w.configured, t.sent_today, t.p99_seconds, q.waiting, q.oldest, d.undelivered,"
-	"  coalesce(e.paused, false) AS paused, coalesce(e.disabled, false) AS disabled, coalesce(e.breaker, 'closed') AS breaker,"
+	"  coalesce(e.paused, false) AS paused, coalesce(e.disabled, false) AS disabled, coalesce(e.breaker, 'closed') AS "
+	"breaker,"
 	"  coalesce(e.failures, 0) AS failures, e.until,"
 	"  regexp_replace(e.reason, '^0 ', '') AS reason, e.updated_at) j ORDER BY w.ord, w.name",
 	2,
@@ -301,15 +303,18 @@ static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 		need(s, who, arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", changed, why, (long long)waiting),
 		     all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
 	else if (!str_eq(pg_get_text(rows, i, 9, NULL), "closed"))
-		need(s, who, arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s", (int)pg_get_int4(rows, i, 10),
-					  why, (long long)waiting, next ? next : "with the next message"),
+		need(s, who,
+		     arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s", (int)pg_get_int4(rows, i, 10), why,
+				  (long long)waiting, next ? next : "with the next message"),
 		     arena_printf(a, "closeloop message list --endpoint %s", name));
 	else if (!pg_get_bool(rows, i, 2))
-		need(s, who, arena_printf(a, "is no endpoint of %s any more, %lld wait for it", s->c->settings->path,
-					  (long long)waiting),
+		need(s, who,
+		     arena_printf(a, "is no endpoint of %s any more, %lld wait for it", s->c->settings->path,
+				  (long long)waiting),
 		     "closeloop message list --state queued,held");
 	if (undelivered)
-		need(s, who, arena_printf(a, "%lld could not be delivered, and nobody was told instead", (long long)undelivered),
+		need(s, who,
+		     arena_printf(a, "%lld could not be delivered, and nobody was told instead", (long long)undelivered),
 		     arena_printf(a, "closeloop message list --state dead,failed --endpoint %s", name));
 }
 
@@ -461,8 +466,8 @@ static void print(struct status *s)
 
 static int status_once(struct cli *c, bool clear)
 {
-	static int (*const sections[])(struct status *s) = {status_head, status_daemons, status_inbox, status_messages,
-							    status_cases};
+	static int (*const sections[])(struct status * s) = {status_head, status_daemons, status_inbox, status_messages,
+							     status_cases};
 	struct status s = {
 		.c = c,
 		.needs = BUF_INIT(CLI_OUTPUT_BYTES_MAX),

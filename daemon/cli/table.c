@@ -62,7 +62,8 @@ static void end_line(struct buf *out)
 void cli_put_table(struct buf *out, const struct pg_rows *rows, int n_rows, const struct column *columns)
 {
 	struct buf room CLEANUP(buf_fini) = BUF_INIT(CELL_BYTES_MAX);
-	int widths[COLUMNS_MAX], n = columns_measure(rows, n_rows, columns, widths), used = 0, terminal = text_terminal_columns();
+	int widths[COLUMNS_MAX], n = columns_measure(rows, n_rows, columns, widths), used = 0,
+				 terminal = text_terminal_columns();
 
 	for (int i = 0; i < n - 1; i++)
 		used += widths[i] + GAP;

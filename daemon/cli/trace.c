@@ -11,8 +11,8 @@
 
 #define CONDITION_COLUMNS 44
 #define PREFIX_BYTES 512
-#define VERDICT_COLUMNS 11 /* "undecided" and a gap */
-#define EFFECT_COLUMNS 8   /* "urgent" and a gap */
+#define VERDICT_COLUMNS 11                                      /* "undecided" and a gap */
+#define EFFECT_COLUMNS 8                                        /* "urgent" and a gap */
 #define RULE_COLUMNS (2 + 2 + VERDICT_COLUMNS + EFFECT_COLUMNS) /* beside the rule's name */
 #define RESULT_COLUMNS (2 + 7 + 2)
 
@@ -116,9 +116,8 @@ static void put_decision(const struct trace *t, struct buf *out)
 	} else if (v->winner >= 0) {
 		const struct rule *rule = &s->rules[v->winner];
 
-		buf_printf(out, "case: priority %s, route %s, follow_up %s, from %s%s\n",
-			   priority_name(rule->priority), rule->route ? rule->route->id : "-",
-			   rule->follow_up ? rule->follow_up->id : "-", rule->id,
+		buf_printf(out, "case: priority %s, route %s, follow_up %s, from %s%s\n", priority_name(rule->priority),
+			   rule->route ? rule->route->id : "-", rule->follow_up ? rule->follow_up->id : "-", rule->id,
 			   v->n_case == 1 ? "" : arena_printf(t->arena, " (highest of %d matches)", v->n_case));
 	} else if (v->n_praise) {
 		buf_printf(out, "praise from %s: no case\n", s->rules[v->first_praise].id);

@@ -27,10 +27,10 @@ const struct option try_options[] = {
 struct outcome {
 	struct cli *c;
 	struct trace trace;
-	const struct plan *plan; /* NULL: no rule matched */
-	bool mail;               /* --mail */
+	const struct plan *plan;                 /* NULL: no rule matched */
+	bool mail;                               /* --mail */
 	const char *acknowledge_by, *resolve_by; /* local, for people; NULL */
-	struct buf sent;         /* results as JSON objects, with --send-to */
+	struct buf sent;                         /* results as JSON objects, with --send-to */
 };
 
 static const char *const reasons[] = {
@@ -246,7 +246,8 @@ static void put_plan_json(const struct outcome *o, struct buf *out)
 
 static void put_json(const struct outcome *o)
 {
-	struct buf json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX), out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	struct buf json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+			out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 
 	buf_puts(&json, "{\"ruleset\":");
 	json_put_string(&json, o->trace.settings->sha256);

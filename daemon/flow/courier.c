@@ -20,13 +20,13 @@
 #include <unistd.h>
 
 #define COURIER_ARENA_BYTES (64 * 1024)
-#define COURIER_POLL_US (5 * US_PER_S) /* the intake's look, every 4 s, comes first: courier_poll() */
+#define COURIER_POLL_US (5 * US_PER_S)    /* the intake's look, every 4 s, comes first: courier_poll() */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
-#define COURIER_SETTLE_MOST 500   /* results in one statement: it has a deadline */
-#define COURIER_UNSETTLED_MOST 2000 /* past it nothing more is sent: results keep their bodies */
+#define COURIER_SETTLE_MOST 500           /* results in one statement: it has a deadline */
+#define COURIER_UNSETTLED_MOST 2000       /* past it nothing more is sent: results keep their bodies */
 #define COURIER_RECLAIM_US (3 * US_PER_S)
-#define COURIER_RESCAN_US US_PER_S     /* at least so often, and before sleeping, all that is due is looked for */
-#define COURIER_LATE_US US_PER_S       /* what commits later than this after it was written waits for that */
+#define COURIER_RESCAN_US US_PER_S /* at least so often, and before sleeping, all that is due is looked for */
+#define COURIER_LATE_US US_PER_S   /* what commits later than this after it was written waits for that */
 #define PROBE_S 60
 
 struct flight {
@@ -177,9 +177,9 @@ static void log_result(const struct delivery_result *r, const struct outbox_sett
 	char id[UUID_TEXT_BYTES];
 
 	log_line(r->outcome == DELIVERY_SENT || r->outcome == DELIVERY_RELEASED ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-		 "message %s: endpoint=%s attempt=%d outcome=%s code=%d duration_ms=%d becomes=%s %s",
-		 uuid_text(&s->id, id), r->delivery->endpoint, r->delivery->attempt, delivery_outcome_name(r->outcome), r->code,
-		 r->duration_ms, message_state_name(s->state), r->error);
+		 "message %s: endpoint=%s attempt=%d outcome=%s code=%d duration_ms=%d becomes=%s %s", uuid_text(&s->id, id),
+		 r->delivery->endpoint, r->delivery->attempt, delivery_outcome_name(r->outcome), r->code, r->duration_ms,
+		 message_state_name(s->state), r->error);
 }
 
 static void on_result(void *arg, struct delivery_result *r)
@@ -195,12 +195,8 @@ static void on_result(void *arg, struct delivery_result *r)
 	v = backoff_after(r, mail, f->attempt, wall_now().us - f->first_try_at.us, (double)(random() % 1000) / 1000);
 	l = xcalloc(1, sizeof(*l));
 	l->result = r;
-	l->settlement = (struct outbox_settlement){.id = f->id,
-						   .fence = f->fence,
-						   .state = v.state,
-						   .counts = v.counts,
-						   .delay_us = v.delay_us,
-						   .result = r};
+	l->settlement = (struct outbox_settlement){
+		.id = f->id, .fence = f->fence, .state = v.state, .counts = v.counts, .delay_us = v.delay_us, .result = r};
 	endpoint_note(f->endpoint, r, mail);
 	stats_message(&c->flow->stats, r, v.state);
 	log_result(r, &l->settlement);

@@ -20,7 +20,7 @@ struct flow;
 
 struct flow_options {
 	struct loop *loop;
-	struct live *live;          /* taken */
+	struct live *live;             /* taken */
 	void (*on_stopped)(void *arg); /* everything in flight is settled or released; once, after flow_stop() */
 	/* At start a schema that doesn't fit is fatal: called once with a sentence, before anything was done. */
 	void (*on_unfit)(void *arg, const char *why);

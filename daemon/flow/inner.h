@@ -20,7 +20,15 @@
 
 /* ---- intake_run.c: claims, judges, commits ---- */
 
-enum intake_state { INTAKE_OFF, INTAKE_WAITING, INTAKE_CLAIMING, INTAKE_JUDGING, INTAKE_COMMITTING, INTAKE_TELLING, INTAKE_BACKING_OFF };
+enum intake_state {
+	INTAKE_OFF,
+	INTAKE_WAITING,
+	INTAKE_CLAIMING,
+	INTAKE_JUDGING,
+	INTAKE_COMMITTING,
+	INTAKE_TELLING,
+	INTAKE_BACKING_OFF
+};
 
 struct intake_run {
 	struct flow *flow;
@@ -30,23 +38,23 @@ struct intake_run {
 	struct arena *arena;
 	struct judge judge;
 	struct claimed *claimed;
-	int n_claimed;     /* decoded */
-	int n_rows;        /* inbox rows taken, orphans included */
-	int claim_limit;   /* rows asked for by the claim under way */
+	int n_claimed;   /* decoded */
+	int n_rows;      /* inbox rows taken, orphans included */
+	int claim_limit; /* rows asked for by the claim under way */
 	int64_t low_water;
-	int limit;         /* rows of the next claim; halved when a batch fails */
-	bool look_again;   /* something was notified while busy */
+	int limit;       /* rows of the next claim; halved when a batch fails */
+	bool look_again; /* something was notified while busy */
 	bool promise;
-	bool idle;         /* nothing for long: the next look only peeks */
-	bool peeked;       /* it saw a new row */
-	bool rescanned;    /* the claim under way started at the first row */
-	int64_t single_id; /* inbox row that stands alone; 0: none */
-	bool single_due;   /* a row tried before may be due */
+	bool idle;               /* nothing for long: the next look only peeks */
+	bool peeked;             /* it saw a new row */
+	bool rescanned;          /* the claim under way started at the first row */
+	int64_t single_id;       /* inbox row that stands alone; 0: none */
+	bool single_due;         /* a row tried before may be due */
 	struct mono_time picked; /* when rows tried before were last looked for */
-	int64_t after_pick_us; /* until the next look when none is */
-	int failures;      /* in a row, of the server: for the back-off */
-	int written;       /* messages the commit under way writes as queued */
-	bool notices_due;  /* somebody may have to be told about a case that is there */
+	int64_t after_pick_us;   /* until the next look when none is */
+	int failures;            /* in a row, of the server: for the back-off */
+	int written;             /* messages the commit under way writes as queued */
+	bool notices_due;        /* somebody may have to be told about a case that is there */
 	int batches_since_notices;
 	int64_t after_notices_us;
 	struct notice *notices; /* notices.c */
@@ -55,10 +63,10 @@ struct intake_run {
 
 void intake_run_init(struct intake_run *r, struct flow *f);
 void intake_run_fini(struct intake_run *r);
-void intake_run_start(struct intake_run *r);          /* the work connection is up */
-void intake_run_lost(struct intake_run *r);           /* … is down; batches under way have failed */
-void intake_run_look(struct intake_run *r);           /* something may have arrived */
-void intake_run_stop(struct intake_run *r);           /* no more claims; flow_idle() when the batch under way is done */
+void intake_run_start(struct intake_run *r); /* the work connection is up */
+void intake_run_lost(struct intake_run *r);  /* … is down; batches under way have failed */
+void intake_run_look(struct intake_run *r);  /* something may have arrived */
+void intake_run_stop(struct intake_run *r);  /* no more claims; flow_idle() when the batch under way is done */
 bool intake_run_is_idle(const struct intake_run *r);
 /* A notice may be there: looked at when the inbox is empty, at the latest after some batches. */
 void intake_run_notices(struct intake_run *r);
@@ -74,11 +82,11 @@ struct flight; /* one delivery in the channel */
 
 struct courier_endpoint {
 	char *name;
-	bool known;      /* in the live configuration */
+	bool known; /* in the live configuration */
 	bool paused, disabled, open, until_over, probing;
 	int failures;
 	int in_flight;
-	int reserved;    /* promised to messages of a commit under way */
+	int reserved; /* promised to messages of a commit under way */
 	/* of the results waiting to be settled */
 	int new_failures;
 	bool succeeded, gone, credentials;
@@ -97,8 +105,8 @@ struct courier {
 	int n_results;
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
-	bool polling;       /* nothing is planned: the next round only looks */
-	bool gathering;     /* results wait for others; the round is due already */
+	bool polling;   /* nothing is planned: the next round only looks */
+	bool gathering; /* results wait for others; the round is due already */
 	bool everything_paused;
 	bool unsettled; /* the last settle failed: nothing is claimed until one succeeds */
 	struct deadline due;
@@ -108,8 +116,8 @@ struct courier {
 	struct mono_time scanned;   /* last round that looked for all that is due */
 	bool scanning;              /* this one is such a round */
 	struct wall_time low_water; /* the others look from here on */
-	int claimed; /* by the batch under way */
-	struct delivery **taken; /* those; they leave when it is committed */
+	int claimed;                /* by the batch under way */
+	struct delivery **taken;    /* those; they leave when it is committed */
 	int failures;
 };
 
@@ -142,10 +150,10 @@ struct flow {
 	struct flow_options options;
 	char daemon_id[128];
 	struct pg_conn *listen, *work, *outbox;
-	bool fit;            /* schema and instance are right */
+	bool fit; /* schema and instance are right */
 	bool fit_once;
-	bool listening;      /* LISTEN delivers */
-	bool work_ready;     /* checked, registered, directory read */
+	bool listening;  /* LISTEN delivers */
+	bool work_ready; /* checked, registered, directory read */
 	bool stopping, stopped;
 	bool saying_goodbye;
 	char unfit[300];
@@ -154,7 +162,7 @@ struct flow {
 	struct arena *arena;      /* of the check, the registration and the swap: one at a time */
 	struct arena *beat_arena; /* of the heartbeat and the goodbye */
 	bool beating;
-	int batch_limit;     /* to start with: smaller after a crash */
+	int batch_limit; /* to start with: smaller after a crash */
 	struct deadline retry_check, heartbeat, stop_by;
 	struct intake_run intake;
 	struct courier courier;

@@ -166,7 +166,8 @@ static void batch_failed(struct intake_run *r, const struct pg_error *error)
 	r->flow->stats.batch_failures++;
 	if (error->lost)
 		return; /* intake_run_lost() follows */
-	log_warning("batch of %d: sqlstate=%s statement=%s %s", r->n_claimed, error->sqlstate, error->statement, error->message);
+	log_warning("batch of %d: sqlstate=%s statement=%s %s", r->n_claimed, error->sqlstate, error->statement,
+		    error->message);
 	if (pg_error_is_conflict(error)) {
 		send_end(r, &stmt_rollback, on_rolled_back);
 	} else if (!intake_blames_rows(error)) {
@@ -264,21 +265,28 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 		const struct response *response = &plan->claimed->response;
 
 		if (plan->action == PLAN_OPEN) {
-			cases[n_cases++] = (struct case_opening){
-				plan->case_id, response->id, response->customer_id,
-				plan->owner.person ? plan->owner.person->id : NULL, plan->owner.team, plan->rule->route->id,
-				plan->rule->follow_up ? plan->rule->follow_up->id : NULL, plan->priority, plan->rules,
-				plan->acknowledge_within_s, plan->resolve_within_s};
+			cases[n_cases++] = (struct case_opening){plan->case_id,
+								 response->id,
+								 response->customer_id,
+								 plan->owner.person ? plan->owner.person->id : NULL,
+								 plan->owner.team,
+								 plan->rule->route->id,
+								 plan->rule->follow_up ? plan->rule->follow_up->id : NULL,
+								 plan->priority,
+								 plan->rules,
+								 plan->acknowledge_within_s,
+								 plan->resolve_within_s};
 			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
 		} else if (plan->action == PLAN_AMEND) {
-			events[n_events++] = (struct case_event){plan->claimed->case_id, "amended", NULL,
-								 judge_event_details(j, plan)};
+			events[n_events++] =
+				(struct case_event){plan->claimed->case_id, "amended", NULL, judge_event_details(j, plan)};
 		}
 		if (plan->action == PLAN_OPEN || plan->action == PLAN_PRAISE || plan->action == PLAN_NOTE)
-			records[n_records++] = (struct case_record){
-				response->id, plan->action == PLAN_OPEN ? plan->case_id : 0,
-				plan->action == PLAN_OPEN ? "opened" : plan->action == PLAN_PRAISE ? "praised" : "noted",
-				plan->rules, plan->facts};
+			records[n_records++] = (struct case_record){response->id, plan->action == PLAN_OPEN ? plan->case_id : 0,
+								    plan->action == PLAN_OPEN     ? "opened"
+								    : plan->action == PLAN_PRAISE ? "praised"
+												  : "noted",
+								    plan->rules, plan->facts};
 	}
 	if (n_cases) {
 		p = arena_new_obj(r->arena, struct pg_params);

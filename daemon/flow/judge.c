@@ -136,7 +136,6 @@ static void plan_targets(struct judge *j, struct plan *p, target_fn *fn)
 	}
 }
 
-
 /* Grows the three lists of the owner facts as targets are seen. */
 static void gather_lookup(struct judge *j, const struct target *t, const struct response *r)
 {
@@ -146,8 +145,7 @@ static void gather_lookup(struct judge *j, const struct target *t, const struct 
 	if (!value)
 		return;
 	if ((f->n_lookups & (f->n_lookups - 1)) == 0) { /* 0, 1, 2, 4, 8 …: full */
-		struct owner_lookup *bigger =
-			arena_new_array(j->arena, struct owner_lookup, (size_t)MAX(f->n_lookups * 2, 1));
+		struct owner_lookup *bigger = arena_new_array(j->arena, struct owner_lookup, (size_t)MAX(f->n_lookups * 2, 1));
 
 		if (f->n_lookups)
 			memcpy(bigger, f->lookups, sizeof(*bigger) * (size_t)f->n_lookups);

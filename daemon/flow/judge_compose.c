@@ -21,7 +21,8 @@
 static void add_recipient(struct plan *p, const struct recipient *r)
 {
 	for (int i = 0; i < p->n_recipients; i++)
-		if (str_eq(p->recipients[i].person->id, r->person->id) && str_eq(p->recipients[i].person->email, r->person->email))
+		if (str_eq(p->recipients[i].person->id, r->person->id) &&
+		    str_eq(p->recipients[i].person->email, r->person->email))
 			return;
 	if (p->n_recipients < PLAN_RECIPIENTS_MAX)
 		p->recipients[p->n_recipients++] = *r;
@@ -54,11 +55,14 @@ static void add_operators(struct judge *j, struct plan *p)
 	log_error("response %lld: nobody can be told (route %s): the operators are", (long long)p->claimed->response.id,
 		  p->rule->route->id);
 	for (int i = 0; i < s->operators.n; i++) {
-		struct person *operator = arena_new_obj(j->arena, struct person);
-		struct recipient r = {.person = operator, .reason = REASON_NOTIFIED};
+		struct person *operator= arena_new_obj(j->arena, struct person);
+		struct recipient r = {.person = operator, .reason = REASON_NOTIFIED };
 
-		*operator = (struct person){.id = "operators", .name = s->operators.items[i], .email = s->operators.items[i],
-					    .language = s->language, .timezone = "UTC"};
+		*operator=(struct person){.id = "operators",
+					  .name = s->operators.items[i],
+					  .email = s->operators.items[i],
+					  .language = s->language,
+					  .timezone = "UTC"};
 		add_recipient(p, &r);
 	}
 }
@@ -309,7 +313,8 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 
 	a.touchpoint = r->touchpoint ? settings_label(s, LABEL_TOUCHPOINT, r->touchpoint, a.language) : NULL;
 	a.account = r->account_name ? r->account_name
-				    : r->account ? settings_label(s, LABEL_ACCOUNT, r->account, a.language) : NULL;
+		    : r->account    ? settings_label(s, LABEL_ACCOUNT, r->account, a.language)
+				    : NULL;
 	alert_ratings(j, &a);
 	alert_details(j, &a);
 	alert_reasons(j, &a, p, to);
@@ -318,8 +323,8 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 	if (p->has_previous) {
 		a.previous.set = response_score(&p->previous, &a.previous.score);
 		a.previous.at = p->previous_at[i];
-		a.previous.touchpoint = p->previous.touchpoint
-			? settings_label(s, LABEL_TOUCHPOINT, p->previous.touchpoint, a.language) : NULL;
+		a.previous.touchpoint =
+			p->previous.touchpoint ? settings_label(s, LABEL_TOUCHPOINT, p->previous.touchpoint, a.language) : NULL;
 	}
 	if (j->send_to || s->delivery == DELIVER_REDIRECT) {
 		a.redirected_from = a.person_address;
@@ -372,9 +377,9 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup,
 				    strcmp(a.person_id, "operators") == 0 ? to->person->email : a.person_id);
 	if (j->dry)
-		p->mails[p->n_messages - 1] = (struct mail_text){arena_strdup(j->arena, text.subject),
-								 arena_strdup(j->arena, text.text),
-								 arena_strdup(j->arena, text.html)};
+		p->mails[p->n_messages - 1] =
+			(struct mail_text){arena_strdup(j->arena, text.subject), arena_strdup(j->arena, text.text),
+					   arena_strdup(j->arena, text.html)};
 }
 
 static struct case_facts plan_case_facts(struct judge *j, const struct plan *p)
@@ -432,7 +437,8 @@ static struct alert webhook_alert(struct judge *j, const struct plan *p)
 
 	a.touchpoint = r->touchpoint ? settings_label(s, LABEL_TOUCHPOINT, r->touchpoint, a.language) : NULL;
 	a.account = r->account_name ? r->account_name
-				    : r->account ? settings_label(s, LABEL_ACCOUNT, r->account, a.language) : NULL;
+		    : r->account    ? settings_label(s, LABEL_ACCOUNT, r->account, a.language)
+				    : NULL;
 	if (p->n_recipients > 0) {
 		a.acknowledge_due = p->acknowledge_at[0];
 		a.resolve_due = p->resolve_at[0];
@@ -447,8 +453,7 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 	const struct settings *s = j->live->settings;
 	struct case_facts facts;
 	struct alert alert;
-	struct webhook_event event = {
-		.type = p->kind, .at = j->now, .response = &p->claimed->response, .alert = &alert};
+	struct webhook_event event = {.type = p->kind, .at = j->now, .response = &p->claimed->response, .alert = &alert};
 
 	if (p->n_webhooks == 0)
 		return;
@@ -482,8 +487,7 @@ void judge_compose(struct judge *j)
 
 		if (p->n_recipients + p->n_webhooks == 0)
 			continue;
-		p->messages = arena_new_array(j->arena, struct outbox_message,
-					      (size_t)(p->n_recipients + p->n_webhooks));
+		p->messages = arena_new_array(j->arena, struct outbox_message, (size_t)(p->n_recipients + p->n_webhooks));
 		if (j->dry)
 			p->mails = arena_new_array(j->arena, struct mail_text, (size_t)MAX(p->n_recipients, 1));
 		for (int k = 0; k < p->n_recipients; k++)

@@ -26,8 +26,8 @@ struct look {
 	struct mono_time last;        /* look */
 	struct mono_time promised_to; /* 0: no promise is out */
 	struct mono_time rescanned;
-	int step;                     /* of the re-looks after a promise */
-	bool rescan;                  /* the next look starts at the first row */
+	int step;    /* of the re-looks after a promise */
+	bool rescan; /* the next look starts at the first row */
 };
 
 struct look_plan {

@@ -151,9 +151,16 @@ static void plan_notice(struct judge *j, struct notice *n, struct claimed *c)
 	struct recipient *to = arena_new_obj(j->arena, struct recipient);
 	const struct person *owner = directory_person(d, n->owner);
 
-	*p = (struct plan){.claimed = c, .action = PLAN_TELL, .winner = -1, .case_id = n->case_id, .priority = n->priority,
-			   .recipients = to, .n_recipients = 1, .acknowledge_due = n->acknowledge_due,
-			   .resolve_due = n->resolve_due, .rule = first_rule(j->live->settings, n)};
+	*p = (struct plan){.claimed = c,
+			   .action = PLAN_TELL,
+			   .winner = -1,
+			   .case_id = n->case_id,
+			   .priority = n->priority,
+			   .recipients = to,
+			   .n_recipients = 1,
+			   .acknowledge_due = n->acknowledge_due,
+			   .resolve_due = n->resolve_due,
+			   .rule = first_rule(j->live->settings, n)};
 	p->owner.person = owner;
 	p->owner.team = n->team;
 	if (n->kind == NOTICE_ASSIGNED) {
@@ -315,7 +322,8 @@ static void on_claimed(void *arg, const struct pg_error *error)
 		pg_batch_send(b, 0, on_ended, r);
 		return;
 	}
-	r->judge = (struct judge){.live = r->flow->live, .conn = r->flow->work, .arena = r->arena, .done = on_rendered, .arg = r};
+	r->judge =
+		(struct judge){.live = r->flow->live, .conn = r->flow->work, .arena = r->arena, .done = on_rendered, .arg = r};
 	p = arena_new_obj(r->arena, struct pg_params);
 	pg_array_init(&ids, r->arena, PG_INT8);
 	for (int i = 0; i < r->n_notices; i++)

@@ -20,16 +20,16 @@ enum plan_action {
 	PLAN_NOTHING, /* no rule matched */
 	PLAN_OPEN,
 	PLAN_PRAISE,
-	PLAN_NOTE,    /* note rules only, or too old for anything else */
-	PLAN_AMEND,   /* its case is there already: an event */
-	PLAN_RETURN,  /* changed since the claim, or just being changed: back to the inbox */
-	PLAN_TELL,    /* a notice: somebody is told about a case that is there */
+	PLAN_NOTE,   /* note rules only, or too old for anything else */
+	PLAN_AMEND,  /* its case is there already: an event */
+	PLAN_RETURN, /* changed since the claim, or just being changed: back to the inbox */
+	PLAN_TELL,   /* a notice: somebody is told about a case that is there */
 };
 
 struct recipient {
 	const struct person *person;
 	enum alert_reason reason;
-	const char *dimension, *value; /* of the reason */
+	const char *dimension, *value;   /* of the reason */
 	const struct person *for_person; /* whom it stands in for, or the owner it is informed beside */
 	bool is_owner;
 };
@@ -37,21 +37,21 @@ struct recipient {
 struct plan {
 	struct claimed *claimed;
 	enum plan_action action;
-	bool locked;                  /* and as it was claimed */
-	bool too_old;                 /* max_age: noted instead */
-	const enum tri *results;      /* per rule, copied */
+	bool locked;             /* and as it was claimed */
+	bool too_old;            /* max_age: noted instead */
+	const enum tri *results; /* per rule, copied */
 	int winner, n_matched;
-	const struct rule *rule;      /* the winner, or the first praise or note rule; NULL: it is no longer there */
+	const struct rule *rule; /* the winner, or the first praise or note rule; NULL: it is no longer there */
 	enum priority priority;
-	const char *rules;            /* "{callback,detractor}" */
-	const char *facts;            /* JSON */
+	const char *rules; /* "{callback,detractor}" */
+	const char *facts; /* JSON */
 
 	int64_t case_id;
 	enum alert_kind alert;
-	const char *kind, *step;      /* of its messages: "case.opened", NULL */
-	const char *dedup;            /* start of their dedup keys: "case:812:opened" */
+	const char *kind, *step; /* of its messages: "case.opened", NULL */
+	const char *dedup;       /* start of their dedup keys: "case:812:opened" */
 	struct owner_found owner;
-	struct owner_found *trail;    /* every step of the owner chain that was tried */
+	struct owner_found *trail; /* every step of the owner chain that was tried */
 	int n_trail;
 	int64_t acknowledge_within_s, resolve_within_s; /* DURATION_NONE */
 	struct wall_time acknowledge_due, resolve_due;  /* WALL_NONE */
@@ -69,7 +69,7 @@ struct plan {
 
 	struct outbox_message *messages;
 	int n_messages;
-	struct mail_text *mails;      /* beside the messages to people, in a dry run only: texts are the arena's */
+	struct mail_text *mails; /* beside the messages to people, in a dry run only: texts are the arena's */
 };
 
 #endif

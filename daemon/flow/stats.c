@@ -171,7 +171,8 @@ static void write_counters(const struct stats *s, struct buf *out)
 	for (int i = 0; i < PRIORITY_COUNT; i++)
 		exposition_sample(out, PREFIX "cases_opened_total", LABELS("priority", priority_name((enum priority)i)),
 				  (double)s->cases[i]);
-	exposition_family(out, METRIC_COUNTER, PREFIX "messages_total", "Results of delivery attempts, and messages given up (dead)");
+	exposition_family(out, METRIC_COUNTER, PREFIX "messages_total",
+			  "Results of delivery attempts, and messages given up (dead)");
 	for (int i = 0; i < STATS_CHANNELS; i++)
 		for (int k = 0; k < STATS_OUTCOMES; k++)
 			exposition_sample(out, PREFIX "messages_total",
@@ -180,7 +181,8 @@ static void write_counters(const struct stats *s, struct buf *out)
 	exposition_family(out, METRIC_HISTOGRAM, PREFIX "alert_latency_seconds",
 			  "From the trigger's clock to the receiver's acceptance");
 	exposition_histogram(out, PREFIX "alert_latency_seconds", NO_LABELS, &latency);
-	exposition_family(out, METRIC_COUNTER, PREFIX "template_fallbacks_total", "Mails sent as plain text because their template failed");
+	exposition_family(out, METRIC_COUNTER, PREFIX "template_fallbacks_total",
+			  "Mails sent as plain text because their template failed");
 	exposition_sample(out, PREFIX "template_fallbacks_total", NO_LABELS, (double)s->fallbacks);
 	exposition_family(out, METRIC_COUNTER, PREFIX "regex_limit_total", "Responses with a regex that hit its match limit");
 	exposition_sample(out, PREFIX "regex_limit_total", NO_LABELS, (double)s->over_limit);
@@ -211,7 +213,8 @@ static void write_census(const struct stats *s, struct buf *out)
 	exposition_family(out, METRIC_GAUGE, PREFIX "cases_overdue", "Cases past a promise, by its clock");
 	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "acknowledge"), (double)s->overdue_acknowledge);
 	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "resolve"), (double)s->overdue_resolve);
-	exposition_family(out, METRIC_GAUGE, PREFIX "source_last_response_timestamp_seconds", "When a source was last heard of");
+	exposition_family(out, METRIC_GAUGE, PREFIX "source_last_response_timestamp_seconds",
+			  "When a source was last heard of");
 	for (int i = 0; i < s->last_response.n; i++)
 		exposition_sample(out, PREFIX "source_last_response_timestamp_seconds",
 				  LABELS("source", s->last_response.items[i].name), s->last_response.items[i].value);

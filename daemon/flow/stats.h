@@ -25,7 +25,7 @@ struct stats_names {
 		char *name;
 		uint64_t n;
 		double value; /* for gauges */
-	} *items;
+	} * items;
 	int n, room;
 };
 
@@ -42,8 +42,7 @@ struct stats {
 
 	/* Read from the database every few seconds. */
 	bool census_taken;
-	int64_t inbox_rows, inbox_set_aside, queued[STATS_CHANNELS], dead[STATS_CHANNELS], overdue_acknowledge,
-		overdue_resolve;
+	int64_t inbox_rows, inbox_set_aside, queued[STATS_CHANNELS], dead[STATS_CHANNELS], overdue_acknowledge, overdue_resolve;
 	double inbox_oldest_s;
 	struct stats_names last_response; /* by source: value is epoch seconds */
 	bool trigger_present;

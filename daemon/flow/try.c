@@ -77,8 +77,8 @@ int try_run(const struct trial *t, struct plan **ret_plan, struct pg_error *erro
 	};
 
 	*ret_plan = NULL;
-	r.judge = (struct judge){.live = t->live, .arena = t->arena, .dry = true, .send_to = t->send_to, .done = on_judged,
-				 .arg = &r};
+	r.judge = (struct judge){
+		.live = t->live, .arena = t->arena, .dry = true, .send_to = t->send_to, .done = on_judged, .arg = &r};
 	if (judge_rules(&r.judge, arena_memdup(t->arena, &claimed, sizeof(claimed)), 1, NULL, NULL) == 0) {
 		loop_free(r.loop);
 		return 0;

@@ -72,7 +72,8 @@ int decode_ratings(const char *json, size_t n, struct arena *a, struct response 
 		return -EINVAL;
 	}
 	ratings = arena_new_array(a, struct rating, json_object_size(object));
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		double number;
 
 		if (!decode_number(value, &number))
@@ -125,7 +126,8 @@ int decode_attributes(const char *json, size_t n, struct arena *a, struct respon
 		return -EINVAL;
 	}
 	attributes = arena_new_array(a, struct attribute, json_object_size(object));
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		struct attribute *at = &attributes[r->n_attributes];
 
 		if (!decode_scalar(value, a, at))

@@ -6,19 +6,19 @@
 #include "intake/intake_store.h"
 #include "intake/decode.h"
 
-#define RESPONSE_COLUMNS                                                                                           \
-	"r.id, r.xmin::text, r.source, r.source_id, r.survey, r.touchpoint, r.channel, r.customer_id,"             \
-	" r.customer_name, r.customer_email, r.customer_phone, r.account, r.account_name, r.region, r.language,"   \
-	" r.comment, r.nps, r.csat, r.ces, r.contact_requested, r.responded_at, r.received_at, r.ratings,"         \
+#define RESPONSE_COLUMNS                                                                                         \
+	"r.id, r.xmin::text, r.source, r.source_id, r.survey, r.touchpoint, r.channel, r.customer_id,"           \
+	" r.customer_name, r.customer_email, r.customer_phone, r.account, r.account_name, r.region, r.language," \
+	" r.comment, r.nps, r.csat, r.ces, r.contact_requested, r.responded_at, r.received_at, r.ratings,"       \
 	" r.attributes, j.response_id IS NOT NULL, coalesce(j.case_id, 0)"
 
 /*
  * LIMIT 1 keeps each look-up one of its own. As a plain join, planned in a new installation while the tables are empty, it
  * read all responses for every row of a batch, until ANALYZE came by.
  */
-#define RESPONSE_OF_C                                                                                              \
+#define RESPONSE_OF_C                                                                                                    \
 	"LEFT JOIN LATERAL (SELECT t.*, t.xmin FROM closeloop.responses t WHERE t.id = c.response_id LIMIT 1) r ON true" \
-	" LEFT JOIN LATERAL (SELECT t.response_id, t.case_id FROM closeloop.case_responses t"                      \
+	" LEFT JOIN LATERAL (SELECT t.response_id, t.case_id FROM closeloop.case_responses t"                            \
 	"  WHERE t.response_id = c.response_id LIMIT 1) j ON r.id IS NOT NULL"
 
 enum {
@@ -52,8 +52,7 @@ const struct pg_stmt intake_claim = {
 	"   WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()"
 	"   ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))"
 	"  RETURNING id, response_id, available_at)"
-	" SELECT c.id, c.available_at, " RESPONSE_COLUMNS
-	" FROM c " RESPONSE_OF_C " ORDER BY c.id",
+	" SELECT c.id, c.available_at, " RESPONSE_COLUMNS " FROM c " RESPONSE_OF_C " ORDER BY c.id",
 	2,
 	{PG_INT8, PG_INT4},
 };
@@ -61,8 +60,7 @@ const struct pg_stmt intake_claim = {
 const struct pg_stmt intake_claim_one = {
 	"intake_claim_one",
 	"WITH c AS (DELETE FROM closeloop.inbox WHERE id = $1 AND set_aside_at IS NULL RETURNING id, response_id, available_at)"
-	" SELECT c.id, least(c.available_at, clock_timestamp()), " RESPONSE_COLUMNS
-	" FROM c " RESPONSE_OF_C,
+	" SELECT c.id, least(c.available_at, clock_timestamp()), " RESPONSE_COLUMNS " FROM c " RESPONSE_OF_C,
 	1,
 	{PG_INT8},
 };
@@ -89,13 +87,13 @@ const struct pg_stmt intake_peek = {
  * The try is committed before the row is claimed. In between it is put off, or another daemon could pick it too: one end of a
  * daemon would count twice, and the third try of an innocent row would be taken for the fourth (tests/model: PICK_TWICE).
  */
-#define PICK(which)                                                                                                  \
-	"UPDATE closeloop.inbox SET tries = tries + 1, available_at = clock_timestamp() + interval '2 seconds',"     \
-	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"                                           \
+#define PICK(which)                                                                                                     \
+	"UPDATE closeloop.inbox SET tries = tries + 1, available_at = clock_timestamp() + interval '2 seconds',"        \
+	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"                                              \
 	" last_error = CASE WHEN tries >= 3 THEN coalesce(last_error, 'the daemon ended three times while judging it')" \
-	"  ELSE last_error END"                                                                                      \
-	" WHERE id = (SELECT id FROM closeloop.inbox WHERE set_aside_at IS NULL AND " which                          \
-	"  AND available_at <= clock_timestamp() ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"                        \
+	"  ELSE last_error END"                                                                                         \
+	" WHERE id = (SELECT id FROM closeloop.inbox WHERE set_aside_at IS NULL AND " which                             \
+	"  AND available_at <= clock_timestamp() ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"                           \
 	" RETURNING id, tries, set_aside_at IS NOT NULL"
 
 const struct pg_stmt intake_pick_head = {"intake_pick_head", PICK("tries = 0"), 0, {0}};
@@ -161,9 +159,9 @@ static int intake_score(const struct pg_rows *rows, int row, int column)
 static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a, struct claimed *c)
 {
 	struct response *r = &c->response;
-	const char **texts[] = {&r->source,         &r->source_id,      &r->survey,  &r->touchpoint,   &r->channel,
-				&r->customer_id,    &r->customer_name,  &r->customer_email, &r->customer_phone,
-				&r->account,        &r->account_name,   &r->region,  &r->language,     &r->comment};
+	const char **texts[] = {&r->source,       &r->source_id,     &r->survey,         &r->touchpoint,     &r->channel,
+				&r->customer_id,  &r->customer_name, &r->customer_email, &r->customer_phone, &r->account,
+				&r->account_name, &r->region,        &r->language,       &r->comment};
 	const char *json;
 	size_t n;
 

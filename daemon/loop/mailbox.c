@@ -83,8 +83,7 @@ void mailbox_post(struct mailbox *m, struct mail_item *item)
 
 	do {
 		item->next = last;
-	} while (!atomic_compare_exchange_weak_explicit(&m->posted, &last, item, memory_order_release,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&m->posted, &last, item, memory_order_release, memory_order_relaxed));
 	if (!last)
 		ev_async_send(m->ev, &m->wake);
 }

@@ -59,32 +59,33 @@ struct alert {
 	bool is_owner;
 	const char *owner_name;
 
-	const char *touchpoint; /* label, e.g. "설치" */
-	const char *account;    /* account_name, else the label of account, else account */
-	struct labelled *ratings; /* value is "1/5"; stars are drawn by the renderer from rating_values */
+	const char *touchpoint;            /* label, e.g. "설치" */
+	const char *account;               /* account_name, else the label of account, else account */
+	struct labelled *ratings;          /* value is "1/5"; stars are drawn by the renderer from rating_values */
 	const struct score *rating_values; /* beside ratings, same order */
 	int n_ratings;
 	struct labelled *details; /* shown attributes */
 	int n_details;
 	struct alert_previous previous;
-	bool was_set;     /* ALERT_AMENDED: the score before the change */
+	bool was_set; /* ALERT_AMENDED: the score before the change */
 	struct score was;
 
 	struct local_time responded_at;
 	struct local_time acknowledge_due, resolve_due; /* unset: no promise */
 	bool acknowledge_urgent;
-	const char *advice; /* what to do, in the recipient's language, from the winning rule; NULL: the template's own sentence */
+	const char
+		*advice; /* what to do, in the recipient's language, from the winning rule; NULL: the template's own sentence */
 
 	enum alert_reason reason;
 	const char *reason_dimension; /* label of the dimension, e.g. "account" */
 	const char *reason_value;     /* e.g. "Hanbit" */
 	const char *for_name;
-	const char *next_person;  /* who is told when nobody acknowledges; NULL: nobody */
+	const char *next_person; /* who is told when nobody acknowledges; NULL: nobody */
 	struct local_time next_at;
 
 	const char *case_url; /* NULL while there are no pages: the mail names the command */
 	const char *reply_to;
-	bool minimal; /* email.content = "minimal": no comment, no contact data */
+	bool minimal;                /* email.content = "minimal": no comment, no contact data */
 	const char *redirected_from; /* delivery = redirect: the address this mail was meant for, or NULL */
 };
 

@@ -19,13 +19,13 @@
 
 enum delivery_outcome {
 	DELIVERY_SENT,
-	DELIVERY_RETRY,     /* temporary: 4xx of SMTP, network, 5xx/429 of HTTP */
-	DELIVERY_FAILED,    /* refused for good */
-	DELIVERY_AMBIGUOUS, /* the body was sent, the answer never came: retried under the same id, counted */
-	DELIVERY_BLOCKED,   /* our own policy forbids the target: permanent */
+	DELIVERY_RETRY,       /* temporary: 4xx of SMTP, network, 5xx/429 of HTTP */
+	DELIVERY_FAILED,      /* refused for good */
+	DELIVERY_AMBIGUOUS,   /* the body was sent, the answer never came: retried under the same id, counted */
+	DELIVERY_BLOCKED,     /* our own policy forbids the target: permanent */
 	DELIVERY_CREDENTIALS, /* 530/534/535 or no AUTH offered: the endpoint is paused, the message stays queued */
-	DELIVERY_GONE,      /* HTTP 410: the endpoint is disabled, the message fails */
-	DELIVERY_RELEASED,  /* not tried: shutdown gave it back */
+	DELIVERY_GONE,        /* HTTP 410: the endpoint is disabled, the message fails */
+	DELIVERY_RELEASED,    /* not tried: shutdown gave it back */
 	DELIVERY_OUTCOME_COUNT
 };
 /* As stored in attempts.outcome: "sent", "retry", "failed", "ambiguous", "blocked", "credentials", "gone", "released". */
@@ -41,9 +41,9 @@ struct delivery {
 	char *recipient; /* the mail address of the envelope; NULL for webhooks */
 	char *payload;   /* mail: the whole RFC 5322 message with CRLF; webhook: the JSON body */
 	size_t payload_bytes;
-	struct wall_time created_at; /* trigger's clock of the response: latency is measured from here */
+	struct wall_time created_at;   /* trigger's clock of the response: latency is measured from here */
 	struct wall_time first_try_at; /* of this run of tries; WALL_NONE: this is the first */
-	void *tag;       /* the submitter's; channels leave it alone */
+	void *tag;                     /* the submitter's; channels leave it alone */
 };
 struct delivery *delivery_new(const struct uuid *id, const char *endpoint, const char *recipient, const char *payload,
 			      size_t payload_bytes);
@@ -52,10 +52,10 @@ struct delivery *delivery_free(struct delivery *d);
 struct delivery_result {
 	struct delivery *delivery; /* owned */
 	enum delivery_outcome outcome;
-	int code;             /* SMTP or HTTP status; 0: none */
+	int code; /* SMTP or HTTP status; 0: none */
 	int32_t duration_ms;
-	int64_t retry_after_s; /* the receiver's wish, capped at 24 h; 0: none */
-	char error[200];      /* one line for operators; no customer data; "" when sent */
+	int64_t retry_after_s;             /* the receiver's wish, capped at 24 h; 0: none */
+	char error[200];                   /* one line for operators; no customer data; "" when sent */
 	char answer[ANSWER_BYTES_MAX + 1]; /* start of the receiver's answer, valid UTF-8 */
 };
 void delivery_result_free(struct delivery_result *r);

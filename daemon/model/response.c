@@ -11,17 +11,19 @@ static const struct {
 	const char *name;
 	size_t at;
 } columns[] = {
-#define COLUMN(c) {#c, offsetof(struct response, c)}
-	COLUMN(source),        COLUMN(source_id),      COLUMN(survey),         COLUMN(touchpoint), COLUMN(channel),
-	COLUMN(customer_id),   COLUMN(customer_name),  COLUMN(customer_email), COLUMN(customer_phone),
-	COLUMN(account),       COLUMN(account_name),   COLUMN(region),         COLUMN(language),   COLUMN(comment),
+#define COLUMN(c)                                \
+	{                                        \
+#c, offsetof(struct response, c) \
+	}
+	COLUMN(source),       COLUMN(source_id),     COLUMN(survey),         COLUMN(touchpoint),     COLUMN(channel),
+	COLUMN(customer_id),  COLUMN(customer_name), COLUMN(customer_email), COLUMN(customer_phone), COLUMN(account),
+	COLUMN(account_name), COLUMN(region),        COLUMN(language),       COLUMN(comment),
 #undef COLUMN
 };
 
-const char *const response_text_columns[] = {"source",         "source_id",     "survey",         "touchpoint",
-					     "channel",        "customer_id",   "customer_name",  "customer_email",
-					     "customer_phone", "account",       "account_name",   "region",
-					     "language",       "comment",       NULL};
+const char *const response_text_columns[] = {"source",       "source_id",     "survey",         "touchpoint",     "channel",
+					     "customer_id",  "customer_name", "customer_email", "customer_phone", "account",
+					     "account_name", "region",        "language",       "comment",        NULL};
 
 const char *response_text(const struct response *r, const char *column, bool *ret_known)
 {

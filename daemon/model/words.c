@@ -38,7 +38,8 @@ static int word_find(const char *const *words, int n, const char *word)
 WORDS(enum priority, priority, PRIORITY_COUNT, "low", "normal", "high", "urgent");
 WORDS(enum case_status, case_status, CASE_STATUS_COUNT, "open", "acknowledged", "in_progress", "waiting", "resolved", "closed",
       "dismissed");
-WORDS(enum message_state, message_state, MESSAGE_STATE_COUNT, "queued", "held", "leased", "sent", "failed", "dead", "cancelled");
+WORDS(enum message_state, message_state, MESSAGE_STATE_COUNT, "queued", "held", "leased", "sent", "failed", "dead",
+      "cancelled");
 WORDS(enum rule_kind, rule_kind, RULE_KIND_COUNT, "case", "praise", "note", "ignore");
 
 static const char *const language_words[LANGUAGE_COUNT] = {"en", "ko", "de"};

@@ -26,8 +26,8 @@ static struct verdict_of_attempt retry(const struct delivery_result *r, bool mai
 	if (mail ? age_us + delay_s * US_PER_S > MAIL_GIVE_UP_S * US_PER_S : attempt > n)
 		return (struct verdict_of_attempt){MESSAGE_DEAD, 0, true};
 	if (wish_s > 0) /* not before the wish; the jitter goes on top */
-		return (struct verdict_of_attempt){MESSAGE_QUEUED, (int64_t)((double)wish_s * (1 + 0.2 * spread) * (double)US_PER_S),
-						   true};
+		return (struct verdict_of_attempt){MESSAGE_QUEUED,
+						   (int64_t)((double)wish_s * (1 + 0.2 * spread) * (double)US_PER_S), true};
 	return again(delay_s, spread);
 }
 

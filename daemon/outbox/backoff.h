@@ -28,8 +28,7 @@ struct verdict_of_attempt {
  * @age_us:  since the first try
  * @spread:  0..1, for the jitter
  */
-struct verdict_of_attempt backoff_after(const struct delivery_result *r, bool mail, int attempt, int64_t age_us,
-					double spread);
+struct verdict_of_attempt backoff_after(const struct delivery_result *r, bool mail, int attempt, int64_t age_us, double spread);
 
 /* Whether a result proves that the receiver works, also when it refused this message. */
 bool backoff_clears_endpoint(const struct delivery_result *r, bool mail);

@@ -5,7 +5,6 @@
  */
 #include "outbox/notice_store.h"
 
-
 const struct pg_stmt notice_claim = {
 	"notice_claim",
 	"WITH n AS (DELETE FROM closeloop.notices WHERE id = ANY (ARRAY("

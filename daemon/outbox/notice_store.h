@@ -17,13 +17,13 @@ enum notice_kind { NOTICE_ASSIGNED, NOTICE_UNDELIVERED };
 struct notice {
 	int64_t id, case_id, response_id, event_id;
 	enum notice_kind kind;
-	struct uuid message_id;   /* NOTICE_UNDELIVERED */
+	struct uuid message_id; /* NOTICE_UNDELIVERED */
 	enum priority priority;
-	bool stands;              /* the case still wants somebody to act */
-	bool told;                /* somebody is told; set by who puts it into words */
+	bool stands; /* the case still wants somebody to act */
+	bool told;   /* somebody is told; set by who puts it into words */
 	bool acknowledged;
 	const char *owner, *team, *route, *recipient; /* recipient: of the mail that didn't arrive */
-	const char *actor, *to;   /* NOTICE_ASSIGNED */
+	const char *actor, *to;                       /* NOTICE_ASSIGNED */
 	const char *const *rules;
 	int n_rules;
 	const char *const *tried; /* people whose mail about this case failed, or who were told instead */

@@ -5,7 +5,6 @@
  */
 #include "outbox/outbox_store.h"
 
-
 #define FINAL_STATES "('sent', 'failed', 'dead', 'cancelled')"
 
 const struct pg_stmt outbox_insert = {
@@ -40,7 +39,8 @@ const struct pg_stmt outbox_claim = {
 	" WHERE m.id = ANY (ARRAY("
 	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room)"
 	"  CROSS JOIN LATERAL (SELECT q.id FROM closeloop.messages q"
-	"   WHERE q.endpoint = e.name AND q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp() AND q.next_at >= $4"
+	"   WHERE q.endpoint = e.name AND q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp() AND q.next_at >= "
+	"$4"
 	"    AND (q.case_id IS NULL OR NOT EXISTS (SELECT FROM closeloop.messages b WHERE b.case_id = q.case_id"
 	"     AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
 	"     AND b.seq < q.seq AND b.state::text IN ('queued', 'leased')))"
@@ -146,7 +146,8 @@ const struct pg_stmt outbox_endpoint_result = {
 	"outbox_endpoint_result",
 	"INSERT INTO closeloop.endpoints AS e (name, failures, breaker, until, reason, updated_at)"
 	" VALUES ($1, least($2, 5), CASE WHEN $2 >= 5 THEN 'open' ELSE 'closed' END,"
-	"  CASE WHEN $2 >= 5 THEN clock_timestamp() + interval '60 seconds' END, CASE WHEN $2 > 0 THEN $4 END, clock_timestamp())"
+	"  CASE WHEN $2 >= 5 THEN clock_timestamp() + interval '60 seconds' END, CASE WHEN $2 > 0 THEN $4 END, "
+	"clock_timestamp())"
 	" ON CONFLICT (name) DO UPDATE SET"
 	"  failures = CASE WHEN " STAYS_OPEN " THEN e.failures WHEN " PROBE_FAILED " THEN least(e.failures + 1, 1000)"
 	"   ELSE least(" IN_A_ROW ", 5) END,"

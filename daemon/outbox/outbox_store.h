@@ -15,9 +15,9 @@
 /* A message as it is written. Texts belong to the caller's arena. */
 struct outbox_message {
 	struct uuid id;
-	int64_t case_id, response_id; /* 0: none */
-	const char *kind, *step;      /* "case.opened"; step NULL */
-	const char *endpoint;         /* ENDPOINT_EMAIL or a webhook */
+	int64_t case_id, response_id;    /* 0: none */
+	const char *kind, *step;         /* "case.opened"; step NULL */
+	const char *endpoint;            /* ENDPOINT_EMAIL or a webhook */
 	const char *recipient, *address; /* person and mail address; NULL for webhooks */
 	const char *payload;
 	size_t payload_bytes;
@@ -61,7 +61,7 @@ extern const struct pg_stmt outbox_next;
 struct endpoint_state {
 	const char *name;
 	bool paused, disabled;
-	bool open;      /* the breaker holds it back until `until` */
+	bool open;       /* the breaker holds it back until `until` */
 	bool until_over; /* … and that time has come: one probe may go */
 	int failures;
 };

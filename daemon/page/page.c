@@ -11,10 +11,10 @@
 
 #include <stdlib.h>
 
-#define HTTP_OK          200
+#define HTTP_OK 200
 #define HTTP_UNAVAILABLE 503
-#define TEXT             "text/plain; charset=utf-8"
-#define TURN_MAX_US      (10 * US_PER_S)
+#define TEXT "text/plain; charset=utf-8"
+#define TURN_MAX_US (10 * US_PER_S)
 
 struct page {
 	struct loop *loop;
@@ -58,15 +58,15 @@ static void on_metrics(void *arg, struct request *r)
 }
 
 static const struct server_route routes[] = {
-    {"/livez", on_livez},
-    {"/readyz", on_readyz},
-    {"/metrics", on_metrics},
+	{"/livez", on_livez},
+	{"/readyz", on_readyz},
+	{"/metrics", on_metrics},
 };
 
 int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 {
 	struct server_options server = {
-	    .host = o->http->host, .port = o->http->port, .routes = routes, .n_routes = ARRAY_SIZE(routes)};
+		.host = o->http->host, .port = o->http->port, .routes = routes, .n_routes = ARRAY_SIZE(routes)};
 	struct page *p;
 	int r;
 

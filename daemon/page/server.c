@@ -22,13 +22,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX      256
+#define CONNECTIONS_MAX 256
 #define CONNECTION_BYTES_MAX (32 * 1024) /* request line and headers */
-#define UPLOAD_BYTES_MAX     (64 * 1024) /* of a body nobody asked for */
-#define IDLE_TIMEOUT_S       30u
-#define PATIENCE_US          (60 * US_PER_S)
-#define SWEEPS_PER_PATIENCE  4
-#define RUNS_PER_TURN        8
+#define UPLOAD_BYTES_MAX (64 * 1024)     /* of a body nobody asked for */
+#define IDLE_TIMEOUT_S 30u
+#define PATIENCE_US (60 * US_PER_S)
+#define SWEEPS_PER_PATIENCE 4
+#define RUNS_PER_TURN 8
 
 struct server {
 	struct loop *loop;
@@ -66,11 +66,10 @@ struct request {
 static void add_headers(struct MHD_Response *response, const char *content_type)
 {
 	static const char *const headers[][2] = {
-	    {"Cache-Control", "no-store"},
-	    {"Content-Security-Policy",
-	     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
-	    {"Referrer-Policy", "same-origin"},
-	    {"X-Content-Type-Options", "nosniff"},
+		{"Cache-Control", "no-store"},
+		{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+		{"Referrer-Policy", "same-origin"},
+		{"X-Content-Type-Options", "nosniff"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
@@ -167,9 +166,8 @@ static struct client *client_of(struct MHD_Connection *connection)
 }
 
 /* Called with the headers, then with each piece of a body, then without one, and again after being resumed. */
-static enum MHD_Result server_on_access(void *arg, struct MHD_Connection *connection, const char *path,
-					const char *method, const char *version, const char *upload,
-					size_t *upload_bytes, void **context)
+static enum MHD_Result server_on_access(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
+					const char *version, const char *upload, size_t *upload_bytes, void **context)
 {
 	struct request *r = *context;
 	struct client *client;
@@ -236,7 +234,7 @@ static void server_on_sweep(struct deadline *d)
 	struct server *s = container_of(d, struct server, sweep);
 	struct mono_time now = mono_now();
 
-	list_for_each (it, &s->clients) {
+	list_for_each(it, &s->clients) {
 		struct client *client = list_entry(it, struct client, link);
 		const union MHD_ConnectionInfo *info;
 
@@ -322,8 +320,7 @@ static int port_of(int fd, bool *ret_v6)
 
 	getsockname(fd, (struct sockaddr *)&address, &n);
 	*ret_v6 = address.ss_family == AF_INET6;
-	return ntohs(*ret_v6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-			     : ((struct sockaddr_in *)&address)->sin_port);
+	return ntohs(*ret_v6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
 }
 
 static struct MHD_Daemon *start_mhd(struct server *s, int fd, bool v6)
@@ -379,8 +376,8 @@ struct server *server_free(struct server *s)
 	ev_io_stop(loop_ev(s->loop), &s->io);
 	/* MHD aborts when it is stopped with a suspended connection. */
 	while (!list_empty(&s->suspended))
-		request_answer(list_entry(s->suspended.next, struct request, link), MHD_HTTP_SERVICE_UNAVAILABLE,
-			       "text/plain", NULL);
+		request_answer(list_entry(s->suspended.next, struct request, link), MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain",
+			       NULL);
 	MHD_run(s->mhd);
 	MHD_stop_daemon(s->mhd);
 	deadline_disarm(&s->run);

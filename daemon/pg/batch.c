@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_TIMEOUT_US     (60 * US_PER_S)
+#define BATCH_TIMEOUT_US (60 * US_PER_S)
 #define STATEMENT_NAME_BYTES 80
 
 struct pg_batch *pg_batch_new(struct pg_conn *c)
@@ -85,8 +85,8 @@ static bool send_prepared(struct pg_batch *b, struct entry *e, const Oid *types)
 	snprintf(name, sizeof(name), "%s_%d", e->stmt->name, number);
 	if (e->preparing && !PQsendPrepare(c->pg, name, e->stmt->sql, e->stmt->n_params, types))
 		return false;
-	return PQsendQueryPrepared(c->pg, name, e->stmt->n_params, p ? p->values : NULL, p ? p->lengths : NULL,
-				   pg_all_binary, 1);
+	return PQsendQueryPrepared(c->pg, name, e->stmt->n_params, p ? p->values : NULL, p ? p->lengths : NULL, pg_all_binary,
+				   1);
 }
 
 static bool send_unprepared(struct pg_batch *b, struct entry *e, const Oid *types)
@@ -170,8 +170,7 @@ static void batch_note_error(struct pg_batch *b, const struct entry *e, const PG
 	pg_error_from_result(&b->error, result, e->stmt->name);
 	c->read_only |= strcmp(b->error.sqlstate, "25006") == 0;
 	/* The plan no longer fits its tables, or the name is gone (DISCARD ALL): ask for a new one next time. */
-	if (!c->o.unprepared && !e->preparing &&
-	    (!strcmp(b->error.sqlstate, "0A000") || !strcmp(b->error.sqlstate, "26000")))
+	if (!c->o.unprepared && !e->preparing && (!strcmp(b->error.sqlstate, "0A000") || !strcmp(b->error.sqlstate, "26000")))
 		prepared_of(c, e->stmt)->confirmed = 0;
 }
 

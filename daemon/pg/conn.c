@@ -20,11 +20,11 @@
 #include <sys/random.h>
 
 #define CONNECT_TIMEOUT_US (10 * US_PER_S)
-#define BACKOFF_FIRST_US   (US_PER_S / 2)
-#define BACKOFF_MAX_US     (30 * US_PER_S)
-#define BACKOFF_LEAST_US   (50 * US_PER_MS)
-#define HURRY_US	   (250 * US_PER_MS)
-#define STEADY_US          (10 * US_PER_S)
+#define BACKOFF_FIRST_US (US_PER_S / 2)
+#define BACKOFF_MAX_US (30 * US_PER_S)
+#define BACKOFF_LEAST_US (50 * US_PER_MS)
+#define HURRY_US (250 * US_PER_MS)
+#define STEADY_US (10 * US_PER_S)
 
 void conn_hold(struct pg_conn *c)
 {
@@ -79,7 +79,8 @@ static void conn_enter(struct pg_conn *c, enum conn_state state)
 	case CONN_WAITING:
 		in_us = conn_backoff_us(c);
 		log_warning("postgresql conn=%s down sqlstate=%s again_in_ms=%lld %s", c->o.label,
-			    c->trouble.sqlstate[0] ? c->trouble.sqlstate : "-", (long long)(in_us / US_PER_MS), c->trouble.message);
+			    c->trouble.sqlstate[0] ? c->trouble.sqlstate : "-", (long long)(in_us / US_PER_MS),
+			    c->trouble.message);
 		deadline_arm(&c->deadline, in_us);
 		break;
 	case CONN_RESOLVING: deadline_arm(&c->deadline, conn_timeout_us(c)); break;

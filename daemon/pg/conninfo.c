@@ -75,8 +75,8 @@ static void add(struct conninfo *i, const char *keyword, const char *value)
 static void add_defaults(struct conninfo *i, const PQconninfoOption *options)
 {
 	static const char *const defaults[][2] = {
-	    {"keepalives_idle", "30"},     {"keepalives_interval", "10"}, {"keepalives_count", "3"},
-	    {"tcp_user_timeout", "30000"}, {"connect_timeout", "10"},
+		{"keepalives_idle", "30"},     {"keepalives_interval", "10"}, {"keepalives_count", "3"},
+		{"tcp_user_timeout", "30000"}, {"connect_timeout", "10"},
 	};
 
 	add(i, "dbname", i->text);
@@ -131,8 +131,7 @@ static const char *join(struct conninfo *i, const struct endpoint *endpoints, in
 	for (int k = 0; k < n; k++) {
 		if (k)
 			buf_putc(&list, ',');
-		buf_puts(&list,
-			 *(const char *const *)(const void *)((const char *)&endpoints[(first + k) % n] + member));
+		buf_puts(&list, *(const char *const *)(const void *)((const char *)&endpoints[(first + k) % n] + member));
 	}
 	return arena_strdup(i->arena, buf_str(&list));
 }

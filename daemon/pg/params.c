@@ -11,11 +11,11 @@
 #include <endian.h>
 #include <string.h>
 
-#define EPOCH_2000_US            INT64_C(946684800000000)
-#define ARRAY_HEADER_BYTES       20
+#define EPOCH_2000_US INT64_C(946684800000000)
+#define ARRAY_HEADER_BYTES 20
 #define ARRAY_EMPTY_HEADER_BYTES 12
-#define ARRAY_FIRST_BYTES        512
-#define VALUE_BYTES_MAX          (1 << 30) /* the server's own limit for a field */
+#define ARRAY_FIRST_BYTES 512
+#define VALUE_BYTES_MAX (1 << 30) /* the server's own limit for a field */
 
 const int pg_all_binary[PG_PARAMS_MAX] = {[0 ... PG_PARAMS_MAX - 1] = 1};
 

@@ -22,24 +22,24 @@
 /* ---- statements and parameters ---- */
 
 enum pg_type { /* type OIDs, pg_type.dat */
-	PG_BOOL = 16,
-	PG_INT8 = 20,
-	PG_INT2 = 21,
-	PG_INT4 = 23,
-	PG_TEXT = 25,
-	PG_FLOAT8 = 701,
-	PG_TIMESTAMPTZ = 1184,
-	PG_UUID = 2950,
-	PG_JSONB = 3802,
-	PG_BOOL_ARRAY = 1000,
-	PG_INT2_ARRAY = 1005,
-	PG_INT4_ARRAY = 1007,
-	PG_INT8_ARRAY = 1016,
-	PG_TEXT_ARRAY = 1009,
-	PG_FLOAT8_ARRAY = 1022,
-	PG_TIMESTAMPTZ_ARRAY = 1185,
-	PG_UUID_ARRAY = 2951,
-	PG_JSONB_ARRAY = 3807,
+	       PG_BOOL = 16,
+	       PG_INT8 = 20,
+	       PG_INT2 = 21,
+	       PG_INT4 = 23,
+	       PG_TEXT = 25,
+	       PG_FLOAT8 = 701,
+	       PG_TIMESTAMPTZ = 1184,
+	       PG_UUID = 2950,
+	       PG_JSONB = 3802,
+	       PG_BOOL_ARRAY = 1000,
+	       PG_INT2_ARRAY = 1005,
+	       PG_INT4_ARRAY = 1007,
+	       PG_INT8_ARRAY = 1016,
+	       PG_TEXT_ARRAY = 1009,
+	       PG_FLOAT8_ARRAY = 1022,
+	       PG_TIMESTAMPTZ_ARRAY = 1185,
+	       PG_UUID_ARRAY = 2951,
+	       PG_JSONB_ARRAY = 3807,
 };
 
 #define PG_PARAMS_MAX 40
@@ -119,10 +119,10 @@ int pg_get_int8_array(const struct pg_rows *r, int row, int column, struct arena
 int pg_get_text_array(const struct pg_rows *r, int row, int column, struct arena *a, const char *const **ret);
 
 struct pg_error {
-	char sqlstate[6];  /* "" when the connection was lost without a word from the server */
-	char message[300]; /* primary message only: DETAIL quotes rows and never reaches a log */
+	char sqlstate[6];   /* "" when the connection was lost without a word from the server */
+	char message[300];  /* primary message only: DETAIL quotes rows and never reaches a log */
 	char statement[64]; /* name of the one that failed */
-	bool lost;         /* the connection is gone: what a COMMIT did is unknown */
+	bool lost;          /* the connection is gone: what a COMMIT did is unknown */
 };
 /* 40001, 40P01: the same batch may be tried again. */
 bool pg_error_is_conflict(const struct pg_error *e);
@@ -134,10 +134,10 @@ bool pg_error_is_server(const struct pg_error *e);
 struct pg_conn;
 
 struct pg_conn_options {
-	const char *label;        /* "work", in logs */
-	const char *conninfo;     /* libpq; "" takes the environment */
-	const char *listen;       /* channel to LISTEN on after each connect, or NULL */
-	const char *setup_sql;    /* run on each connect before `up`, or NULL */
+	const char *label;     /* "work", in logs */
+	const char *conninfo;  /* libpq; "" takes the environment */
+	const char *listen;    /* channel to LISTEN on after each connect, or NULL */
+	const char *setup_sql; /* run on each connect before `up`, or NULL */
 	bool unprepared;
 	int64_t connect_timeout_us; /* 0: 10 s */
 	/* All optional; called from the loop. */
@@ -180,7 +180,8 @@ struct pg_batch *pg_batch_new(struct pg_conn *c);
 /* For a batch that is not sent after all. */
 struct pg_batch *pg_batch_free(struct pg_batch *b);
 /* params may be NULL for a statement without any; values must live until done. on_rows may be NULL. */
-void pg_batch_add(struct pg_batch *b, const struct pg_stmt *stmt, const struct pg_params *params, pg_rows_fn *on_rows, void *arg);
+void pg_batch_add(struct pg_batch *b, const struct pg_stmt *stmt, const struct pg_params *params, pg_rows_fn *on_rows,
+		  void *arg);
 /*
  * Sends. Frees b. timeout_us: 0 takes 60 s; past it the connection is reset and done gets lost. On a connection that isn't up
  * done gets lost on the next turn. done may be NULL.

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBE_PREFIX     "closeloop-probe:"
+#define PROBE_PREFIX "closeloop-probe:"
 #define PROBE_TIMEOUT_US (5 * US_PER_S)
 
 /* Calls back; the caller holds. */
@@ -48,10 +48,10 @@ static void probe_on_sent(void *arg, const struct pg_error *error)
 static void probe_on_up(void *arg)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "probe_notify",
-	    .sql = "select pg_notify($1, $2)",
-	    .n_params = 2,
-	    .params = {PG_TEXT, PG_TEXT},
+		.name = "probe_notify",
+		.sql = "select pg_notify($1, $2)",
+		.n_params = 2,
+		.params = {PG_TEXT, PG_TEXT},
 	};
 	struct pg_conn *c = arg;
 	struct pg_batch *b = pg_batch_new(c->probe->sender);
@@ -63,12 +63,12 @@ static void probe_on_up(void *arg)
 void probe_start(struct pg_conn *c)
 {
 	struct pg_conn_options o = {
-	    .label = "probe",
-	    .conninfo = c->o.conninfo,
-	    .unprepared = true,
-	    .connect_timeout_us = c->o.connect_timeout_us,
-	    .on_up = probe_on_up,
-	    .arg = c,
+		.label = "probe",
+		.conninfo = c->o.conninfo,
+		.unprepared = true,
+		.connect_timeout_us = c->o.connect_timeout_us,
+		.on_up = probe_on_up,
+		.arg = c,
 	};
 	struct uuid id = uuid_new();
 	char text[UUID_TEXT_BYTES];

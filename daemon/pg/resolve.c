@@ -85,8 +85,7 @@ static int resolve_collect(struct resolve *r, struct endpoint found[ADDRESSES_MA
 			*ret_error = arena_printf(r->info->arena, "could not translate host name \"%s\" to address: %s",
 						  e->host, gai_strerror(r->lookups[i].error));
 		for (struct addrinfo *ai = r->lookups[i].found; ai && n < ADDRESSES_MAX; ai = ai->ai_next) {
-			if (getnameinfo(ai->ai_addr, ai->ai_addrlen, address, sizeof(address), NULL, 0,
-					NI_NUMERICHOST) != 0)
+			if (getnameinfo(ai->ai_addr, ai->ai_addrlen, address, sizeof(address), NULL, 0, NI_NUMERICHOST) != 0)
 				continue;
 			found[n] = *e;
 			found[n++].hostaddr = arena_strdup(r->info->arena, address);

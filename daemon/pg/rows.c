@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EPOCH_2000_US  INT64_C(946684800000000)
+#define EPOCH_2000_US INT64_C(946684800000000)
 #define FIRST_USER_OID 16384 /* FirstNormalObjectId: enums and other types made by CREATE TYPE */
 
 /* pg_type.dat */

@@ -66,8 +66,8 @@ static int judge(struct pg_sync *s, const PGresult *result, const char *statemen
 	return -EIO;
 }
 
-int pg_sync_run(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_params *params,
-		struct pg_rows **ret_rows, struct pg_error *error)
+int pg_sync_run(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_params *params, struct pg_rows **ret_rows,
+		struct pg_error *error)
 {
 	Oid types[PG_PARAMS_MAX];
 	PGresult *result;

@@ -104,9 +104,9 @@ static void resolve_attribute(struct checker *c, struct operand *o)
 			refer(o, REFERENCE_INPUT, input_add(rs, &in), in.type);
 			return;
 		}
-	near = rs->n_attributes ? diag_nearest(o->member, &rs->attributes[0].name, (size_t)rs->n_attributes,
-					       sizeof(rs->attributes[0]))
-				: NULL;
+	near = rs->n_attributes
+		       ? diag_nearest(o->member, &rs->attributes[0].name, (size_t)rs->n_attributes, sizeof(rs->attributes[0]))
+		       : NULL;
 	if (near)
 		source_error(c->src, o->span, NULL, "unknown attribute '%s', did you mean '%s'?", o->member, near);
 	else
@@ -142,17 +142,16 @@ static void resolve_call(struct checker *c, struct operand *o)
 {
 	const char *name = o->member ? arena_printf(c->src->arena, "%s.%s", o->name, o->member) : o->name;
 	const struct function_def *fn = function_find(name);
-	const char *near =
-	    diag_nearest(name, &rule_functions[0].name, (size_t)rule_functions_n, sizeof(rule_functions[0]));
+	const char *near = diag_nearest(name, &rule_functions[0].name, (size_t)rule_functions_n, sizeof(rule_functions[0]));
 
 	if (fn && fn->later)
 		not_yet(c, o, name);
 	else if (fn)
-		source_error(c->src, o->span, arena_printf(c->src->arena, "write: %s", fn->use),
-			     "'%s' is not used like this", name);
+		source_error(c->src, o->span, arena_printf(c->src->arena, "write: %s", fn->use), "'%s' is not used like this",
+			     name);
 	else if (!o->member && (column_find(name) || fact_index(c->rs, name) >= 0))
-		source_error(c->src, o->span, arena_printf(c->src->arena, "write: %s", name),
-			     "'%s' takes no parentheses", name);
+		source_error(c->src, o->span, arena_printf(c->src->arena, "write: %s", name), "'%s' takes no parentheses",
+			     name);
 	else if (near)
 		source_error(c->src, o->span, NULL, "unknown function '%s', did you mean '%s'?", name, near);
 	else
@@ -170,8 +169,7 @@ static void resolve_member(struct checker *c, struct operand *o)
 		if (near)
 			source_error(c->src, o->span, NULL, "unknown group '%s', did you mean '%s'?", o->name, near);
 		else
-			source_error(c->src, o->span, "there are rating.NAME and attr.NAME", "unknown group '%s'",
-				     o->name);
+			source_error(c->src, o->span, "there are rating.NAME and attr.NAME", "unknown group '%s'", o->name);
 	} else if (group->source == INPUT_RATING) {
 		resolve_rating(c, o);
 	} else if (group->source == INPUT_ATTRIBUTE) {
@@ -259,11 +257,9 @@ static void check_bare(struct checker *c, struct node *test)
 }
 
 /* A literal of another type than its fact. */
-static void report_mismatch(struct checker *c, const struct operand *fact, enum value_type type,
-			    const struct operand *value)
+static void report_mismatch(struct checker *c, const struct operand *fact, enum value_type type, const struct operand *value)
 {
-	const char *hint = NULL, *shown = operand_shown(c->src, value),
-		   *left = fact ? operand_shown(c->src, fact) : "a rating";
+	const char *hint = NULL, *shown = operand_shown(c->src, value), *left = fact ? operand_shown(c->src, fact) : "a rating";
 	double number;
 
 	if (type == TYPE_TEXT && value->kind == OPERAND_NUMBER)
@@ -275,8 +271,7 @@ static void report_mismatch(struct checker *c, const struct operand *fact, enum 
 		hint = arena_printf(c->src->arena, "write: %s, or: not %s", left, left);
 	else if (type == TYPE_TIME)
 		hint = "times can be tested with is missing and is present only";
-	source_error(c->src, value->span, hint, "%s is %s, %s is %s", left, type_words[type], shown,
-		     type_words[value->type]);
+	source_error(c->src, value->span, hint, "%s is %s, %s is %s", left, type_words[type], shown, type_words[value->type]);
 }
 
 /* Blank text is missing, so comparing with it could never be true. */
@@ -299,8 +294,8 @@ static void check_literal(struct checker *c, const struct node *test, const stru
 			     "blank text is missing, nothing compares with it");
 	else if (test->test == TEST_CONTAINS && trimmed.n != strlen(value->text))
 		source_warn(c->src, value->span,
-			    arena_printf(c->src->arena, "whole words: %s matches '\\b%.*s\\b'",
-					 operand_shown(c->src, fact), (int)trimmed.n, trimmed.p),
+			    arena_printf(c->src->arena, "whole words: %s matches '\\b%.*s\\b'", operand_shown(c->src, fact),
+					 (int)trimmed.n, trimmed.p),
 			    "spaces around a text are ignored");
 }
 
@@ -363,8 +358,7 @@ static void report_test(struct checker *c, const struct node *test)
 	else if (o->type == TYPE_TIME)
 		hint = "times can be tested with is missing and is present only";
 	else
-		hint = arena_printf(c->src->arena, "write: %s, or: not %s", operand_shown(c->src, o),
-				    operand_shown(c->src, o));
+		hint = arena_printf(c->src->arena, "write: %s, or: not %s", operand_shown(c->src, o), operand_shown(c->src, o));
 	source_error(c->src, test->test_span, hint, "'%.*s' needs %s, %s is %s", SPAN_ARG(c->src, test->test_span),
 		     text_only               ? "a text"
 		     : test->test == TEST_IN ? "a number or a text"
@@ -435,8 +429,7 @@ static void check_test(struct checker *c, struct node *test)
 			if (test->quantifier != QUANTIFIER_NONE || test->left.reference != REFERENCE_NONE)
 				check_literal(c, test, test->quantifier != QUANTIFIER_NONE ? NULL : &test->left, value);
 		} else if (test->quantifier != QUANTIFIER_NONE) {
-			source_error(c->src, value->span, "write: any rating <= 2",
-				     "ratings are compared with numbers only");
+			source_error(c->src, value->span, "write: any rating <= 2", "ratings are compared with numbers only");
 		} else {
 			check_pair(c, test);
 		}
@@ -445,8 +438,7 @@ static void check_test(struct checker *c, struct node *test)
 		check_matches(c, test);
 	if (test->test == TEST_BETWEEN && !c->src->failed && test->right[0].number > test->right[1].number)
 		source_error(c->src, span_join(test->right[0].span, test->right[1].span),
-			     arena_printf(c->src->arena, "write: between %s and %s",
-					  operand_shown(c->src, &test->right[1]),
+			     arena_printf(c->src->arena, "write: between %s and %s", operand_shown(c->src, &test->right[1]),
 					  operand_shown(c->src, &test->right[0])),
 			     "nothing lies between these: the smaller number comes first");
 }

@@ -15,27 +15,27 @@
 #include "rule/ast.h"
 
 /* name, what it sets the accumulator (acc) to */
-#define OPCODES(X)                                                                                                     \
-	X(CONSTANT)   /* at: enum tri */                                                                               \
-	X(NUMBER)     /* input `test` numbers[at..at+n) */                                                             \
-	X(NUMBERS)    /* input `test` input[at] */                                                                     \
-	X(ANY_RATING) /* or over all ratings of `test` numbers[at..at+n) */                                            \
-	X(ALL_RATING) /* and over them */                                                                              \
-	X(TEXT)       /* input is one of texts[at..at+n), sorted */                                                    \
-	X(TEXTS)      /* input = input[at] */                                                                          \
-	X(CONTAINS)   /* input has one of texts[at..at+n) inside */                                                    \
-	X(MATCHES)    /* input fits regexes[at] */                                                                     \
-	X(TRUTH)      /* input itself */                                                                               \
-	X(TRUTHS)     /* input = input[at] */                                                                          \
-	X(MISSING)    /* input is missing */                                                                           \
-	X(FACT)       /* the named fact at, judged once per response */                                                \
-	X(NOT)        /* not acc */                                                                                    \
-	X(IS_TRUE)    /* acc, missing becoming false */                                                                \
-	X(IS_MISSING) /* acc is missing */                                                                             \
-	X(PUSH)       /* stack ← acc */                                                                              \
-	X(AND)        /* pop and acc */                                                                                \
-	X(OR)         /* pop or acc */                                                                                 \
-	X(JUMP_FALSE) /* to instruction at, when acc is false */                                                       \
+#define OPCODES(X)                                                          \
+	X(CONSTANT)   /* at: enum tri */                                    \
+	X(NUMBER)     /* input `test` numbers[at..at+n) */                  \
+	X(NUMBERS)    /* input `test` input[at] */                          \
+	X(ANY_RATING) /* or over all ratings of `test` numbers[at..at+n) */ \
+	X(ALL_RATING) /* and over them */                                   \
+	X(TEXT)       /* input is one of texts[at..at+n), sorted */         \
+	X(TEXTS)      /* input = input[at] */                               \
+	X(CONTAINS)   /* input has one of texts[at..at+n) inside */         \
+	X(MATCHES)    /* input fits regexes[at] */                          \
+	X(TRUTH)      /* input itself */                                    \
+	X(TRUTHS)     /* input = input[at] */                               \
+	X(MISSING)    /* input is missing */                                \
+	X(FACT)       /* the named fact at, judged once per response */     \
+	X(NOT)        /* not acc */                                         \
+	X(IS_TRUE)    /* acc, missing becoming false */                     \
+	X(IS_MISSING) /* acc is missing */                                  \
+	X(PUSH)       /* stack ← acc */                                   \
+	X(AND)        /* pop and acc */                                     \
+	X(OR)         /* pop or acc */                                      \
+	X(JUMP_FALSE) /* to instruction at, when acc is false */            \
 	X(JUMP_TRUE)  /* to instruction at, when acc is true */
 
 enum opcode {

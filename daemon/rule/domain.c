@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define HULL_TEXTS_MAX 256 /* beyond it a list is any text */
-#define BOX_ITEMS_MAX  64  /* facts beyond it may be anything */
+#define BOX_ITEMS_MAX 64   /* facts beyond it may be anything */
 
 /* All values a column can have, as bits. */
 static uint32_t column_bits(const struct input *in)
@@ -48,8 +48,7 @@ bool domain_is_empty(const struct domain *d)
 		return false;
 	switch (d->kind) {
 	case DOMAIN_BITS: return d->bits == 0;
-	case DOMAIN_RANGE:
-		return d->nothing || d->low > d->high || (d->low == d->high && (d->low_open || d->high_open));
+	case DOMAIN_RANGE: return d->nothing || d->low > d->high || (d->low == d->high && (d->low_open || d->high_open));
 	case DOMAIN_TEXTS: return d->nothing || (d->only && d->n_only == 0);
 	}
 	return false;

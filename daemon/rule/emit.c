@@ -133,15 +133,13 @@ static void put_test(struct ruleset *rs, const struct node *test)
 {
 	if (test->quantifier != QUANTIFIER_NONE) {
 		rs->all_ratings = true;
-		put_numbers(
-		    rs, test,
-		    (struct instruction){.op = test->quantifier == QUANTIFIER_ANY ? OP_ANY_RATING : OP_ALL_RATING});
+		put_numbers(rs, test,
+			    (struct instruction){.op = test->quantifier == QUANTIFIER_ANY ? OP_ANY_RATING : OP_ALL_RATING});
 	} else if (test->test == TEST_MISSING || test->test == TEST_PRESENT) {
 		put_presence(rs, test);
 	} else if (test->test == TEST_MATCHES) {
-		put(rs, (struct instruction){.op = OP_MATCHES,
-					     .input = use_input(rs, &test->left),
-					     .at = (uint32_t)test->right[0].index});
+		put(rs, (struct instruction){
+				.op = OP_MATCHES, .input = use_input(rs, &test->left), .at = (uint32_t)test->right[0].index});
 	} else if (test->n_right == 1 && !operand_is_literal(&test->right[0])) {
 		put_pair(rs, test);
 	} else {
@@ -160,8 +158,8 @@ static void put_chain(struct ruleset *rs, struct node *chain)
 	for_each_child(child, chain)
 	{
 		if (child != chain->first) {
-			pending = (uint32_t)put(
-			    rs, (struct instruction){.op = and? OP_JUMP_FALSE : OP_JUMP_TRUE, .at = pending});
+			pending =
+				(uint32_t)put(rs, (struct instruction){.op = and? OP_JUMP_FALSE : OP_JUMP_TRUE, .at = pending});
 			put_op(rs, OP_PUSH);
 		}
 		put_node(rs, child);

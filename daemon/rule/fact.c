@@ -10,62 +10,62 @@
 #include <strings.h>
 
 #define AT(c) offsetof(struct response, c)
-#define SCORE(c, lo, hi)                                                                                               \
-	{                                                                                                              \
-#c, INPUT_SCORE, TYPE_NUMBER, AT(c), lo, hi, false, NULL                                               \
+#define SCORE(c, lo, hi)                                                 \
+	{                                                                \
+#c, INPUT_SCORE, TYPE_NUMBER, AT(c), lo, hi, false, NULL \
 	}
-#define TEXT(c)                                                                                                        \
-	{                                                                                                              \
-#c, INPUT_TEXT, TYPE_TEXT, AT(c), 0, 0, false, NULL                                                    \
+#define TEXT(c)                                                     \
+	{                                                           \
+#c, INPUT_TEXT, TYPE_TEXT, AT(c), 0, 0, false, NULL \
 	}
-#define TEXT_NOTE(c, note)                                                                                             \
-	{                                                                                                              \
-#c, INPUT_TEXT, TYPE_TEXT, AT(c), 0, 0, false, note                                                    \
+#define TEXT_NOTE(c, note)                                          \
+	{                                                           \
+#c, INPUT_TEXT, TYPE_TEXT, AT(c), 0, 0, false, note \
 	}
-#define ALWAYS(c, src, type)                                                                                           \
-	{                                                                                                              \
-#c, src, type, AT(c), 0, 0, true, NULL                                                                 \
+#define ALWAYS(c, src, type)                           \
+	{                                              \
+#c, src, type, AT(c), 0, 0, true, NULL \
 	}
 
 const struct column_def rule_columns[] = {
-    SCORE(nps, 0, 10),
-    SCORE(csat, 1, 5),
-    SCORE(ces, 1, 7),
-    ALWAYS(contact_requested, INPUT_BOOL, TYPE_BOOL),
-    ALWAYS(source, INPUT_TEXT, TYPE_TEXT),
-    TEXT(source_id),
-    TEXT(survey),
-    TEXT(touchpoint),
-    TEXT(channel),
-    TEXT_NOTE(customer_id, "no customer id"),
-    TEXT_NOTE(customer_name, "no name"),
-    TEXT_NOTE(customer_email, "no address"),
-    TEXT_NOTE(customer_phone, "no number"),
-    TEXT_NOTE(account, "no account"),
-    TEXT(account_name),
-    TEXT(region),
-    TEXT(language),
-    TEXT_NOTE(comment, "no comment"),
-    ALWAYS(responded_at, INPUT_TIME, TYPE_TIME),
-    ALWAYS(received_at, INPUT_TIME, TYPE_TIME),
+	SCORE(nps, 0, 10),
+	SCORE(csat, 1, 5),
+	SCORE(ces, 1, 7),
+	ALWAYS(contact_requested, INPUT_BOOL, TYPE_BOOL),
+	ALWAYS(source, INPUT_TEXT, TYPE_TEXT),
+	TEXT(source_id),
+	TEXT(survey),
+	TEXT(touchpoint),
+	TEXT(channel),
+	TEXT_NOTE(customer_id, "no customer id"),
+	TEXT_NOTE(customer_name, "no name"),
+	TEXT_NOTE(customer_email, "no address"),
+	TEXT_NOTE(customer_phone, "no number"),
+	TEXT_NOTE(account, "no account"),
+	TEXT(account_name),
+	TEXT(region),
+	TEXT(language),
+	TEXT_NOTE(comment, "no comment"),
+	ALWAYS(responded_at, INPUT_TIME, TYPE_TIME),
+	ALWAYS(received_at, INPUT_TIME, TYPE_TIME),
 };
 const int rule_columns_n = ARRAY_SIZE(rule_columns);
 
 const struct group_def rule_groups[] = {
-    {"rating", INPUT_RATING, false, "any rating <= 2, all rating >= 4, rating.delivery <= 2"},
-    {"attr", INPUT_ATTRIBUTE, false, "attr.plan = 'gold'"},
-    {"previous", INPUT_PREVIOUS, true, "previous.nps >= 9"},
-    {"history", INPUT_FUNCTION, true, "history.detractors(90d) >= 2"},
+	{"rating", INPUT_RATING, false, "any rating <= 2, all rating >= 4, rating.delivery <= 2"},
+	{"attr", INPUT_ATTRIBUTE, false, "attr.plan = 'gold'"},
+	{"previous", INPUT_PREVIOUS, true, "previous.nps >= 9"},
+	{"history", INPUT_FUNCTION, true, "history.detractors(90d) >= 2"},
 };
 const int rule_groups_n = ARRAY_SIZE(rule_groups);
 
 const struct function_def rule_functions[] = {
-    {"history.detractors", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.detractors(90d) >= 2"},
-    {"history.responses", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.responses(90d) >= 2"},
-    {"history.cases", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.cases(90d) >= 2"},
-    {"days_since", TYPE_NUMBER, {TYPE_TIME}, 1, 1, true, "days_since(attr.installed_at) <= 30"},
-    {"hour", TYPE_NUMBER, {TYPE_TIME, TYPE_TEXT}, 1, 2, true, "hour(responded_at, 'Asia/Seoul') >= 18"},
-    {"weekday", TYPE_NUMBER, {TYPE_TIME, TYPE_TEXT}, 1, 2, true, "weekday(responded_at) >= 6"},
+	{"history.detractors", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.detractors(90d) >= 2"},
+	{"history.responses", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.responses(90d) >= 2"},
+	{"history.cases", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.cases(90d) >= 2"},
+	{"days_since", TYPE_NUMBER, {TYPE_TIME}, 1, 1, true, "days_since(attr.installed_at) <= 30"},
+	{"hour", TYPE_NUMBER, {TYPE_TIME, TYPE_TEXT}, 1, 2, true, "hour(responded_at, 'Asia/Seoul') >= 18"},
+	{"weekday", TYPE_NUMBER, {TYPE_TIME, TYPE_TEXT}, 1, 2, true, "weekday(responded_at) >= 6"},
 };
 const int rule_functions_n = ARRAY_SIZE(rule_functions);
 

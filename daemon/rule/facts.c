@@ -57,8 +57,7 @@ static void put_input(struct writer *w, bool *first, const struct input *in)
 }
 
 /* "rating":{…} and "attr":{…}; nothing when there is nothing in it. */
-static void put_group(struct writer *w, bool *first, const struct ruleset *rs, enum input_source source,
-		      const char *name)
+static void put_group(struct writer *w, bool *first, const struct ruleset *rs, enum input_source source, const char *name)
 {
 	bool first_inside = true;
 	size_t before = w->out->n;

@@ -38,9 +38,8 @@ static void *room_for(struct fold_room *room, size_t bytes)
 /* White space of Unicode, and the two invisible ones that forms send instead of nothing (ZWSP, BOM). */
 static bool is_space(uint32_t c)
 {
-	return c == ' ' || (c >= 0x09 && c <= 0x0d) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-	       (c >= 0x2000 && c <= 0x200b) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-	       c == 0x3000 || c == 0xfeff;
+	return c == ' ' || (c >= 0x09 && c <= 0x0d) || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200b) ||
+	       c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000 || c == 0xfeff;
 }
 
 struct slice text_trim(const char *text, size_t n)
@@ -89,9 +88,9 @@ static bool is_inert3(unsigned char a, unsigned char b, unsigned char c)
 	if (!is_tail(b) || !is_tail(c))
 		return false;
 	code = (uint32_t)(a & 0x0f) << 12 | (uint32_t)(b & 0x3f) << 6 | (c & 0x3f);
-	return (code >= 0xac00 && code <= 0xd7a3) || (code >= 0x4000 && code <= 0x9fff) ||
-	       (code >= 0x2010 && code <= 0x202f) || (code >= 0x3000 && code <= 0x3002) ||
-	       (code >= 0x3041 && code <= 0x3096) || (code >= 0x30a1 && code <= 0x30fa) || code == 0x20ac;
+	return (code >= 0xac00 && code <= 0xd7a3) || (code >= 0x4000 && code <= 0x9fff) || (code >= 0x2010 && code <= 0x202f) ||
+	       (code >= 0x3000 && code <= 0x3002) || (code >= 0x3041 && code <= 0x3096) || (code >= 0x30a1 && code <= 0x30fa) ||
+	       code == 0x20ac;
 }
 
 enum scan { SCAN_SAME, SCAN_CAPITALS, SCAN_HARD };
@@ -163,8 +162,7 @@ static struct slice fold_hard(struct folder *f, struct slice text, enum fold_for
 	utf8proc_int32_t *buffer = (utf8proc_int32_t *)(void *)f->codes.p;
 	utf8proc_ssize_t buffer_n = (utf8proc_ssize_t)(f->codes.bytes / sizeof(*buffer));
 
-	codes =
-	    utf8proc_decompose((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, buffer, buffer_n, options);
+	codes = utf8proc_decompose((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, buffer, buffer_n, options);
 	if (codes < 0) { /* not UTF-8 */
 		text = repair(f, text.p, text.n);
 		codes = utf8proc_decompose((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, buffer, buffer_n,
@@ -174,8 +172,7 @@ static struct slice fold_hard(struct folder *f, struct slice text, enum fold_for
 	/* utf8proc_reencode() needs one more for its NUL. */
 	if (codes + 1 > buffer_n) {
 		buffer = room_for(&f->codes, ((size_t)codes + 1) * sizeof(*buffer) * 5 / 4);
-		codes = utf8proc_decompose((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, buffer, codes,
-					   options);
+		codes = utf8proc_decompose((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, buffer, codes, options);
 		assert(codes >= 0);
 	}
 	bytes = utf8proc_reencode(buffer, codes, options);

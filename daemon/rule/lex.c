@@ -14,18 +14,18 @@
 
 const char *const rule_keywords[] = {
 #define X(id, word) word,
-    KEYWORDS(X)
+	KEYWORDS(X)
 #undef X
-	NULL};
+		NULL};
 
 /* What is typed by habit from elsewhere, or put in by a word processor, and what to write instead. */
 static const struct misfit {
 	const char *sign, *write;
 } misfits[] = {
-    {"==", "="},  {"&&", "and"}, {"&", "and"}, {"||", "or"}, {"|", "or"}, {"<>", "!="},  {"=<", "<="},
-    {"=>", ">="}, {"=!", "!="},  {"≤", "<="},  {"≥", ">="},  {"≠", "!="}, {"＝", "="},   {"＜", "<"},
-    {"＞", ">"},  {"（", "("},   {"）", ")"},  {"，", ","},  {"、", ","}, {"！", "not"}, {"–", "-"},
-    {"—", "-"},   {"−", "-"},    {"{", "("},   {"}", ")"},
+	{"==", "="},  {"&&", "and"}, {"&", "and"}, {"||", "or"}, {"|", "or"}, {"<>", "!="},  {"=<", "<="},
+	{"=>", ">="}, {"=!", "!="},  {"≤", "<="},  {"≥", ">="},  {"≠", "!="}, {"＝", "="},   {"＜", "<"},
+	{"＞", ">"},  {"（", "("},   {"）", ")"},  {"，", ","},  {"、", ","}, {"！", "not"}, {"–", "-"},
+	{"—", "-"},   {"−", "-"},    {"{", "("},   {"}", ")"},
 };
 
 /* Opening and closing quotes that are not ours. */
@@ -100,9 +100,9 @@ static struct token lex_name(struct lexer *lx)
 	struct token t = {.kind = TOKEN_NAME, .span.at = lx->at};
 	int at = lx->at;
 
-	while (at < src->n && (is_letter(src->text[at]) || is_digit(src->text[at]) ||
-			       (src->text[at] == '-' && at + 1 < src->n &&
-				(is_letter(src->text[at + 1]) || is_digit(src->text[at + 1])))))
+	while (at < src->n &&
+	       (is_letter(src->text[at]) || is_digit(src->text[at]) ||
+		(src->text[at] == '-' && at + 1 < src->n && (is_letter(src->text[at + 1]) || is_digit(src->text[at + 1])))))
 		at++;
 	t.span.length = at - lx->at;
 	t.text = arena_strndup(src->arena, src->text + t.span.at, (size_t)t.span.length);
@@ -207,8 +207,7 @@ static struct token lex_text(struct lexer *lx)
 			     "the text that starts here has no end");
 		return error_token(lx);
 	}
-	if (at + 1 < src->n && (is_letter(src->text[at + 1]) || is_digit(src->text[at + 1])) &&
-	    !keyword_at(src, at + 1))
+	if (at + 1 < src->n && (is_letter(src->text[at + 1]) || is_digit(src->text[at + 1])) && !keyword_at(src, at + 1))
 		return lex_apostrophe(lx, lx->at, at);
 	text[n] = '\0';
 	t.text = text;
@@ -271,8 +270,7 @@ static struct token lex_stray(struct lexer *lx)
 			     : arithmetic  ? "there is no arithmetic in rules"
 			     : code == ';' ? "the condition ends without a semicolon"
 					   : NULL,
-			     code < 0x20 || code == 0x7f ? "a control character stands here"
-							 : "'%c' has no meaning here",
+			     code < 0x20 || code == 0x7f ? "a control character stands here" : "'%c' has no meaning here",
 			     (char)code);
 		return error_token(lx);
 	}
@@ -280,13 +278,12 @@ static struct token lex_stray(struct lexer *lx)
 		source_error(src, (struct span){lx->at, length}, "save the file as UTF-8", "this is not valid UTF-8");
 		return error_token(lx);
 	}
-	while (to < src->n &&
-	       ((unsigned char)src->text[to] >= 0x80 || is_letter(src->text[to]) || is_digit(src->text[to])) &&
+	while (to < src->n && ((unsigned char)src->text[to] >= 0x80 || is_letter(src->text[to]) || is_digit(src->text[to])) &&
 	       (to == lx->at || !foreign_quote_at(lx, to)))
 		to++;
 	source_error(src, (struct span){lx->at, to - lx->at},
-		     arena_printf(src->arena, lx->last == TOKEN_DOT ? "write: rating['%.*s']" : "write: '%.*s'",
-				  to - lx->at, src->text + lx->at),
+		     arena_printf(src->arena, lx->last == TOKEN_DOT ? "write: rating['%.*s']" : "write: '%.*s'", to - lx->at,
+				  src->text + lx->at),
 		     lx->last == TOKEN_DOT ? "a name with other letters than A to Z stands in brackets and quotes"
 					   : "texts stand in single quotes");
 	return error_token(lx);
@@ -311,8 +308,8 @@ static struct token lex_token(struct lexer *lx)
 	for (size_t i = 0; i < ARRAY_SIZE(misfits); i++)
 		if (starts_with(lx, lx->at, misfits[i].sign)) {
 			source_error(src, (struct span){lx->at, (int)strlen(misfits[i].sign)},
-				     arena_printf(src->arena, "write: %s", misfits[i].write),
-				     "'%s' is not a sign of rules", misfits[i].sign);
+				     arena_printf(src->arena, "write: %s", misfits[i].write), "'%s' is not a sign of rules",
+				     misfits[i].sign);
 			return error_token(lx);
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(signs); i++)

@@ -11,20 +11,20 @@
 
 #include "rule/source.h"
 
-#define KEYWORDS(X)                                                                                                    \
-	X(AND, "and")                                                                                                  \
-	X(OR, "or")                                                                                                    \
-	X(NOT, "not")                                                                                                  \
-	X(IN, "in")                                                                                                    \
-	X(BETWEEN, "between")                                                                                          \
-	X(CONTAINS, "contains")                                                                                        \
-	X(MATCHES, "matches")                                                                                          \
-	X(IS, "is")                                                                                                    \
-	X(MISSING, "missing")                                                                                          \
-	X(PRESENT, "present")                                                                                          \
-	X(ANY, "any")                                                                                                  \
-	X(ALL, "all")                                                                                                  \
-	X(TRUE, "true")                                                                                                \
+#define KEYWORDS(X)             \
+	X(AND, "and")           \
+	X(OR, "or")             \
+	X(NOT, "not")           \
+	X(IN, "in")             \
+	X(BETWEEN, "between")   \
+	X(CONTAINS, "contains") \
+	X(MATCHES, "matches")   \
+	X(IS, "is")             \
+	X(MISSING, "missing")   \
+	X(PRESENT, "present")   \
+	X(ANY, "any")           \
+	X(ALL, "all")           \
+	X(TRUE, "true")         \
 	X(FALSE, "false")
 
 enum token_kind {

@@ -6,7 +6,7 @@
  */
 #include "rule/domain.h"
 
-#define FINDINGS_MAX     4  /* of one expression */
+#define FINDINGS_MAX 4      /* of one expression */
 #define QUOTED_BYTES_MAX 60 /* of a part that a warning repeats */
 
 struct finding {
@@ -40,8 +40,7 @@ static const char *reason_of(const struct prover *p, const struct node *test)
 	const struct input *in = &p->rs->inputs[test->left.index];
 
 	if (in->source == INPUT_SCORE)
-		return arena_printf(p->arena, "%s is a whole number from %g to %g", in->name, in->column->min,
-				    in->column->max);
+		return arena_printf(p->arena, "%s is a whole number from %g to %g", in->name, in->column->min, in->column->max);
 	if (in->always && (test->test == TEST_MISSING || test->test == TEST_PRESENT))
 		return arena_printf(p->arena, "%s is always there", in->shown);
 	return "nothing is left";
@@ -68,8 +67,7 @@ static const struct box *fact_box(struct prover *p, int index, bool want)
 static const struct box *box_of_fact(struct prover *p, const struct node *test, bool want)
 {
 	bool truth = test->test == TEST_TRUE || test->right == NULL || test->right[0].truth;
-	bool straight =
-	    test->test == TEST_TRUE || test->test == TEST_EQ || test->test == TEST_NE || test->test == TEST_IS;
+	bool straight = test->test == TEST_TRUE || test->test == TEST_EQ || test->test == TEST_NE || test->test == TEST_IS;
 	const struct box *box;
 
 	if (test->test == TEST_NE)
@@ -108,8 +106,8 @@ static const struct domain *box_find(const struct box *box, int input)
 }
 
 /* children[at] leaves nothing of an input: name the one before that alone would exclude it. */
-static void find_contradiction(struct prover *p, const struct node *chain, const struct box *const *boxes, int at,
-			       int input, bool want)
+static void find_contradiction(struct prover *p, const struct node *chain, const struct box *const *boxes, int at, int input,
+			       bool want)
 {
 	const struct domain *mine = box_find(boxes[at], input);
 	const struct node *other = NULL, *child = chain->first;
@@ -196,11 +194,11 @@ static void warn_expression(struct prover *p, struct expression *e)
 		const struct finding *f = &p->findings[i];
 
 		if (box->never)
-			source_warn(&e->source, f->node->span, NULL, "can never %s: %s",
-				    e->fact < 0 ? "match" : "be true", f->reason);
+			source_warn(&e->source, f->node->span, NULL, "can never %s: %s", e->fact < 0 ? "match" : "be true",
+				    f->reason);
 		else
-			source_warn(&e->source, f->node->span, NULL, "this can never be %s: %s",
-				    f->want ? "true" : "false", f->reason);
+			source_warn(&e->source, f->node->span, NULL, "this can never be %s: %s", f->want ? "true" : "false",
+				    f->reason);
 	}
 }
 

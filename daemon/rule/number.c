@@ -13,8 +13,7 @@
 
 int number_parse(const char *text, size_t n, double *ret)
 {
-	static const double tens[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-				      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+	static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 	bool negative = n > 0 && text[0] == '-', point = false;
 	int64_t mantissa = 0;
 	int digits = 0, after = 0;

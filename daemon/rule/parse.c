@@ -143,9 +143,8 @@ static bool parse_name(struct parser *p, struct operand *ret)
 
 		advance(p);
 		if (!at(p, bracket ? TOKEN_TEXT : TOKEN_NAME)) {
-			expected(
-			    p, bracket ? "write: rating['delivery']" : "write: rating.delivery or rating['1st visit']",
-			    bracket ? "a name in single quotes" : "a name after the point");
+			expected(p, bracket ? "write: rating['delivery']" : "write: rating.delivery or rating['1st visit']",
+				 bracket ? "a name in single quotes" : "a name after the point");
 			return false;
 		}
 		text = p->token.text;
@@ -194,8 +193,7 @@ static bool parse_list(struct parser *p, struct node *test, const char *word)
 	do {
 		advance(p);
 		if (n == RULE_LIST_MAX) {
-			source_error(p->src, p->token.span, "split it with or", "a list has up to %d entries",
-				     RULE_LIST_MAX);
+			source_error(p->src, p->token.span, "split it with or", "a list has up to %d entries", RULE_LIST_MAX);
 			return false;
 		}
 		if (!parse_literal(p, &values[n])) {
@@ -266,17 +264,16 @@ static bool parse_is(struct parser *p, struct node *test)
 		test->test = at(p, TOKEN_MISSING) ? TEST_MISSING : TEST_PRESENT;
 		test->span = span_join(test->span, p->token.span);
 		if (negated) {
-			source_error(p->src, test->test_span,
-				     arena_printf(p->src->arena, "write: is %s",
-						  test->test == TEST_MISSING ? "present" : "missing"),
-				     "'is not' is followed by a value");
+			source_error(
+				p->src, test->test_span,
+				arena_printf(p->src->arena, "write: is %s", test->test == TEST_MISSING ? "present" : "missing"),
+				"'is not' is followed by a value");
 			return false;
 		}
 		advance(p);
 		return true;
 	}
-	if (word_is(p, "null") || word_is(p, "empty") || word_is(p, "blank") || word_is(p, "none") ||
-	    word_is(p, "nil")) {
+	if (word_is(p, "null") || word_is(p, "empty") || word_is(p, "blank") || word_is(p, "none") || word_is(p, "nil")) {
 		source_error(p->src, p->token.span, negated ? "write: is present" : "write: is missing",
 			     "'%s' is no word of rules", p->token.text);
 		return false;
@@ -298,8 +295,8 @@ static bool at_operator(const struct parser *p)
 
 static bool at_predicate(const struct parser *p)
 {
-	return at_operator(p) || at(p, TOKEN_IN) || at(p, TOKEN_BETWEEN) || at(p, TOKEN_CONTAINS) ||
-	       at(p, TOKEN_MATCHES) || at(p, TOKEN_IS);
+	return at_operator(p) || at(p, TOKEN_IN) || at(p, TOKEN_BETWEEN) || at(p, TOKEN_CONTAINS) || at(p, TOKEN_MATCHES) ||
+	       at(p, TOKEN_IS);
 }
 
 /* What SQL, spreadsheets and speech have where we have something else. */
@@ -346,8 +343,8 @@ static bool foreign_word(struct parser *p, struct node *test)
 
 		advance(p);
 		source_error(p->src, not,
-			     at_predicate(p) ? arena_printf(p->src->arena, "write: not %.*s %.*s …",
-							    SPAN_ARG(p->src, operand), SPAN_ARG(p->src, p->token.span))
+			     at_predicate(p) ? arena_printf(p->src->arena, "write: not %.*s %.*s …", SPAN_ARG(p->src, operand),
+							    SPAN_ARG(p->src, p->token.span))
 					     : NULL,
 			     "'not' stands before a whole comparison");
 		return true;
@@ -439,9 +436,8 @@ static const char *lost_fact_hint(const struct parser *p, const struct operand *
 		return arena_printf(p->src->arena, "write: %.*s in (%.*s, %.*s)", SPAN_ARG(p->src, last->left.span),
 				    SPAN_ARG(p->src, last->right[0].span), SPAN_ARG(p->src, value->span));
 	if (last->test == TEST_CONTAINS)
-		return arena_printf(p->src->arena, "write: %.*s contains (%.*s, %.*s)",
-				    SPAN_ARG(p->src, last->left.span), SPAN_ARG(p->src, last->right[0].span),
-				    SPAN_ARG(p->src, value->span));
+		return arena_printf(p->src->arena, "write: %.*s contains (%.*s, %.*s)", SPAN_ARG(p->src, last->left.span),
+				    SPAN_ARG(p->src, last->right[0].span), SPAN_ARG(p->src, value->span));
 	return NULL;
 }
 
@@ -568,8 +564,7 @@ static void report_rest(struct parser *p)
 		 at(p, TOKEN_NUMBER))
 		expected(p, "comparisons: = != < <= > >= in between is", "a comparison");
 	else if (at(p, TOKEN_COMMA))
-		expected(p, "decimals are written with a point: 6.5; lists stand in parentheses",
-			 "'and', 'or' or the end");
+		expected(p, "decimals are written with a point: 6.5; lists stand in parentheses", "'and', 'or' or the end");
 	else
 		expected(p, NULL, "'and', 'or' or the end");
 }
@@ -583,8 +578,7 @@ struct node *rule_parse(struct source *src)
 	lexer_init(&p.lexer, src);
 	advance(&p);
 	if (at(&p, TOKEN_END)) {
-		source_error(src, (struct span){0, 1}, "write: true, if every response is meant",
-			     "the condition is empty");
+		source_error(src, (struct span){0, 1}, "write: true, if every response is meant", "the condition is empty");
 		return NULL;
 	}
 	node = parse_or(&p);

@@ -37,9 +37,9 @@ static pcre2_code *compile(const char *pattern, int *ret_error, size_t *ret_offs
 	struct folder f = {0};
 	struct fold_room room = {0};
 	struct slice nfc = fold_text(&f, pattern, strlen(pattern), FOLD_PATTERN, &room);
-	pcre2_code *code = pcre2_compile(
-	    (PCRE2_SPTR)nfc.p, nfc.n, PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_NEVER_BACKSLASH_C,
-	    ret_error, ret_offset, NULL);
+	pcre2_code *code = pcre2_compile((PCRE2_SPTR)nfc.p, nfc.n,
+					 PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_NEVER_BACKSLASH_C,
+					 ret_error, ret_offset, NULL);
 
 	fold_room_fini(&room);
 	folder_fini(&f);

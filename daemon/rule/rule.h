@@ -17,9 +17,9 @@
 #include "model/response.h"
 #include "model/words.h"
 
-#define RULES_MAX           4000 /* rules in one set */
+#define RULES_MAX 4000           /* rules in one set */
 #define RULE_EXPR_BYTES_MAX 8192 /* length of one `when` */
-#define RULE_DEPTH_MAX      64   /* nesting, named facts included */
+#define RULE_DEPTH_MAX 64        /* nesting, named facts included */
 
 /* What a `when` is written in. Texts are copied by ruleset_new(). */
 struct rule_source {

@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void expression_init(struct ruleset *rs, struct expression *e, const char *name, const char *text,
-			    struct text_pos pos)
+static void expression_init(struct ruleset *rs, struct expression *e, const char *name, const char *text, struct text_pos pos)
 {
 	size_t n = strlen(text);
 
@@ -30,9 +29,8 @@ static void expression_parse(struct expression *e, struct diag_list *diags)
 {
 	e->source.diags = diags;
 	if (e->source.n < 0) {
-		diag_add(diags, DIAG_ERROR, e->source.pos,
-			 "%s: a condition has up to %d bytes; name parts of it in facts", e->source.name,
-			 RULE_EXPR_BYTES_MAX);
+		diag_add(diags, DIAG_ERROR, e->source.pos, "%s: a condition has up to %d bytes; name parts of it in facts",
+			 e->source.name, RULE_EXPR_BYTES_MAX);
 		e->source.failed = true;
 		return;
 	}
@@ -53,14 +51,13 @@ static bool fact_name_check(const struct ruleset *rs, int index, struct diag_lis
 	else if (group_find(fact->name) || function_find(fact->name))
 		what = "a group of facts or a function";
 	if (what) {
-		diag_add(diags, DIAG_ERROR, pos, "%s: '%s' is %s; give the fact another name", fact->name, fact->name,
-			 what);
+		diag_add(diags, DIAG_ERROR, pos, "%s: '%s' is %s; give the fact another name", fact->name, fact->name, what);
 		return false;
 	}
 	for (int i = 0; i < index; i++)
 		if (strcmp(rs->facts[i].name, fact->name) == 0) {
-			diag_add(diags, DIAG_ERROR, pos, "%s: there is a fact of this name already (line %d)",
-				 fact->name, rs->facts[i].expression.source.pos.line);
+			diag_add(diags, DIAG_ERROR, pos, "%s: there is a fact of this name already (line %d)", fact->name,
+				 rs->facts[i].expression.source.pos.line);
 			return false;
 		}
 	return true;
@@ -68,12 +65,11 @@ static bool fact_name_check(const struct ruleset *rs, int index, struct diag_lis
 
 static void copy_input(struct ruleset *rs, const struct rule_input *in)
 {
-	struct attribute_source *attributes =
-	    arena_new_array(rs->arena, struct attribute_source, (size_t)in->n_attributes + 1);
+	struct attribute_source *attributes = arena_new_array(rs->arena, struct attribute_source, (size_t)in->n_attributes + 1);
 
 	for (int i = 0; i < in->n_attributes; i++)
 		attributes[i] =
-		    (struct attribute_source){arena_strdup(rs->arena, in->attributes[i].name), in->attributes[i].type};
+			(struct attribute_source){arena_strdup(rs->arena, in->attributes[i].name), in->attributes[i].type};
 	rs->attributes = attributes;
 	rs->n_attributes = in->n_attributes;
 
@@ -134,8 +130,7 @@ int ruleset_new(const struct rule_input *in, struct diag_list *diags, struct rul
 	struct ruleset *rs CLEANUP(ruleset_freep) = NULL;
 
 	if (in->n_rules > RULES_MAX || in->n_facts > RULE_FACTS_MAX) {
-		diag_add(diags, DIAG_ERROR,
-			 in->n_rules > RULES_MAX ? in->rules[RULES_MAX].pos : in->facts[RULE_FACTS_MAX].pos,
+		diag_add(diags, DIAG_ERROR, in->n_rules > RULES_MAX ? in->rules[RULES_MAX].pos : in->facts[RULE_FACTS_MAX].pos,
 			 "a rule set has up to %d rules and %d facts", RULES_MAX, RULE_FACTS_MAX);
 		return RULE_E_INVALID;
 	}

@@ -260,8 +260,7 @@ static void count_match(const struct compiled_rule *rule, int index, struct verd
 	}
 }
 
-void ruleset_judge(const struct ruleset *rs, struct rule_scratch *s, const struct response *response,
-		   struct verdict *ret)
+void ruleset_judge(const struct ruleset *rs, struct rule_scratch *s, const struct response *response, struct verdict *ret)
 {
 	int best = -1;
 

@@ -67,12 +67,12 @@ struct ruleset {
 };
 
 /* A growing array of the set: makes room for one more. */
-#define SET_GROW(p, n, room)                                                                                           \
-	do {                                                                                                           \
-		if ((n) == (room)) {                                                                                   \
-			(room) = (room) ? (room)*2 : 16;                                                               \
-			(p) = xrealloc((p), (size_t)(room) * sizeof(*(p)));                                            \
-		}                                                                                                      \
+#define SET_GROW(p, n, room)                                                \
+	do {                                                                \
+		if ((n) == (room)) {                                        \
+			(room) = (room) ? (room)*2 : 16;                    \
+			(p) = xrealloc((p), (size_t)(room) * sizeof(*(p))); \
+		}                                                           \
 	} while (0)
 
 /*

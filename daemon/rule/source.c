@@ -32,8 +32,7 @@ static char *excerpt_of(const struct source *src, struct span *span)
 		to = character_start(src, MIN(src->n, from + EXCERPT_BYTES_MAX));
 		lead = from > 0 ? (int)strlen(CUT) : 0;
 	}
-	text = arena_printf(src->arena, "%s%.*s%s", from > 0 ? CUT : "", to - from, src->text + from,
-			    to < src->n ? " …" : "");
+	text = arena_printf(src->arena, "%s%.*s%s", from > 0 ? CUT : "", to - from, src->text + from, to < src->n ? " …" : "");
 	for (char *c = text; *c; c++)
 		if (*c == '\n' || *c == '\r' || *c == '\t')
 			*c = ' ';
@@ -42,8 +41,7 @@ static char *excerpt_of(const struct source *src, struct span *span)
 	return text;
 }
 
-static void source_report(struct source *src, enum diag_level level, struct span span, const char *hint,
-			  const char *text)
+static void source_report(struct source *src, enum diag_level level, struct span span, const char *hint, const char *text)
 {
 	struct diag *d = diag_add(src->diags, level, src->pos, "%s: %s", src->name, text);
 	const char *excerpt = excerpt_of(src, &span);

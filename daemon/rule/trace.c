@@ -62,9 +62,7 @@ static const char *input_value(struct tracer *t, int index)
 	switch (in->type) {
 	case TYPE_NUMBER: return arena_strdup(t->arena, number_text(cell->number, number));
 	case TYPE_BOOL: return cell->truth ? "true" : "false";
-	case TYPE_TIME:
-		input_time(in, t->s->response, &time);
-		return arena_strdup(t->arena, wall_text(time, time_text));
+	case TYPE_TIME: input_time(in, t->s->response, &time); return arena_strdup(t->arena, wall_text(time, time_text));
 	default: input_text(in, t->s->response, &text); return text_value(t->arena, text);
 	}
 }
@@ -93,9 +91,8 @@ static const char *ratings_value(struct tracer *t, const struct node *test, enum
 			buf_puts(&out, ", …");
 			break;
 		}
-		buf_printf(&out, "%s%.*s %s", shown > 1 ? ", " : "",
-			   (int)utf8_clip(name, strlen(name), TRACE_VALUE_BYTES_MAX), name,
-			   number_text(r->ratings[i].value, number));
+		buf_printf(&out, "%s%.*s %s", shown > 1 ? ", " : "", (int)utf8_clip(name, strlen(name), TRACE_VALUE_BYTES_MAX),
+			   name, number_text(r->ratings[i].value, number));
 	}
 	text = arena_strdup(t->arena, buf_str(&out));
 	buf_fini(&out);

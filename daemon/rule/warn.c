@@ -70,8 +70,7 @@ static const struct node *first_missing(const struct warner *w, const struct nod
 			return node;
 		if (operand_may_miss(w->rs, &node->left) && !is_guarded(guards, &node->left))
 			*ret = &node->left;
-		else if (node->n_right == 1 && operand_may_miss(w->rs, &node->right[0]) &&
-			 !is_guarded(guards, &node->right[0]))
+		else if (node->n_right == 1 && operand_may_miss(w->rs, &node->right[0]) && !is_guarded(guards, &node->right[0]))
 			*ret = &node->right[0];
 		return *ret ? node : NULL;
 	}
@@ -84,8 +83,7 @@ static const struct node *first_missing(const struct warner *w, const struct nod
 	return NULL;
 }
 
-static const char *not_hint(const struct warner *w, const struct node * not, const struct node *test,
-			    const struct operand *o)
+static const char *not_hint(const struct warner *w, const struct node * not, const struct node *test, const struct operand *o)
 {
 	static const char *const turned[] = {NULL, NULL, ">=", ">", "<=", "<"};
 	struct source *src = w->src;
@@ -94,9 +92,9 @@ static const char *not_hint(const struct warner *w, const struct node * not, con
 
 	if (child != test)
 		return rest.length <= HINT_BYTES_MAX
-			   ? arena_printf(src->arena, "write: %.*s is missing or not %.*s", SPAN_ARG(src, o->span),
-					  SPAN_ARG(src, rest))
-			   : arena_printf(src->arena, "write: %.*s is missing or not (…)", SPAN_ARG(src, o->span));
+			       ? arena_printf(src->arena, "write: %.*s is missing or not %.*s", SPAN_ARG(src, o->span),
+					      SPAN_ARG(src, rest))
+			       : arena_printf(src->arena, "write: %.*s is missing or not (…)", SPAN_ARG(src, o->span));
 	if (test->test == TEST_TRUE)
 		return arena_printf(src->arena, "write: %.*s is not true", SPAN_ARG(src, o->span));
 	if (test->test == TEST_EQ && operand_is_literal(&test->right[0]) && o == &test->left)
@@ -135,9 +133,9 @@ static void warn_unequal(const struct warner *w, const struct node *test, const 
 		return;
 	source_warn(src, o->span,
 		    operand_is_literal(&test->right[0])
-			? arena_printf(src->arena, "write: %.*s is not %.*s", SPAN_ARG(src, o->span),
-				       SPAN_ARG(src, test->right[0].span))
-			: arena_printf(src->arena, "write: %.*s is missing or …", SPAN_ARG(src, o->span)),
+			    ? arena_printf(src->arena, "write: %.*s is not %.*s", SPAN_ARG(src, o->span),
+					   SPAN_ARG(src, test->right[0].span))
+			    : arena_printf(src->arena, "write: %.*s is missing or …", SPAN_ARG(src, o->span)),
 		    "'!=' is missing where %.*s is missing", SPAN_ARG(src, o->span));
 }
 
@@ -154,8 +152,8 @@ static bool guards_sibling(enum node_kind chain, const struct node *node)
 static void walk(const struct warner *w, const struct node *node, const struct guard *guards);
 
 /* Each child is looked at with what its siblings vouch for. */
-static void walk_child(const struct warner *w, const struct node *chain, const struct node *child,
-		       const struct node *sibling, const struct guard *guards)
+static void walk_child(const struct warner *w, const struct node *chain, const struct node *child, const struct node *sibling,
+		       const struct guard *guards)
 {
 	while (sibling && (sibling == child || !guards_sibling(chain->kind, sibling)))
 		sibling = sibling->next;

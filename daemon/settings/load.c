@@ -204,9 +204,9 @@ static bool item_value(struct load *l, struct item *it, enum shape shape)
 	case SHAPE_NUMBER:
 		if (!config_setting_is_number(s))
 			break;
-		it->number = type == CONFIG_TYPE_FLOAT ? config_setting_get_float(s) :
-			     type == CONFIG_TYPE_INT   ? config_setting_get_int(s) :
-							 (double)config_setting_get_int64(s);
+		it->number = type == CONFIG_TYPE_FLOAT ? config_setting_get_float(s)
+			     : type == CONFIG_TYPE_INT ? config_setting_get_int(s)
+						       : (double)config_setting_get_int64(s);
 		return true;
 	case SHAPE_BOOL:
 		if (type != CONFIG_TYPE_BOOL)
@@ -227,11 +227,12 @@ static bool item_value(struct load *l, struct item *it, enum shape shape)
 		break;
 	}
 	load_error(l, it, NULL, "expected %s, got %s", shape_words[shape],
-		   type == CONFIG_TYPE_STRING ? "a text" :
-		   type == CONFIG_TYPE_FLOAT  ? "a number with a point" :
-		   type == CONFIG_TYPE_BOOL   ? "true or false" :
-		   type == CONFIG_TYPE_GROUP  ? "a group" :
-		   type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY ? "a list" : "a number");
+		   type == CONFIG_TYPE_STRING                              ? "a text"
+		   : type == CONFIG_TYPE_FLOAT                             ? "a number with a point"
+		   : type == CONFIG_TYPE_BOOL                              ? "true or false"
+		   : type == CONFIG_TYPE_GROUP                             ? "a group"
+		   : type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY ? "a list"
+									   : "a number");
 	return false;
 }
 

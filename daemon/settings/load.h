@@ -48,8 +48,8 @@ struct settings_own {
 	} defaults;
 	struct fact_source *facts;
 	int n_facts;
-	struct text_pos mail_pos;   /* of the first setting that sends mail */
-	const char *mail_path;      /* its name, or NULL */
+	struct text_pos mail_pos;  /* of the first setting that sends mail */
+	const char *mail_path;     /* its name, or NULL */
 	struct text_pos *when_pos; /* of each rule's `when` */
 };
 
@@ -116,7 +116,7 @@ void person_expected(struct load *l, const struct item *it, const struct text_po
 /* Types, each beside its reader. */
 extern const struct type type_text, type_optional, type_word, type_int, type_number, type_bool, type_duration, type_promise,
 	type_texts, type_language, type_timezone, type_address, type_localized, type_file, type_folder; /* read_basic.c */
-extern const struct type type_instance, type_delivery, type_operators, type_conninfo;                    /* read_basic.c */
+extern const struct type type_instance, type_delivery, type_operators, type_conninfo;                   /* read_basic.c */
 extern const struct type type_listen, type_public_url, type_key_file, type_addresses, type_scopes, type_smtp_url,
 	type_password_file, type_mailbox, type_webhook_url, type_url_file, type_signing_file, type_format, type_include,
 	type_blocks, type_events; /* read_net.c */

@@ -13,13 +13,17 @@
 #include <string.h>
 
 #define SMTP_PORT 25
-#define SUBMISSION_PORT 587 /* RFC 6409 */
+#define SUBMISSION_PORT 587  /* RFC 6409 */
 #define SUBMISSIONS_PORT 465 /* RFC 8314 */
 
 /* DESIGN 6. */
-const char *const webhook_types[] = {
-	"case.opened",   "case.amended", "case.acknowledged", "case.reminder", "case.escalated", "case.assigned",   "case.resolved",
-	"case.closed", "case.reopened", "case.dismissed",    "case.outcome",  "praise.received", "report.published", NULL};
+const char *const webhook_types[] = {"case.opened",       "case.amended",
+				     "case.acknowledged", "case.reminder",
+				     "case.escalated",    "case.assigned",
+				     "case.resolved",     "case.closed",
+				     "case.reopened",     "case.dismissed",
+				     "case.outcome",      "praise.received",
+				     "report.published",  NULL};
 
 static void read_listen(struct load *l, const struct item *it, void *field)
 {
@@ -92,8 +96,8 @@ static void cidr_list(struct load *l, const struct item *it, struct string_list 
 	for (int i = 0; i < it->n_texts; i++)
 		if (cidr_check(it->texts[i], single_too) < 0)
 			load_bad_text(l, it, i,
-				      single_too ? "an address or block such as 127.0.0.1 or 10.0.0.0/8" :
-						   "a block such as 10.0.0.0/8 or fd00::/8");
+				      single_too ? "an address or block such as 127.0.0.1 or 10.0.0.0/8"
+						 : "a block such as 10.0.0.0/8 or fd00::/8");
 	*list = (struct string_list){it->texts, it->n_texts};
 }
 
@@ -140,7 +144,8 @@ void http_done(struct load *l, const struct item *it, void *element)
 			if (http->tokens[i].secret && http->tokens[j].secret && http->tokens[j].secret->n > 0 &&
 			    http->tokens[i].secret->n > 0 &&
 			    strcmp(http->tokens[i].secret->keys[0], http->tokens[j].secret->keys[0]) == 0)
-				load_error(l, it, NULL, "tokens %s and %s have the same key", http->tokens[j].id, http->tokens[i].id);
+				load_error(l, it, NULL, "tokens %s and %s have the same key", http->tokens[j].id,
+					   http->tokens[i].id);
 }
 
 /* smtp://host[:port] → with its port; no user, no path (libcurl would greet with it). */
@@ -192,7 +197,8 @@ void email_done(struct load *l, const struct item *it, void *element)
 			load_error(l, it, &pos, "tls = \"off\" and smtps:// contradict each other");
 		else if (!host_is_loopback(u.host))
 			load_error(l, it, &pos,
-				   "tls = \"off\" is for this machine only (127.0.0.1, [::1], localhost), not for '%s'", u.host);
+				   "tls = \"off\" is for this machine only (127.0.0.1, [::1], localhost), not for '%s'",
+				   u.host);
 	}
 	pos = load_key_pos(l, it, "username");
 	if (e->username && !load_has(it, "password_file"))

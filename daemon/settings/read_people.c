@@ -203,8 +203,8 @@ static void cycles_check(struct load *l)
 			p = settings_person(l->s, p->reports_to);
 		}
 		if (p && marks[p - l->s->people] == i + 1 && !str_eq(p->reports_to, p->id))
-			load_error(l, &(struct item){0}, &p->pos, "%s reports to themselves in the end, through %s: a circle", p->id,
-				   p->reports_to);
+			load_error(l, &(struct item){0}, &p->pos, "%s reports to themselves in the end, through %s: a circle",
+				   p->id, p->reports_to);
 	}
 }
 

@@ -41,12 +41,12 @@ static void read_target(struct load *l, const struct item *it, void *field)
 		l->own->mail_pos = it->pos;
 	}
 }
-const struct type type_target = {
-	SHAPE_TEXT, "owner, manager, person:ID, team:NAME, lookup:FACT[+FACT] or from:FACT", read_target};
+const struct type type_target = {SHAPE_TEXT, "owner, manager, person:ID, team:NAME, lookup:FACT[+FACT] or from:FACT",
+				 read_target};
 
 void escalate_init(struct load *l, void *element)
 {
-	((struct escalate_step *)element)->when = (enum escalate_when)-1;
+	((struct escalate_step *)element)->when = (enum escalate_when) - 1;
 }
 
 static bool promise_over(const struct promise *a, const struct promise *b)
@@ -71,9 +71,9 @@ void follow_up_done(struct load *l, const struct item *it, void *element)
 		load_warning(l, it, &pos, "expire_after is shorter than resolve_within: cases expire before they are due");
 	for (int i = 0; i < f->n_escalate; i++) {
 		const struct escalate_step *step = &f->escalate[i];
-		const struct promise *due = step->when == WHEN_UNACKNOWLEDGED ? &f->acknowledge_within :
-					    step->when == WHEN_UNRESOLVED     ? &f->resolve_within :
-										NULL; /* could not be read */
+		const struct promise *due = step->when == WHEN_UNACKNOWLEDGED ? &f->acknowledge_within
+					    : step->when == WHEN_UNRESOLVED   ? &f->resolve_within
+									      : NULL; /* could not be read */
 
 		pos = source_pos(l->source, (int)config_setting_source_line(config_setting_get_elem(steps, (unsigned)i)));
 		if (due && step->after.amount < 0 && due->amount < 0)
@@ -113,7 +113,8 @@ static void read_targets(struct load *l, const struct item *it, void *field)
 
 		if (target_read(l, it, &it->text_pos[i], it->texts[i], t) &&
 		    (t->kind == TARGET_OWNER || t->kind == TARGET_MANAGER))
-			load_error(l, it, &it->text_pos[i], "'%s' can't say who the owner is: it is known only afterwards", t->text);
+			load_error(l, it, &it->text_pos[i], "'%s' can't say who the owner is: it is known only afterwards",
+				   t->text);
 	}
 	last = &r->owner[r->n_owner - 1];
 	if (last->kind == TARGET_LOOKUP || last->kind == TARGET_FROM)
@@ -121,8 +122,9 @@ static void read_targets(struct load *l, const struct item *it, void *field)
 			   "the last entry must be person:ID or team:NAME, so that nobody is left without an owner, got '%s'",
 			   last->text);
 }
-const struct type type_targets = {
-	SHAPE_TEXTS, "a list of person:ID, team:NAME, lookup:FACT[+FACT] or from:FACT, the last a person or team", read_targets};
+const struct type type_targets = {SHAPE_TEXTS,
+				  "a list of person:ID, team:NAME, lookup:FACT[+FACT] or from:FACT, the last a person or team",
+				  read_targets};
 
 static void read_notifies(struct load *l, const struct item *it, void *field)
 {
@@ -181,7 +183,8 @@ static void read_facts(struct load *l, const struct item *it, void *field)
 		struct text_pos pos = source_pos(l->source, (int)config_setting_source_line(s));
 
 		if (!id_valid(s->name))
-			load_error(l, it, &pos, "'%s': a name is a letter, then letters, digits, '-' or '_', at most 63", s->name);
+			load_error(l, it, &pos, "'%s': a name is a letter, then letters, digits, '-' or '_', at most 63",
+				   s->name);
 		if (config_setting_type(s) != CONFIG_TYPE_STRING) {
 			load_error(l, it, &pos, "%s: expected a condition in double quotes", s->name);
 			continue;

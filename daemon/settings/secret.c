@@ -58,8 +58,7 @@ static bool signing_key_valid(const char *key)
 static const char *key_trouble(const char *key, enum secret_kind kind)
 {
 	switch (kind) {
-	case SECRET_SIGNING:
-		return signing_key_valid(key) ? NULL : "expected whsec_ and the base64 of 24 to 64 random bytes";
+	case SECRET_SIGNING: return signing_key_valid(key) ? NULL : "expected whsec_ and the base64 of 24 to 64 random bytes";
 	case SECRET_KEY: return strlen(key) >= KEY_BYTES_MIN ? NULL : "is too short: at least 16 characters";
 	case SECRET_PASSWORD:
 	case SECRET_URL: break;

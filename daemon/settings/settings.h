@@ -47,12 +47,12 @@ struct secret {
 struct person {
 	const char *id, *name, *email, *login;
 	enum language language;
-	const char *timezone;    /* IANA name; the global one when not given */
-	const struct calendar *calendar; /* NULL: none */
-	const char *reports_to;  /* a person's id, or NULL */
-	const char *deputy;      /* a person's id, or NULL: stands in when an absence names nobody */
-	int quiet_from, quiet_to; /* minutes of the day, -1: none; from > to goes over midnight */
-	int morning;             /* minute of the day, -1: none */
+	const char *timezone;                 /* IANA name; the global one when not given */
+	const struct calendar *calendar;      /* NULL: none */
+	const char *reports_to;               /* a person's id, or NULL */
+	const char *deputy;                   /* a person's id, or NULL: stands in when an absence names nobody */
+	int quiet_from, quiet_to;             /* minutes of the day, -1: none; from > to goes over midnight */
+	int morning;                          /* minute of the day, -1: none */
 	int alerts_per_hour, urgent_per_hour; /* 0: no limit */
 	struct text_pos pos;
 };
@@ -65,7 +65,7 @@ struct team {
 	struct text_pos pos;
 };
 
-struct hours { /* one line of a calendar */
+struct hours {                   /* one line of a calendar */
 	int first_day, last_day; /* 1 = Monday .. 7 */
 	int from, to;            /* minutes; to may pass 24:00 (up to 48:00) */
 };
@@ -83,17 +83,17 @@ enum target_kind { TARGET_OWNER, TARGET_MANAGER, TARGET_PERSON, TARGET_TEAM, TAR
 /* owner | manager | person:ID | team:NAME | lookup:DIM[+DIM] | from:FACT */
 struct target {
 	enum target_kind kind;
-	const char *text;          /* as written */
-	const char *name;          /* person id, team id, the fact of from:, or the whole "DIM+DIM" of lookup: */
-	const struct team *team;   /* TARGET_TEAM */
+	const char *text;        /* as written */
+	const char *name;        /* person id, team id, the fact of from:, or the whole "DIM+DIM" of lookup: */
+	const struct team *team; /* TARGET_TEAM */
 	const char *dimensions[LOOKUP_DIMENSIONS_MAX]; /* TARGET_LOOKUP: "touchpoint", "attr.property" */
 	int n_dimensions;
 };
 enum notify_kind { NOTIFY_EMAIL, NOTIFY_DIGEST, NOTIFY_WEBHOOK };
 struct notify {
 	enum notify_kind kind;
-	const char *text; /* as written: "email:owner" */
-	struct target target;         /* EMAIL, DIGEST */
+	const char *text;              /* as written: "email:owner" */
+	struct target target;          /* EMAIL, DIGEST */
 	const struct webhook *webhook; /* WEBHOOK */
 };
 
@@ -132,9 +132,9 @@ struct follow_up {
 
 struct webhook {
 	const char *id;
-	const char *url;           /* from url or url_file; never logged past the host */
-	bool url_is_secret;        /* came from url_file */
-	struct secret *secret;     /* NULL for slack and teams */
+	const char *url;       /* from url or url_file; never logged past the host */
+	bool url_is_secret;    /* came from url_file */
+	struct secret *secret; /* NULL for slack and teams */
 	enum webhook_format format;
 	const char *template_path; /* WEBHOOK_TEMPLATE */
 	int connections;           /* 1..64 */
@@ -150,7 +150,7 @@ extern const char *const webhook_types[];
 bool webhook_wants(const struct webhook *w, const char *type);
 
 struct email_settings {
-	bool set; /* there is an email section */
+	bool set;        /* there is an email section */
 	const char *url; /* smtp://host:port or smtps://host:port */
 	enum tls_mode tls;
 	const char *ca_file; /* absolute path, or NULL */
@@ -170,8 +170,8 @@ struct http_token {
 };
 struct http_settings {
 	bool set;
-	const char *host; /* "127.0.0.1", "::1", "0.0.0.0" */
-	int port;         /* 0: any free one (logged) */
+	const char *host;       /* "127.0.0.1", "::1", "0.0.0.0" */
+	int port;               /* 0: any free one (logged) */
 	const char *public_url; /* without the final slash; NULL: no pages */
 	struct secret *link_key;
 	int64_t link_ttl_s;
@@ -227,15 +227,15 @@ struct rule {
 
 struct settings {
 	struct arena *arena;
-	const char *path;    /* of the main file */
-	const char *text;    /* what is kept in `rulesets`: all files joined, without the database section */
-	char sha256[65];     /* of text */
+	const char *path; /* of the main file */
+	const char *text; /* what is kept in `rulesets`: all files joined, without the database section */
+	char sha256[65];  /* of text */
 
 	const char *instance, *timezone, *redirect_to, *templates_dir; /* templates_dir NULL: only the built-in ones */
 	enum delivery_mode delivery;
 	enum language language;
 	int alerts_per_hour, urgent_per_hour;
-	struct string_list operators; /* mail addresses, without "email:" */
+	struct string_list operators;           /* mail addresses, without "email:" */
 	const char *conninfo, *listen_conninfo; /* listen_conninfo NULL: the same */
 	struct http_settings http;
 	struct email_settings email;

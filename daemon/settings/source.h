@@ -16,7 +16,7 @@
 #define SOURCE_FILES_MAX 500
 
 struct source {
-	struct arena *arena;    /* borrowed: the names of files live there */
+	struct arena *arena; /* borrowed: the names of files live there */
 	struct buf text;
 	struct text_pos *lines; /* of each line of text */
 	int n_lines, room;

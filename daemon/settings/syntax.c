@@ -25,7 +25,7 @@ struct parser {
 	struct token unclosed; /* a '{' whose '}' stands elsewhere than it should; n 0: none */
 	struct token before;   /* the token before now */
 	int depth;
-	bool good, broken;     /* broken: the grammar failed, stop */
+	bool good, broken; /* broken: the grammar failed, stop */
 	struct text_span *database;
 };
 
@@ -35,7 +35,7 @@ struct names { /* of one group */
 		int line;
 		const char *at;
 		size_t n;
-	} *items;
+	} * items;
 	int n, room;
 };
 
@@ -103,8 +103,8 @@ static const char *token_words(struct parser *p, const struct token *t)
 	if (t->kind == TOKEN_END)
 		return "the end of the file";
 	if (t->kind == TOKEN_TEXT)
-		return arena_printf(p->diags->arena, "the text %.*s%s", (int)MIN(strcspn(t->at, "\n"), MIN(t->n, (size_t)30)), t->at,
-				    t->n > 30 ? "…" : "");
+		return arena_printf(p->diags->arena, "the text %.*s%s", (int)MIN(strcspn(t->at, "\n"), MIN(t->n, (size_t)30)),
+				    t->at, t->n > 30 ? "…" : "");
 	return arena_printf(p->diags->arena, "'%.*s'", (int)MIN(t->n, (size_t)40), t->at);
 }
 
@@ -296,8 +296,8 @@ static void parse_list(struct parser *p, char close)
 		}
 		if (!token_is(&p->now, ',')) {
 			broken(p, close == ']' ? "',' or ']'" : "',' or ')'",
-			       p->now.kind == TOKEN_NAME || token_is(&p->now, ';') ? "is the end of the list missing?" :
-										      "is a comma missing?");
+			       p->now.kind == TOKEN_NAME || token_is(&p->now, ';') ? "is the end of the list missing?"
+										   : "is a comma missing?");
 			return;
 		}
 		advance(p);

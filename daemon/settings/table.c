@@ -41,17 +41,28 @@ static const struct key attribute_keys[] = {
 	{"show", &type_bool, AT(attribute_settings, show), .fallback = "false"},
 	{"label", &type_localized, AT(attribute_settings, label), .otherwise = "the name"},
 };
-static const struct section attributes = {.name = "attributes", .naming = NAMED_GROUPS, KEYS(attribute_keys),
-					  .bytes = sizeof(struct attribute_settings), .max = RESPONSE_ATTRIBUTES_MAX, .pos_at = -1,
-					  .short_key = "type", .all_done = attributes_done};
+static const struct section attributes = {.name = "attributes",
+					  .naming = NAMED_GROUPS,
+					  KEYS(attribute_keys),
+					  .bytes = sizeof(struct attribute_settings),
+					  .max = RESPONSE_ATTRIBUTES_MAX,
+					  .pos_at = -1,
+					  .short_key = "type",
+					  .all_done = attributes_done};
 
 static const struct key scale_keys[] = {
 	{"min", &type_number, AT(scale, min), .required = true},
 	{"max", &type_number, AT(scale, max), .required = true},
 	{"low_is", &type_scale_side, AT(scale, low_is_bad), .fallback = "bad", .choices = words_side},
 };
-static const struct section scales = {.name = "scales", .naming = NAMED_GROUPS, KEYS(scale_keys), .bytes = sizeof(struct scale),
-				      .max = RESPONSE_RATINGS_MAX, .pos_at = -1, .init = scale_init, .done = scale_done};
+static const struct section scales = {.name = "scales",
+				      .naming = NAMED_GROUPS,
+				      KEYS(scale_keys),
+				      .bytes = sizeof(struct scale),
+				      .max = RESPONSE_RATINGS_MAX,
+				      .pos_at = -1,
+				      .init = scale_init,
+				      .done = scale_done};
 
 static const struct key label_keys[] = {
 	{"for", &type_word, AT(label, kind), .required = true, .choices = words_label},
@@ -60,8 +71,14 @@ static const struct key label_keys[] = {
 	{"ko", &type_text, AT(label, text.in[LANGUAGE_KO]), .otherwise = "`en`, else any"},
 	{"de", &type_text, AT(label, text.in[LANGUAGE_DE]), .otherwise = "`en`, else any"},
 };
-static const struct section labels = {.name = "labels", .naming = NAMED_LIST, KEYS(label_keys), .bytes = sizeof(struct label),
-				      .max = 20000, .pos_at = -1, .done = label_done, .all_done = labels_done};
+static const struct section labels = {.name = "labels",
+				      .naming = NAMED_LIST,
+				      KEYS(label_keys),
+				      .bytes = sizeof(struct label),
+				      .max = 20000,
+				      .pos_at = -1,
+				      .done = label_done,
+				      .all_done = labels_done};
 
 static const struct key calendar_keys[] = {
 	{"timezone", &type_calendar_zone, AT(calendar, timezone), .otherwise = "the global `timezone`"},
@@ -69,9 +86,15 @@ static const struct key calendar_keys[] = {
 	{"holidays", &type_dates, AT(calendar, holidays), .fallback = "[ ]"},
 	{"holidays_file", &type_file, AT(calendar, holidays_file), .otherwise = "none"},
 };
-static const struct section calendars = {.name = "calendars", .naming = NAMED_GROUPS, KEYS(calendar_keys),
-					 .bytes = sizeof(struct calendar), .max = 1000, .pos_at = -1,
-					 .reserved = reserved_calendars, .init = calendar_init, .all_done = calendars_done};
+static const struct section calendars = {.name = "calendars",
+					 .naming = NAMED_GROUPS,
+					 KEYS(calendar_keys),
+					 .bytes = sizeof(struct calendar),
+					 .max = 1000,
+					 .pos_at = -1,
+					 .reserved = reserved_calendars,
+					 .init = calendar_init,
+					 .all_done = calendars_done};
 
 static const struct key person_keys[] = {
 	{"name", &type_text, AT(person, name), .required = true},
@@ -87,8 +110,14 @@ static const struct key person_keys[] = {
 	{"alerts_per_hour", &type_int, AT(person, alerts_per_hour), .otherwise = "the global one", .min = 0, .max = 100000},
 	{"urgent_per_hour", &type_int, AT(person, urgent_per_hour), .otherwise = "the global one", .min = 0, .max = 100000},
 };
-static const struct section people = {.name = "people", .naming = NAMED_GROUPS, KEYS(person_keys), .bytes = sizeof(struct person),
-				      .max = 10000, .pos_at = AT(person, pos), .init = person_init, .done = person_done,
+static const struct section people = {.name = "people",
+				      .naming = NAMED_GROUPS,
+				      KEYS(person_keys),
+				      .bytes = sizeof(struct person),
+				      .max = 10000,
+				      .pos_at = AT(person, pos),
+				      .init = person_init,
+				      .done = person_done,
 				      .all_done = people_done};
 
 static const struct key team_keys[] = {
@@ -96,8 +125,13 @@ static const struct key team_keys[] = {
 	{"lead", &type_person_id, AT(team, lead), .otherwise = "nobody"},
 	{"assign", &type_word, AT(team, assign), .fallback = "least-open", .choices = words_assign},
 };
-static const struct section teams = {.name = "teams", .naming = NAMED_GROUPS, KEYS(team_keys), .bytes = sizeof(struct team),
-				     .max = 5000, .pos_at = AT(team, pos), .all_done = teams_done};
+static const struct section teams = {.name = "teams",
+				     .naming = NAMED_GROUPS,
+				     KEYS(team_keys),
+				     .bytes = sizeof(struct team),
+				     .max = 5000,
+				     .pos_at = AT(team, pos),
+				     .all_done = teams_done};
 
 static const struct key webhook_keys[] = {
 	{"format", &type_format, AT(webhook, format), .fallback = "standard"},
@@ -110,9 +144,15 @@ static const struct key webhook_keys[] = {
 	{"ca_file", &type_file, AT(webhook, ca_file), .otherwise = "the system's"},
 	{"events", &type_events, AT(webhook, events), .otherwise = "all"},
 };
-static const struct section webhooks = {.name = "webhooks", .naming = NAMED_GROUPS, KEYS(webhook_keys),
-					.bytes = sizeof(struct webhook), .max = 1000, .pos_at = AT(webhook, pos),
-					.reserved = reserved_webhooks, .done = webhook_done, .all_done = webhooks_done};
+static const struct section webhooks = {.name = "webhooks",
+					.naming = NAMED_GROUPS,
+					KEYS(webhook_keys),
+					.bytes = sizeof(struct webhook),
+					.max = 1000,
+					.pos_at = AT(webhook, pos),
+					.reserved = reserved_webhooks,
+					.done = webhook_done,
+					.all_done = webhooks_done};
 
 static const struct key proxy_keys[] = {
 	{"peers", &type_addresses, AT(http_settings, proxy_peers), .required = true},
@@ -124,8 +164,12 @@ static const struct key token_keys[] = {
 	{"token_file", &type_key_file, AT(http_token, secret), .required = true},
 	{"scopes", &type_scopes, 0, .fallback = "[ \"read\" ]"},
 };
-static const struct section tokens = {.name = "http.tokens", .naming = NAMED_GROUPS, KEYS(token_keys),
-				      .bytes = sizeof(struct http_token), .max = 1000, .pos_at = -1};
+static const struct section tokens = {.name = "http.tokens",
+				      .naming = NAMED_GROUPS,
+				      KEYS(token_keys),
+				      .bytes = sizeof(struct http_token),
+				      .max = 1000,
+				      .pos_at = -1};
 
 static const struct key http_keys[] = {
 	{"listen", &type_listen, AT(http_settings, host), .fallback = "127.0.0.1:8480"},
@@ -166,8 +210,13 @@ static const struct key source_keys[] = {
 	{"settle", &type_duration, AT(source_settings, settle_s), .fallback = "0s", .max = DAYS(30)},
 	{"max_age", &type_duration, AT(source_settings, max_age_s), .otherwise = "`cases.max_age`", .max = YEARS(100)},
 };
-static const struct section sources = {.name = "sources", .naming = NAMED_GROUPS, KEYS(source_keys),
-				       .bytes = sizeof(struct source_settings), .max = 1000, .pos_at = -1, .init = source_init,
+static const struct section sources = {.name = "sources",
+				       .naming = NAMED_GROUPS,
+				       KEYS(source_keys),
+				       .bytes = sizeof(struct source_settings),
+				       .max = 1000,
+				       .pos_at = -1,
+				       .init = source_init,
 				       .all_done = sources_done};
 
 static const struct key escalate_keys[] = {
@@ -175,8 +224,13 @@ static const struct key escalate_keys[] = {
 	{"after", &type_promise, AT(escalate_step, after), .fallback = "", .min = 60, .max = YEARS(10)},
 	{"to", &type_target, AT(escalate_step, to), .required = true},
 };
-static const struct section escalate = {.name = "follow_ups.escalate", .naming = NAMED_GROUPS, KEYS(escalate_keys),
-					.bytes = sizeof(struct escalate_step), .max = 20, .pos_at = -1, .init = escalate_init};
+static const struct section escalate = {.name = "follow_ups.escalate",
+					.naming = NAMED_GROUPS,
+					KEYS(escalate_keys),
+					.bytes = sizeof(struct escalate_step),
+					.max = 20,
+					.pos_at = -1,
+					.init = escalate_init};
 
 static const struct key follow_up_keys[] = {
 	{"calendar", &type_follow_up_calendar, AT(follow_up, calendar), .fallback = ""},
@@ -189,16 +243,27 @@ static const struct key follow_up_keys[] = {
 	{"expire_after", &type_promise, AT(follow_up, expire_after), .fallback = "", .min = 60, .max = YEARS(10)},
 	{"escalate", GROUPS_OF(escalate, follow_up, escalate), .otherwise = "none"},
 };
-static const struct section follow_ups = {.name = "follow_ups", .naming = NAMED_GROUPS, KEYS(follow_up_keys),
-					  .bytes = sizeof(struct follow_up), .max = 1000, .spare = 1, .pos_at = AT(follow_up, pos),
-					  .done = follow_up_done, .all_done = follow_ups_done};
+static const struct section follow_ups = {.name = "follow_ups",
+					  .naming = NAMED_GROUPS,
+					  KEYS(follow_up_keys),
+					  .bytes = sizeof(struct follow_up),
+					  .max = 1000,
+					  .spare = 1,
+					  .pos_at = AT(follow_up, pos),
+					  .done = follow_up_done,
+					  .all_done = follow_ups_done};
 
 static const struct key route_keys[] = {
 	{"owner", &type_targets, AT(route, owner), .required = true, .count_at = AT(route, n_owner)},
 	{"notify", &type_notifies, AT(route, notify), .fallback = "[ \"email:owner\" ]", .count_at = AT(route, n_notify)},
 };
-static const struct section routes = {.name = "routes", .naming = NAMED_GROUPS, KEYS(route_keys), .bytes = sizeof(struct route),
-				      .max = RULES_MAX, .pos_at = AT(route, pos), .all_done = routes_done};
+static const struct section routes = {.name = "routes",
+				      .naming = NAMED_GROUPS,
+				      KEYS(route_keys),
+				      .bytes = sizeof(struct route),
+				      .max = RULES_MAX,
+				      .pos_at = AT(route, pos),
+				      .all_done = routes_done};
 
 static const struct key default_keys[] = {
 	{"route", &type_route, AT(settings_own, defaults.route), .otherwise = "none: every rule names one"},
@@ -216,8 +281,14 @@ static const struct key rule_keys[] = {
 	{"notify", &type_notifies, AT(rule, notify), .otherwise = "only its route's", .count_at = AT(rule, n_notify)},
 	{"advice", &type_localized, AT(rule, advice), .otherwise = "the template's own words"},
 };
-static const struct section rules = {.name = "rules", .naming = NAMED_GROUPS, KEYS(rule_keys), .bytes = sizeof(struct rule),
-				     .max = RULES_MAX, .pos_at = AT(rule, pos), .init = rule_init, .done = rule_done,
+static const struct section rules = {.name = "rules",
+				     .naming = NAMED_GROUPS,
+				     KEYS(rule_keys),
+				     .bytes = sizeof(struct rule),
+				     .max = RULES_MAX,
+				     .pos_at = AT(rule, pos),
+				     .init = rule_init,
+				     .done = rule_done,
 				     .all_done = rules_done};
 
 static const struct key root_keys[] = {

@@ -30,7 +30,7 @@ struct type {
 struct key {
 	const char *name;
 	const struct type *type;
-	size_t at;                     /* of the field in the struct of the section */
+	size_t at; /* of the field in the struct of the section */
 	bool required;
 	const char *fallback;          /* value when left out, as it would be written (texts without quotes); NULL: none */
 	const char *otherwise;         /* when left out: what is taken instead, as words, where fallback can't say it */
@@ -41,9 +41,9 @@ struct key {
 };
 
 enum naming {
-	NAMED_ONCE,  /* one group with fixed keys: database */
+	NAMED_ONCE,   /* one group with fixed keys: database */
 	NAMED_GROUPS, /* a group of named groups: people */
-	NAMED_LIST   /* a list of groups without names: labels */
+	NAMED_LIST    /* a list of groups without names: labels */
 };
 
 struct section {
@@ -51,16 +51,16 @@ struct section {
 	enum naming naming;
 	const struct key *keys;
 	int n_keys;
-	bool always;     /* NAMED_ONCE: read with its defaults when it is left out */
-	size_t bytes;    /* of one element */
-	int max;         /* elements */
-	int spare;       /* elements more than the file has, for built-in ones */
-	int pos_at;      /* of a struct text_pos in the element; -1: none */
-	const char *short_key; /* a text in place of the group sets this key */
-	const char *const *reserved; /* words that can't be ids here, NULL-terminated */
-	void (*init)(struct load *l, void *element);                      /* before its keys are read */
+	bool always;                                 /* NAMED_ONCE: read with its defaults when it is left out */
+	size_t bytes;                                /* of one element */
+	int max;                                     /* elements */
+	int spare;                                   /* elements more than the file has, for built-in ones */
+	int pos_at;                                  /* of a struct text_pos in the element; -1: none */
+	const char *short_key;                       /* a text in place of the group sets this key */
+	const char *const *reserved;                 /* words that can't be ids here, NULL-terminated */
+	void (*init)(struct load *l, void *element); /* before its keys are read */
 	void (*done)(struct load *l, const struct item *it, void *element); /* after; cross checks */
-	void (*all_done)(struct load *l, const struct item *it);          /* after the last element */
+	void (*all_done)(struct load *l, const struct item *it);            /* after the last element */
 };
 
 extern const struct section settings_root;

@@ -45,8 +45,7 @@ static void step(struct tokens *lx)
 
 static void token_begin(const struct tokens *lx, struct token *t, enum token_kind kind)
 {
-	*t = (struct token){
-		.kind = kind, .at = lx->at, .n = 1, .line = lx->line, .column = (int)(lx->at - lx->line_start)};
+	*t = (struct token){.kind = kind, .at = lx->at, .n = 1, .line = lx->line, .column = (int)(lx->at - lx->line_start)};
 }
 
 static void token_end(const struct tokens *lx, struct token *t)

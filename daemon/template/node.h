@@ -13,10 +13,10 @@
 
 #include "template/template.h"
 
-#define TAG_BYTES_MAX     200 /* of a name */
-#define DELIM_BYTES_MAX   16
-#define NAME_PARTS_MAX    8 /* a.b.c */
-#define PARTIALS_MAX      64
+#define TAG_BYTES_MAX 200 /* of a name */
+#define DELIM_BYTES_MAX 16
+#define NAME_PARTS_MAX 8 /* a.b.c */
+#define PARTIALS_MAX 64
 #define EXCERPT_BYTES_MAX 200
 
 struct slice {
@@ -90,7 +90,7 @@ struct tokens {
 /* scan.c: text to tokens, stand-alone lines dropped. Errors go to t->diags; scanning stops at the first. */
 int scan_text(struct template *t, const struct partial *p, struct tokens *ret);
 /* Says where in p's text `at` stands, with the line as excerpt and `bytes` underlined. */
-void node_diag(struct template *t, const struct partial *p, const char *at, size_t bytes, const char *hint,
-	       const char *fmt, ...) PRINTF(6, 7);
+void node_diag(struct template *t, const struct partial *p, const char *at, size_t bytes, const char *hint, const char *fmt,
+	       ...) PRINTF(6, 7);
 
 #endif

@@ -22,8 +22,8 @@ struct scanner {
 	struct tokens *tokens;
 };
 
-void node_diag(struct template *t, const struct partial *p, const char *at, size_t bytes, const char *hint,
-	       const char *fmt, ...)
+void node_diag(struct template *t, const struct partial *p, const char *at, size_t bytes, const char *hint, const char *fmt,
+	       ...)
 {
 	const char *begin = at;
 	const char *end = at + strcspn(at, "\r\n");
@@ -48,8 +48,7 @@ void node_diag(struct template *t, const struct partial *p, const char *at, size
 		excerpt = xmalloc(n + 1);
 		memcpy(excerpt, begin, n);
 		excerpt[n] = '\0';
-		diag_excerpt(t->diags, d, excerpt, (int)(at - begin),
-			     (int)MAX(MIN(bytes, n - (size_t)(at - begin)), 1u), hint);
+		diag_excerpt(t->diags, d, excerpt, (int)(at - begin), (int)MAX(MIN(bytes, n - (size_t)(at - begin)), 1u), hint);
 	} else {
 		diag_excerpt(t->diags, d, NULL, 0, 1, hint);
 	}
@@ -230,13 +229,8 @@ static void lines_judge(struct tokens *list)
 
 int scan_text(struct template *t, const struct partial *p, struct tokens *ret)
 {
-	struct scanner s = {.t = t,
-			    .p = p,
-			    .at = p->text,
-			    .end = p->text + strlen(p->text),
-			    .open = "{{",
-			    .close = "}}",
-			    .tokens = ret};
+	struct scanner s = {
+		.t = t, .p = p, .at = p->text, .end = p->text + strlen(p->text), .open = "{{", .close = "}}", .tokens = ret};
 	const char *tag;
 	int r = 0;
 

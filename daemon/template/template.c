@@ -27,10 +27,10 @@ int template_escape_of(const char *path, enum template_escape *ret)
 		const char *ending;
 		enum template_escape escape;
 	} kinds[] = {
-	    {".html", ESCAPE_HTML},
-	    {".json", ESCAPE_JSON},
-	    {".txt", ESCAPE_TEXT},
-	    {".mrkdwn", ESCAPE_MRKDWN},
+		{".html", ESCAPE_HTML},
+		{".json", ESCAPE_JSON},
+		{".txt", ESCAPE_TEXT},
+		{".mrkdwn", ESCAPE_MRKDWN},
 	};
 	static const char more[] = ".mustache";
 	size_t n = strlen(path);
@@ -62,9 +62,8 @@ static int name_split(struct builder *b, const struct token *k, struct name *ret
 		return 0;
 	while ((part = strsep(&rest, ".")) != NULL) {
 		if (*part == '\0' || ret->n == NAME_PARTS_MAX) {
-			node_diag(b->t, b->p, k->at, k->bytes, NULL,
-				  "'%s' is no name: parts joined by single dots, at most %d", ret->text,
-				  NAME_PARTS_MAX);
+			node_diag(b->t, b->p, k->at, k->bytes, NULL, "'%s' is no name: parts joined by single dots, at most %d",
+				  ret->text, NAME_PARTS_MAX);
 			return TEMPLATE_E_INVALID;
 		}
 		ret->part[ret->n++] = part;
@@ -99,8 +98,7 @@ static struct partial *partial_get(struct builder *b, const struct token *k)
 	if (t->options.partial && t->options.partial(t->options.partial_arg, name, &text) != 0)
 		text = NULL;
 	if (text && strlen(text) > TEMPLATE_BYTES_MAX) {
-		node_diag(t, b->p, k->at, k->bytes, NULL, "partial '%s' is larger than %d bytes", name,
-			  TEMPLATE_BYTES_MAX);
+		node_diag(t, b->p, k->at, k->bytes, NULL, "partial '%s' is larger than %d bytes", name, TEMPLATE_BYTES_MAX);
 		return NULL;
 	}
 	p = arena_new_obj(t->arena, struct partial);
@@ -117,15 +115,15 @@ static int build_close(struct builder *b, const struct token *k)
 	int line = 1;
 
 	if (b->depth == 0) {
-		node_diag(b->t, b->p, k->at, k->bytes, NULL, "'%.*s' closes a section that was never opened",
-			  (int)k->bytes, k->at);
+		node_diag(b->t, b->p, k->at, k->bytes, NULL, "'%.*s' closes a section that was never opened", (int)k->bytes,
+			  k->at);
 		return TEMPLATE_E_INVALID;
 	}
 	for (const char *c = b->p->text; c < open->at; c++)
 		line += *c == '\n';
 	if (open->text.n != k->text.n || memcmp(open->text.p, k->text.p, k->text.n) != 0) {
-		node_diag(b->t, b->p, k->at, k->bytes, NULL, "'%.*s' closes section '%.*s', opened in line %d",
-			  (int)k->bytes, k->at, (int)open->text.n, open->text.p, line);
+		node_diag(b->t, b->p, k->at, k->bytes, NULL, "'%.*s' closes section '%.*s', opened in line %d", (int)k->bytes,
+			  k->at, (int)open->text.n, open->text.p, line);
 		return TEMPLATE_E_INVALID;
 	}
 	b->depth--;
@@ -164,8 +162,8 @@ static int build_raw(struct builder *b, const struct token *k)
 
 		snprintf(hint, sizeof(hint), "write: {{%.*s}}", (int)k->text.n, k->text.p);
 		node_diag(b->t, b->p, k->at, k->bytes, hint,
-			  "'%.*s' would put '%.*s' out unescaped, and a customer may have written it", (int)k->bytes,
-			  k->at, (int)k->text.n, k->text.p);
+			  "'%.*s' would put '%.*s' out unescaped, and a customer may have written it", (int)k->bytes, k->at,
+			  (int)k->text.n, k->text.p);
 		return TEMPLATE_E_INVALID;
 	}
 	return name_split(b, k, &node_append(b, NODE_RAW, k)->name);
@@ -240,8 +238,7 @@ int template_new(const char *path, const char *text, const struct template_optio
 	t->first = t->last = arena_new_obj(arena, struct partial);
 	t->first->path = arena_strdup(arena, path);
 	if (strlen(text) > TEMPLATE_BYTES_MAX) {
-		diag_add(diags, DIAG_ERROR, (struct text_pos){.file = path}, "larger than %d bytes",
-			 TEMPLATE_BYTES_MAX);
+		diag_add(diags, DIAG_ERROR, (struct text_pos){.file = path}, "larger than %d bytes", TEMPLATE_BYTES_MAX);
 		return TEMPLATE_E_INVALID;
 	}
 	t->first->text = arena_strdup(arena, text);

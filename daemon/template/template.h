@@ -32,8 +32,7 @@ typedef int template_partial_fn(void *arg, const char *name, const char **ret_te
 
 struct template_options {
 	enum template_escape escape;
-	const char *const
-	    *trusted; /* NULL-terminated names that {{{ }}} may use, "*" for all (spec tests); NULL: none */
+	const char *const *trusted;   /* NULL-terminated names that {{{ }}} may use, "*" for all (spec tests); NULL: none */
 	template_partial_fn *partial; /* NULL: no partials */
 	void *partial_arg;
 };

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define WARM_UP_ROUNDS 3
-#define SECONDS        1
+#define SECONDS 1
 
 static long allocations;
 
@@ -44,41 +44,41 @@ void *realloc(void *p, size_t bytes)
 #endif
 
 static const char *const whens[] = {
-    "customer_email contains '@ours.example'",
-    "contact_requested",
-    "strategic and unhappy",
-    "unhappy and touchpoint in ('installation', 'service')",
-    "nps <= 6",
-    "any rating <= 2",
-    "nps >= 9 and comment is present",
-    "nps <= 4 and attr.order_value >= 300",
-    "comment contains ('lawyer', 'Anwalt', '변호사', 'fraud')",
-    "unhappy and attr.stay = 'in-house'",
-    "touchpoint = 'delivery' and rating.delivery <= 3",
-    "language = 'ko' and unhappy",
-    "region in ('seoul', 'busan', 'berlin') and nps between 0 and 3",
-    "comment contains ('late', '늦', 'zu spät')",
-    "csat <= 2 and not contact_requested",
-    "ces >= 6 and account is present",
-    "unhappy and customer_phone is missing",
-    "survey is not 'test' and nps <= 2",
-    "all rating >= 4 and nps >= 9",
-    "account = 'hanbit' and unhappy",
+	"customer_email contains '@ours.example'",
+	"contact_requested",
+	"strategic and unhappy",
+	"unhappy and touchpoint in ('installation', 'service')",
+	"nps <= 6",
+	"any rating <= 2",
+	"nps >= 9 and comment is present",
+	"nps <= 4 and attr.order_value >= 300",
+	"comment contains ('lawyer', 'Anwalt', '변호사', 'fraud')",
+	"unhappy and attr.stay = 'in-house'",
+	"touchpoint = 'delivery' and rating.delivery <= 3",
+	"language = 'ko' and unhappy",
+	"region in ('seoul', 'busan', 'berlin') and nps between 0 and 3",
+	"comment contains ('late', '늦', 'zu spät')",
+	"csat <= 2 and not contact_requested",
+	"ces >= 6 and account is present",
+	"unhappy and customer_phone is missing",
+	"survey is not 'test' and nps <= 2",
+	"all rating >= 4 and nps >= 9",
+	"account = 'hanbit' and unhappy",
 };
 
 static const char *const comments[] = {
-    "The machine has stood still for three days and nobody tells us when the technician comes back. Please call.",
-    "장비가 사흘째 멈춰 있는데 기사님이 언제 다시 오시는지 연락이 없습니다. 전화 주세요.",
-    "Lieferung kam zu spät und der Karton war völlig durchnässt, über die Hotline war niemand zu erreichen.",
-    "great",
-    "Everything went well. The engineer was on time, explained what he did and left the room cleaner than he found it.",
-    "설치는 빨랐지만 설명이 부족했어요",
-    NULL,
-    "ok",
+	"The machine has stood still for three days and nobody tells us when the technician comes back. Please call.",
+	"장비가 사흘째 멈춰 있는데 기사님이 언제 다시 오시는지 연락이 없습니다. 전화 주세요.",
+	"Lieferung kam zu spät und der Karton war völlig durchnässt, über die Hotline war niemand zu erreichen.",
+	"great",
+	"Everything went well. The engineer was on time, explained what he did and left the room cleaner than he found it.",
+	"설치는 빨랐지만 설명이 부족했어요",
+	NULL,
+	"ok",
 };
 
-static double rules_per_second(const struct ruleset *rs, struct rule_scratch *scratch, const struct response *responses,
-			       int n, long *ret_matches)
+static double rules_per_second(const struct ruleset *rs, struct rule_scratch *scratch, const struct response *responses, int n,
+			       long *ret_matches)
 {
 	int64_t from, now;
 	long judged = 0;
@@ -134,7 +134,7 @@ static int bench(const char *name, const char *const *rules, int n_rules)
 	static const struct fact_source facts[] = {{.name = "unhappy", .expr = "nps <= 6 or any rating <= 2"},
 						   {.name = "strategic", .expr = "attr.plan is 'gold'"}};
 	static const struct attribute_source attributes[] = {
-	    {"plan", ATTRIBUTE_TEXT}, {"order_value", ATTRIBUTE_NUMBER}, {"stay", ATTRIBUTE_TEXT}};
+		{"plan", ATTRIBUTE_TEXT}, {"order_value", ATTRIBUTE_NUMBER}, {"stay", ATTRIBUTE_TEXT}};
 	static struct response responses[N];
 	static struct rating ratings[2 * N];
 	static struct attribute values[2 * N];
@@ -166,10 +166,8 @@ static int bench(const char *name, const char *const *rules, int n_rules)
 
 int main(void)
 {
-	static const char *const scores[] = {"nps <= 6", "csat <= 2 or nps <= 3", "any rating <= 2",
-					     "contact_requested"};
-	static const char *const regexes[] = {"comment matches '\\b(late|spät|늦)'", "comment matches '^.{0,5}$'",
-					      "nps <= 6"};
+	static const char *const scores[] = {"nps <= 6", "csat <= 2 or nps <= 3", "any rating <= 2", "contact_requested"};
+	static const char *const regexes[] = {"comment matches '\\b(late|spät|늦)'", "comment matches '^.{0,5}$'", "nps <= 6"};
 	static const char *const interpreted[] = {"comment matches '(*NO_JIT)\\b(late|spät|늦)'", "nps <= 6"};
 	int failed = bench("20 rules of a company", whens, ARRAY_SIZE(whens));
 

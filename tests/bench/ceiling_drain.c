@@ -20,15 +20,15 @@
 #include <string.h>
 #include <time.h>
 
-#define BACKLOG_MAX    4000 /* requests that wait for a connection; nothing is claimed meanwhile */
+#define BACKLOG_MAX 4000 /* requests that wait for a connection; nothing is claimed meanwhile */
 #define BODY_BYTES_MAX 4096
-#define RESCAN_S       1.0
+#define RESCAN_S 1.0
 
 static const char claim_sql[] =
-    "WITH d AS (DELETE FROM queue WHERE id = ANY (ARRAY(SELECT id FROM queue WHERE id > $2 ORDER BY id LIMIT $1"
-    " FOR UPDATE SKIP LOCKED)) RETURNING id, response_id)"
-    " SELECT d.id, r.id, r.survey, r.customer, r.nps, r.stars, r.contact_requested, r.comment, r.created_at"
-    " FROM d JOIN response r ON r.id = d.response_id ORDER BY d.id";
+	"WITH d AS (DELETE FROM queue WHERE id = ANY (ARRAY(SELECT id FROM queue WHERE id > $2 ORDER BY id LIMIT $1"
+	" FOR UPDATE SKIP LOCKED)) RETURNING id, response_id)"
+	" SELECT d.id, r.id, r.survey, r.customer, r.nps, r.stars, r.contact_requested, r.comment, r.created_at"
+	" FROM d JOIN response r ON r.id = d.response_id ORDER BY d.id";
 static const char open_sql[] = "INSERT INTO follow_up (response_id, rules) SELECT * FROM unnest($1::bigint[], $2::int[])"
 			       " ON CONFLICT DO NOTHING";
 static const char done_sql[] = "UPDATE follow_up SET delivered_at = now() WHERE response_id = ANY ($1::bigint[])";

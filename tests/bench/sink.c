@@ -27,7 +27,7 @@
 
 #define READ_BYTES 65536
 #define PATH_BYTES 16
-#define SLOW_MS	   500
+#define SLOW_MS 500
 
 struct arrival {
 	long response_id;
@@ -104,8 +104,9 @@ static long count_distinct(const struct sink *s)
 static void answer_stats(const struct sink *s, int fd, bool distinct)
 {
 	char text[256];
-	int n = snprintf(text, sizeof(text), "{\"count\": %ld, \"distinct\": %ld, \"first_us\": %ld, \"last_us\": %ld, \"bytes\": %ld}\n",
-			 s->n, distinct ? count_distinct(s) : 0, s->n ? s->arrivals[0].at_us : 0,
+	int n = snprintf(text, sizeof(text),
+			 "{\"count\": %ld, \"distinct\": %ld, \"first_us\": %ld, \"last_us\": %ld, \"bytes\": %ld}\n", s->n,
+			 distinct ? count_distinct(s) : 0, s->n ? s->arrivals[0].at_us : 0,
 			 s->n ? s->arrivals[s->n - 1].at_us : 0, s->bytes);
 
 	answer_text(fd, text, (size_t)n);

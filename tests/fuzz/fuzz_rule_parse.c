@@ -11,11 +11,11 @@
 
 #include <string.h>
 
-#define FACTS_MAX     8
+#define FACTS_MAX 8
 #define OUT_BYTES_MAX (4 * 1024 * 1024)
 
 static const struct attribute_source attributes[] = {
-    {"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}, {"since", ATTRIBUTE_TIME}};
+	{"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}, {"since", ATTRIBUTE_TIME}};
 
 static void compile(const struct rule_input *in, struct buf *out)
 {
@@ -52,8 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	text[bytes] = '\0';
 	rule.when = strsep(&rest, "\n");
 	while (rest && in.n_facts < FACTS_MAX) {
-		facts[in.n_facts] =
-		    (struct fact_source){names[in.n_facts], strsep(&rest, "\n"), {"x.conf", 2 + in.n_facts}};
+		facts[in.n_facts] = (struct fact_source){names[in.n_facts], strsep(&rest, "\n"), {"x.conf", 2 + in.n_facts}};
 		in.n_facts++;
 	}
 	compile(&in, &first);

@@ -13,12 +13,12 @@
 #include <jansson.h>
 #include <string.h>
 
-#define RULES         8
-#define ITEMS_MAX     16
+#define RULES 8
+#define ITEMS_MAX 16
 #define OUT_BYTES_MAX (4 * 1024 * 1024)
 
 static const struct attribute_source attributes[] = {
-    {"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}, {"since", ATTRIBUTE_TIME}};
+	{"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}, {"since", ATTRIBUTE_TIME}};
 static const struct fact_source facts[] = {{.name = "unhappy", .expr = "nps <= 6 or any rating <= 2"},
 					   {.name = "late", .expr = "comment matches 'sp(ä|a)t|late|늦'"}};
 
@@ -56,10 +56,9 @@ static const char *split(const char *text, const char **ret_value)
 
 static void set_text(struct response *r, unsigned field, const char *text)
 {
-	const char **columns[] = {&r->source,         &r->source_id,      &r->survey,        &r->touchpoint,
-				  &r->channel,        &r->customer_id,    &r->customer_name, &r->account,
-				  &r->customer_email, &r->customer_phone, &r->account_name,  &r->region,
-				  &r->language,       &r->comment};
+	const char **columns[] = {&r->source,       &r->source_id,     &r->survey,   &r->touchpoint,     &r->channel,
+				  &r->customer_id,  &r->customer_name, &r->account,  &r->customer_email, &r->customer_phone,
+				  &r->account_name, &r->region,        &r->language, &r->comment};
 
 	*columns[field % ARRAY_SIZE(columns)] = text;
 }
@@ -91,8 +90,8 @@ static void read_response(struct reader *rd, struct response *r)
 			rd->ratings[r->n_ratings++] = (struct rating){text, (double)(unsigned char)value[0] / 4 - 2};
 		} else if (r->n_attributes < ITEMS_MAX) {
 			text = split(text, &value);
-			rd->attributes[r->n_attributes++] = (struct attribute){
-			    text, (enum attribute_type)(field % 3), value, (double)strlen(value) / 3, value[0] == 't'};
+			rd->attributes[r->n_attributes++] = (struct attribute){text, (enum attribute_type)(field % 3), value,
+									       (double)strlen(value) / 3, value[0] == 't'};
 		}
 	}
 }
@@ -148,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 			break;
 		}
 		rules[in.n_rules] = (struct rule_source){
-		    .id = "r", .when = read_text(&rd, n), .kind = (enum rule_kind)(in.n_rules % RULE_KIND_COUNT)};
+			.id = "r", .when = read_text(&rd, n), .kind = (enum rule_kind)(in.n_rules % RULE_KIND_COUNT)};
 		in.n_rules++;
 		read_text(&rd, 1);
 	}

@@ -97,15 +97,15 @@ static inline void fixture_on_give_up(struct deadline *d)
 	container_of(d, struct fixture, give_up)->gave_up = true;
 }
 
-#define WAIT_FOR(f, condition)                                                                                         \
-	do {                                                                                                           \
-		deadline_arm(&(f)->give_up, GIVE_UP_US);                                                               \
-		while (!(condition)) {                                                                                 \
-			if ((f)->gave_up)                                                                              \
-				fail_msg("never came: %s", #condition);                                                \
-			ev_run(loop_ev((f)->loop), EVRUN_ONCE);                                                        \
-		}                                                                                                      \
-		deadline_disarm(&(f)->give_up);                                                                        \
+#define WAIT_FOR(f, condition)                                          \
+	do {                                                            \
+		deadline_arm(&(f)->give_up, GIVE_UP_US);                \
+		while (!(condition)) {                                  \
+			if ((f)->gave_up)                               \
+				fail_msg("never came: %s", #condition); \
+			ev_run(loop_ev((f)->loop), EVRUN_ONCE);         \
+		}                                                       \
+		deadline_disarm(&(f)->give_up);                         \
 	} while (0)
 
 static inline int fixture_setup(void **state)

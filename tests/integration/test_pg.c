@@ -31,9 +31,8 @@ static void test_batch(void **state)
 
 static void test_defaults_and_settings(void **state)
 {
-	static const char check[] =
-	    "select 1::int8 where current_setting('application_name') = 'closeloop' and "
-	    "current_setting('client_encoding') = 'UTF8' and current_setting('work_mem') = '1234kB'";
+	static const char check[] = "select 1::int8 where current_setting('application_name') = 'closeloop' and "
+				    "current_setting('client_encoding') = 'UTF8' and current_setting('work_mem') = '1234kB'";
 	struct fixture *f = *state;
 	struct answer a = {0};
 
@@ -51,8 +50,7 @@ static void test_error_in_a_batch(void **state)
 
 	fixture_up(f, (struct pg_conn_options){0});
 	SEND(f, &a, sql(f, "create temp table t (i int8 unique)"));
-	SEND(f, &b, sql(f, "insert into t values (1)"), sql(f, "insert into t values (1)"),
-	     sql(f, "insert into t values (2)"));
+	SEND(f, &b, sql(f, "insert into t values (1)"), sql(f, "insert into t values (1)"), sql(f, "insert into t values (2)"));
 	SEND(f, &c, sql(f, "select count(*) from t"));
 	WAIT_FOR(f, c.calls);
 	assert_false(a.failed);
@@ -71,10 +69,10 @@ static void test_error_in_a_batch(void **state)
 static void test_batches_run_in_order(void **state)
 {
 	static const struct pg_stmt append = {
-	    .name = "append",
-	    .sql = "insert into t select $1 || coalesce((select t.s from t order by length(t.s) desc limit 1), '')",
-	    .n_params = 1,
-	    .params = {PG_TEXT},
+		.name = "append",
+		.sql = "insert into t select $1 || coalesce((select t.s from t order by length(t.s) desc limit 1), '')",
+		.n_params = 1,
+		.params = {PG_TEXT},
 	};
 	struct fixture *f = *state;
 	struct answer answers[26] = {0}, last = {0};
@@ -223,7 +221,7 @@ static void test_notify(void **state)
 static void test_large_both_ways(void **state)
 {
 	static const struct pg_stmt echo = {
-	    .name = "echo", .sql = "select length($1)::int8, $1", .n_params = 1, .params = {PG_TEXT}};
+		.name = "echo", .sql = "select length($1)::int8, $1", .n_params = 1, .params = {PG_TEXT}};
 	enum { BATCHES = 40, BYTES = 1024 * 1024 };
 	char *text CLEANUP(freep) = xmalloc(BYTES);
 	struct answer a = {.f = *state};
@@ -250,10 +248,10 @@ static void test_large_both_ways(void **state)
 static void test_many_batches_of_arrays(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "sum_arrays",
-	    .sql = "select sum(i)::int8 from unnest($1, $2) x(i, t) where t is not null",
-	    .n_params = 2,
-	    .params = {PG_INT8_ARRAY, PG_TEXT_ARRAY},
+		.name = "sum_arrays",
+		.sql = "select sum(i)::int8 from unnest($1, $2) x(i, t) where t is not null",
+		.n_params = 2,
+		.params = {PG_INT8_ARRAY, PG_TEXT_ARRAY},
 	};
 	struct answer a = {.f = *state};
 	struct fixture *f = *state;
@@ -352,7 +350,7 @@ static void test_free_in_callbacks(void **state)
 static void test_listening_probe(void **state)
 {
 	struct pg_conn_options o = {
-	    .label = "test", .listen = "x", .on_up = fixture_on_up, .on_notify = fixture_on_notify, .arg = *state};
+		.label = "test", .listen = "x", .on_up = fixture_on_up, .on_notify = fixture_on_notify, .arg = *state};
 	struct fixture *f = *state;
 
 	o.on_listening = fixture_on_listening;
@@ -370,21 +368,21 @@ static void test_listening_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_batch, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_defaults_and_settings, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_error_in_a_batch, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_batches_run_in_order, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_transaction_over_batches, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_prepare_behind_an_error, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_prepared_anew, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_unprepared, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_empty_batch, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_notify, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_large_both_ways, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_many_batches_of_arrays, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_free_at_once, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_free_in_callbacks, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_listening_probe, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_batch, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_defaults_and_settings, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_error_in_a_batch, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_batches_run_in_order, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_transaction_over_batches, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_prepare_behind_an_error, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_prepared_anew, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_unprepared, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_empty_batch, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_notify, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_large_both_ways, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_many_batches_of_arrays, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_free_at_once, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_free_in_callbacks, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_listening_probe, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

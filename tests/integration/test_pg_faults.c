@@ -177,7 +177,7 @@ static void test_storm(void **state)
 {
 	enum { KILLS = 4, BATCHES = 40 };
 	static const struct pg_stmt insert = {
-	    .name = "storm", .sql = "insert into storm values ($1)", .n_params = 1, .params = {PG_INT4}};
+		.name = "storm", .sql = "insert into storm values ($1)", .n_params = 1, .params = {PG_INT4}};
 	struct fixture *f = *state;
 	struct answer *answers = arena_new_array(f->arena, struct answer, KILLS * BATCHES);
 	struct answer count = {0};
@@ -270,9 +270,8 @@ static void test_host_name(void **state)
 	struct fixture *f = *state;
 	struct answer a = {0};
 
-	fixture_up(f,
-		   (struct pg_conn_options){
-		       .conninfo = arena_printf(f->arena, "host=localhost port=%s sslmode=disable", getenv("PGPORT"))});
+	fixture_up(f, (struct pg_conn_options){
+			      .conninfo = arena_printf(f->arena, "host=localhost port=%s sslmode=disable", getenv("PGPORT"))});
 	SEND(f, &a, sql(f, "select 2::int8"));
 	WAIT_FOR(f, a.calls);
 	assert_int_equal(a.value, 2);
@@ -294,10 +293,10 @@ static void test_several_hosts(void **state)
 	const char *port = getenv("PGPORT");
 
 	fixture_up(f, (struct pg_conn_options){
-			  .conninfo = arena_printf(f->arena,
-						   "host=no-such-host.invalid,/nonexistent,localhost port=%s,%s,%s "
-						   "target_session_attrs=read-write",
-						   port, port, port)});
+			      .conninfo = arena_printf(f->arena,
+						       "host=no-such-host.invalid,/nonexistent,localhost port=%s,%s,%s "
+						       "target_session_attrs=read-write",
+						       port, port, port)});
 	assert_true(pg_conn_is_up(f->conn));
 }
 
@@ -321,10 +320,9 @@ static void test_silent_server(void **state)
 	struct fixture *f = *state;
 	int port, fd = silent_server(&port);
 
-	fixture_open(f,
-		     (struct pg_conn_options){.conninfo = arena_printf(f->arena, "host=127.0.0.1,127.0.0.1 port=%d,%s",
-								       port, getenv("PGPORT")),
-					      .connect_timeout_us = 300 * US_PER_MS});
+	fixture_open(f, (struct pg_conn_options){.conninfo = arena_printf(f->arena, "host=127.0.0.1,127.0.0.1 port=%d,%s", port,
+									  getenv("PGPORT")),
+						 .connect_timeout_us = 300 * US_PER_MS});
 	WAIT_FOR(f, pg_conn_trouble(f->conn)[0]);
 	assert_string_equal(pg_conn_trouble(f->conn), "the server did not answer in time");
 	WAIT_FOR(f, f->ups);
@@ -439,24 +437,24 @@ static void test_pooler(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_backend_terminated, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_terminated_while_idle, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_server_crash, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_statement_timeout, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_storm, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_reset_and_sending_while_down, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_read_only, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_too_many_connections, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_setup_fails_for_a_while, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_host_name, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_unknown_host_name, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_several_hosts, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_silent_server, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_refused_then_there, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_bad_conninfo, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_service_file, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_hurry, fixture_setup, fixture_teardown),
-	    cmocka_unit_test_setup_teardown(test_pooler, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_backend_terminated, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_terminated_while_idle, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_server_crash, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_statement_timeout, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_storm, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_reset_and_sending_while_down, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_read_only, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_connections, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_setup_fails_for_a_while, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_host_name, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_host_name, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_several_hosts, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_silent_server, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_refused_then_there, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_conninfo, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_service_file, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_hurry, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_pooler, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

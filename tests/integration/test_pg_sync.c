@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#define STREAM_ROWS           100000
-#define STREAM_ROW_BYTES      1000
+#define STREAM_ROWS 100000
+#define STREAM_ROW_BYTES 1000
 #define STREAM_GROWTH_KIB_MAX (16 * 1024) /* the whole answer is 100 MB */
 
 struct fixture {
@@ -73,10 +73,10 @@ static void run_sql(struct fixture *f, const char *sql)
 static void test_scalars_there_and_back(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "scalars",
-	    .sql = "select $1, $2, $3, $4, $5, $6, $7, $8, $2::int2, $3::text, $4::text, $6::text, $8 ->> 'k'",
-	    .n_params = 8,
-	    .params = {PG_BOOL, PG_INT4, PG_INT8, PG_FLOAT8, PG_TEXT, PG_TIMESTAMPTZ, PG_UUID, PG_JSONB},
+		.name = "scalars",
+		.sql = "select $1, $2, $3, $4, $5, $6, $7, $8, $2::int2, $3::text, $4::text, $6::text, $8 ->> 'k'",
+		.n_params = 8,
+		.params = {PG_BOOL, PG_INT4, PG_INT8, PG_FLOAT8, PG_TEXT, PG_TIMESTAMPTZ, PG_UUID, PG_JSONB},
 	};
 	static const char text[] = "고객 \xF0\x9F\x98\x80 'quoted' \\ \n\ttab";
 	struct wall_time when;
@@ -116,10 +116,10 @@ static void test_scalars_there_and_back(void **state)
 static void test_nulls(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "nulls",
-	    .sql = "select $1, $2, $3, $4, $5, $6, $7, $8, $9",
-	    .n_params = 9,
-	    .params = {PG_BOOL, PG_INT4, PG_INT8, PG_FLOAT8, PG_TEXT, PG_TIMESTAMPTZ, PG_UUID, PG_JSONB, PG_TEXT_ARRAY},
+		.name = "nulls",
+		.sql = "select $1, $2, $3, $4, $5, $6, $7, $8, $9",
+		.n_params = 9,
+		.params = {PG_BOOL, PG_INT4, PG_INT8, PG_FLOAT8, PG_TEXT, PG_TIMESTAMPTZ, PG_UUID, PG_JSONB, PG_TEXT_ARRAY},
 	};
 	struct fixture *f = *state;
 	const char *const *items;
@@ -154,10 +154,10 @@ static void test_nulls(void **state)
 static void test_infinite_times(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "infinite",
-	    .sql = "select $1::text, $2::text, $1, $2",
-	    .n_params = 2,
-	    .params = {PG_TIMESTAMPTZ, PG_TIMESTAMPTZ},
+		.name = "infinite",
+		.sql = "select $1::text, $2::text, $1, $2",
+		.n_params = 2,
+		.params = {PG_TIMESTAMPTZ, PG_TIMESTAMPTZ},
 	};
 	struct fixture *f = *state;
 
@@ -194,11 +194,11 @@ static void test_text_like_types(void **state)
 static void test_arrays_as_the_server_sees_them(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "arrays",
-	    .sql = "select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text",
-	    .n_params = 9,
-	    .params = {PG_BOOL_ARRAY, PG_INT2_ARRAY, PG_INT4_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_FLOAT8_ARRAY,
-		       PG_TIMESTAMPTZ_ARRAY, PG_UUID_ARRAY, PG_JSONB_ARRAY},
+		.name = "arrays",
+		.sql = "select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text",
+		.n_params = 9,
+		.params = {PG_BOOL_ARRAY, PG_INT2_ARRAY, PG_INT4_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_FLOAT8_ARRAY,
+			   PG_TIMESTAMPTZ_ARRAY, PG_UUID_ARRAY, PG_JSONB_ARRAY},
 	};
 	static const enum pg_type elements[] = {PG_BOOL,   PG_INT2,        PG_INT4, PG_INT8, PG_TEXT,
 						PG_FLOAT8, PG_TIMESTAMPTZ, PG_UUID, PG_JSONB};
@@ -241,10 +241,10 @@ static void test_arrays_as_the_server_sees_them(void **state)
 static void test_empty_arrays(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "empty",
-	    .sql = "select cardinality($1), cardinality($2), $1, $2",
-	    .n_params = 2,
-	    .params = {PG_TEXT_ARRAY, PG_INT8_ARRAY},
+		.name = "empty",
+		.sql = "select cardinality($1), cardinality($2), $1, $2",
+		.n_params = 2,
+		.params = {PG_TEXT_ARRAY, PG_INT8_ARRAY},
 	};
 	struct fixture *f = *state;
 	const char *const *texts;
@@ -266,10 +266,10 @@ static void test_empty_arrays(void **state)
 static void test_large_arrays(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "large",
-	    .sql = "select $1, $2, $3",
-	    .n_params = 3,
-	    .params = {PG_TEXT_ARRAY, PG_INT8_ARRAY, PG_INT2_ARRAY},
+		.name = "large",
+		.sql = "select $1, $2, $3",
+		.n_params = 3,
+		.params = {PG_TEXT_ARRAY, PG_INT8_ARRAY, PG_INT2_ARRAY},
 	};
 	enum { COUNT = 10000, BIG = 1024 * 1024 };
 	char *big CLEANUP(freep) = xmalloc(BIG + 1);
@@ -316,7 +316,7 @@ static void test_large_arrays(void **state)
 static void test_errors(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "twice", .sql = "insert into pg_temp.t values ($1)", .n_params = 1, .params = {PG_TEXT}};
+		.name = "twice", .sql = "insert into pg_temp.t values ($1)", .n_params = 1, .params = {PG_TEXT}};
 	struct fixture *f = *state;
 
 	run_sql(f, "create temp table t (secret text primary key)");
@@ -400,10 +400,10 @@ static long max_rss_kib(void)
 static void test_stream(void **state)
 {
 	static const struct pg_stmt stmt = {
-	    .name = "stream",
-	    .sql = "select i, repeat('x', $2) from generate_series(1, $1) i",
-	    .n_params = 2,
-	    .params = {PG_INT8, PG_INT4},
+		.name = "stream",
+		.sql = "select i, repeat('x', $2) from generate_series(1, $1) i",
+		.n_params = 2,
+		.params = {PG_INT8, PG_INT4},
 	};
 	struct streaming s = {0};
 	struct fixture *f = *state;
@@ -430,8 +430,7 @@ static void test_stream(void **state)
 
 static void test_stream_error(void **state)
 {
-	static const struct pg_stmt stmt = {.name = "broken",
-					    .sql = "select 10 / (i - 1) from generate_series(3, 0, -1) i"};
+	static const struct pg_stmt stmt = {.name = "broken", .sql = "select 10 / (i - 1) from generate_series(3, 0, -1) i"};
 	struct streaming s = {0};
 	struct fixture *f = *state;
 
@@ -458,20 +457,20 @@ static void test_conninfo_check(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_stream, setup, teardown), /* first: it looks at the memory's peak */
-	    cmocka_unit_test_setup_teardown(test_stream_error, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_scalars_there_and_back, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_nulls, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_infinite_times, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_text_like_types, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_arrays_as_the_server_sees_them, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_empty_arrays, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_large_arrays, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_script, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_terminated, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_conninfo_check, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream, setup, teardown), /* first: it looks at the memory's peak */
+		cmocka_unit_test_setup_teardown(test_stream_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_scalars_there_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nulls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_infinite_times, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_text_like_types, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_arrays_as_the_server_sees_them, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_empty_arrays, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_arrays, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_script, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_terminated, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_conninfo_check, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

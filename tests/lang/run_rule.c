@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_MAX     4000
-#define SOURCES_MAX   64
+#define LINES_MAX 4000
+#define SOURCES_MAX 64
 #define OUT_BYTES_MAX (1024 * 1024)
 
 struct runner {
@@ -91,8 +91,7 @@ static const char *diag_line(struct runner *t, const struct diag *d)
 		int from = characters(d->excerpt, d->column) + 1;
 		int to = from + MAX(characters(d->excerpt + d->column, d->length), 1) - 1;
 
-		where =
-		    to > from ? arena_printf(t->arena, " at %d-%d", from, to) : arena_printf(t->arena, " at %d", from);
+		where = to > from ? arena_printf(t->arena, " at %d-%d", from, to) : arena_printf(t->arena, " at %d", from);
 	}
 	return arena_printf(t->arena, "%s%s: %s", level, where, text);
 }
@@ -129,8 +128,7 @@ static int check_diag(struct runner *t, int line, int end)
 	else if (excerpt && !str_eq(excerpt, d->excerpt))
 		fail(t, first, excerpt, d->excerpt ? d->excerpt : "no excerpt");
 	else if (!t->is_group && d->pos.line != place)
-		fail(t, first, arena_printf(t->arena, "on line %d", place),
-		     arena_printf(t->arena, "on line %d", d->pos.line));
+		fail(t, first, arena_printf(t->arena, "on line %d", place), arena_printf(t->arena, "on line %d", d->pos.line));
 	else
 		t->passed++;
 	return line;
@@ -175,9 +173,8 @@ static void check_judged(struct runner *t, int line, const char *facts, const ch
 	if (t->is_group)
 		compare(t, line, expected, verdict_text(t, &v));
 	else
-		compare(
-		    t, line, expected,
-		    arena_printf(t->arena, "%s%s", words[(int)v.results[0] + 1], v.over_limit ? ", over limit" : ""));
+		compare(t, line, expected,
+			arena_printf(t->arena, "%s%s", words[(int)v.results[0] + 1], v.over_limit ? ", over limit" : ""));
 }
 
 /* "nps = 2 => {…}" */
@@ -311,7 +308,7 @@ static bool read_attribute(struct runner *t, const char *text)
 	for (int i = 0; i < (int)ARRAY_SIZE(types); i++)
 		if (strcmp(types[i], type) == 0) {
 			t->attributes[t->n_attributes++] =
-			    (struct attribute_source){arena_strdup(t->arena, name), (enum attribute_type)i};
+				(struct attribute_source){arena_strdup(t->arena, name), (enum attribute_type)i};
 			return true;
 		}
 	return false;
@@ -325,7 +322,7 @@ static bool read_fact(struct runner *t, char *text, int line)
 		return false;
 	*colon = '\0';
 	t->facts[t->n_facts++] =
-	    (struct fact_source){trim(text), text_unescape(t->arena, trim(colon + 1)), {t->file, line + 1}};
+		(struct fact_source){trim(text), text_unescape(t->arena, trim(colon + 1)), {t->file, line + 1}};
 	return true;
 }
 
@@ -351,8 +348,8 @@ static bool read_rule(struct runner *t, char *text, int line)
 static bool read_when(struct runner *t, const char *text, int line)
 {
 	text += strspn(text, " ");
-	t->rules[0] = (struct rule_source){
-	    "rule", text_unescape(t->arena, text), {t->file, line + 1}, RULE_CASE, PRIORITY_NORMAL};
+	t->rules[0] =
+		(struct rule_source){"rule", text_unescape(t->arena, text), {t->file, line + 1}, RULE_CASE, PRIORITY_NORMAL};
 	t->n_rules = 1;
 	t->is_group = false;
 	return true;
@@ -390,8 +387,7 @@ static void run_lines(struct runner *t)
 		}
 		if (!read_line(t, line))
 			fail(t, line, "attribute, fact, when, trace, rule or reset", t->lines[line]);
-		while (end < t->n_lines &&
-		       (t->lines[end][0] == ' ' || t->lines[end][0] == '\t' || is_blank(t->lines[end])))
+		while (end < t->n_lines && (t->lines[end][0] == ' ' || t->lines[end][0] == '\t' || is_blank(t->lines[end])))
 			end++;
 		while (is_blank(t->lines[end - 1]))
 			end--;

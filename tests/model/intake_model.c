@@ -48,8 +48,8 @@ struct inbox_row {
 
 struct response {
 	uint8_t version, matches, poison;
-	uint8_t lock;           /* daemon + 1, or WRITER */
-	uint8_t changing;       /* uncommitted change: 1 the answer, 2 received_at only */
+	uint8_t lock;     /* daemon + 1, or WRITER */
+	uint8_t changing; /* uncommitted change: 1 the answer, 2 received_at only */
 	uint8_t will_match;
 	uint8_t case_open, alerts;
 };
@@ -59,7 +59,7 @@ struct daemon {
 	uint8_t single;       /* the picked row + 1 */
 	uint8_t claimed;      /* rows, a bit each */
 	uint8_t seen[RESPONSES], matched[RESPONSES], has_case[RESPONSES], plan[RESPONSES];
-	uint8_t locked;       /* responses, a bit each */
+	uint8_t locked; /* responses, a bit each */
 };
 
 struct state {
@@ -149,8 +149,10 @@ static void step_writer(struct explore *e, const struct state *now, int r)
 	x->lock = WRITER;
 	x->changing = 1;
 	for (x->will_match = 0; x->will_match < 2; x->will_match++)
-		to(e, &s, x->will_match ? "the application changes response %d: it matches" :
-		   "the application changes response %d: no rule matches", r);
+		to(e, &s,
+		   x->will_match ? "the application changes response %d: it matches"
+				 : "the application changes response %d: no rule matches",
+		   r);
 	x->changing = 2;
 	x->will_match = x->matches;
 	to(e, &s, "the application sends response %d again: only received_at changes", r);
@@ -192,8 +194,8 @@ static void ended(struct explore *e, const struct state *now, int d, int least, 
 	struct daemon *x = &s.daemons[d];
 
 	if (x->single && x->stage != TOLD)
-		s.rows[x->single - 1].ended = (uint8_t)(s.rows[x->single - 1].ended < TRIES_MAX ?
-							s.rows[x->single - 1].ended + 1 : TRIES_MAX);
+		s.rows[x->single - 1].ended =
+			(uint8_t)(s.rows[x->single - 1].ended < TRIES_MAX ? s.rows[x->single - 1].ended + 1 : TRIES_MAX);
 	if (x->stage != TOLD)
 		roll_back(&s, d);
 	forget(x);
@@ -511,9 +513,7 @@ static void step_daemon(struct explore *e, const struct state *now, int d)
 	case CUSTOMER: step_lock_responses(e, now, d); break;
 	case LOCKED: step_read_judged(e, now, d); break;
 	case READ: step_commit(e, now, d); break;
-	default:
-		forget(&s.daemons[d]);
-		to(e, &s, "daemon %d has the answer to COMMIT", d);
+	default: forget(&s.daemons[d]); to(e, &s, "daemon %d has the answer to COMMIT", d);
 	}
 	s = *now;
 	if (now->kills) {
@@ -594,8 +594,9 @@ static void print(const void *state, char *text, size_t bytes)
 				      s->responses[r].matches ? " matches" : "", s->responses[r].case_open ? " case" : "");
 	for (int i = 0; i < s->n_rows && n < bytes; i++)
 		if (s->rows[i].present)
-			n += (size_t)snprintf(text + n, bytes - n, "row(%d tries=%d%s%s) ", s->rows[i].response, s->rows[i].tries,
-					      s->rows[i].lock ? " locked" : "", s->rows[i].aside ? " aside" : "");
+			n += (size_t)snprintf(text + n, bytes - n, "row(%d tries=%d%s%s) ", s->rows[i].response,
+					      s->rows[i].tries, s->rows[i].lock ? " locked" : "",
+					      s->rows[i].aside ? " aside" : "");
 }
 
 int main(int argc, char **argv)

@@ -46,9 +46,9 @@ enum row_state { ABSENT, QUEUED, LEASED, SENT, FAILED, CANCELLED };
 
 enum phase {
 	FREE,
-	IN_CHANNEL,  /* flights: submitted */
-	ARRIVED,     /* … and the receiver has it; its answer is on the way */
-	GOT_SENT,    /* results: not settled yet */
+	IN_CHANNEL, /* flights: submitted */
+	ARRIVED,    /* … and the receiver has it; its answer is on the way */
+	GOT_SENT,   /* results: not settled yet */
 	GOT_RETRY,
 	GOT_FAILED,
 };
@@ -86,7 +86,17 @@ struct state {
 	uint8_t broken; /* enum broken */
 };
 
-enum broken { FINE, NOT_FINAL, BEFORE_COMMIT, LATE_FAILURE, LATE_SUCCESS, OVERTAKEN, TRIED_THOUGH_CLOSED, FALSE_SUCCESS, NO_ROOM };
+enum broken {
+	FINE,
+	NOT_FINAL,
+	BEFORE_COMMIT,
+	LATE_FAILURE,
+	LATE_SUCCESS,
+	OVERTAKEN,
+	TRIED_THOUGH_CLOSED,
+	FALSE_SUCCESS,
+	NO_ROOM
+};
 
 static const char *const broken_text[] = {
 	[NOT_FINAL] = "I4: a final state was left",
@@ -181,8 +191,11 @@ static bool holds(const struct daemon *d, int m, int fence)
 
 static void insert_row(struct state *s, int m, bool leased, int d)
 {
-	s->rows[m] = (struct row){.state = leased ? LEASED : QUEUED, .fence = leased, .daemon = leased ? (uint8_t)d : NOBODY,
-				  .due = !leased, .young = leased};
+	s->rows[m] = (struct row){.state = leased ? LEASED : QUEUED,
+				  .fence = leased,
+				  .daemon = leased ? (uint8_t)d : NOBODY,
+				  .due = !leased,
+				  .young = leased};
 }
 
 static void step_writing(struct explore *e, const struct state *now)
@@ -201,8 +214,10 @@ static void step_writing(struct explore *e, const struct state *now)
 				if (leased)
 					fly(&s, d, 0, 1);
 #endif
-				to(e, &s, leased ? "daemon %d inserts the case and its message as leased"
-							 : "daemon %d inserts the case and its message as queued", d);
+				to(e, &s,
+				   leased ? "daemon %d inserts the case and its message as leased"
+					  : "daemon %d inserts the case and its message as queued",
+				   d);
 			}
 	if (now->writing == INSERTED) {
 		s = *now;
@@ -289,7 +304,8 @@ static void settle_one(struct state *s, int m, const struct flight *f)
 		if (state != SENT && r->fence != f->fence)
 			fail(s, LATE_FAILURE);
 #ifndef MUTATE_NO_CANCEL
-		if (state == QUEUED && s->closed) /* EXISTS (… c.status IN ('resolved', 'closed', 'dismissed')) THEN 'cancelled' */
+		if (state == QUEUED &&
+		    s->closed) /* EXISTS (… c.status IN ('resolved', 'closed', 'dismissed')) THEN 'cancelled' */
 			state = CANCELLED;
 #endif
 		r->due = r->young = 0;
@@ -418,8 +434,10 @@ static void execute_round(struct explore *e, const struct state *now, int d)
 				s = *now;
 				s.daemons[d].round = ANSWERED;
 				execute_claim(&s, d, m);
-				to(e, &s, m ? "the claim of daemon %d leases the second message"
-					    : "the claim of daemon %d leases the message", d);
+				to(e, &s,
+				   m ? "the claim of daemon %d leases the second message"
+				     : "the claim of daemon %d leases the message",
+				   d);
 			}
 	}
 }

@@ -14,20 +14,21 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define HAS(stmt, ...)                                                                          \
-	do {                                                                                    \
-		const char *const parts_[] = {__VA_ARGS__};                                     \
-		for (size_t i_ = 0; i_ < ARRAY_SIZE(parts_); i_++)                              \
-			if (!strstr((stmt).sql, parts_[i_]))                                    \
-				fail_msg("%s: the model needs: %s", (stmt).name, parts_[i_]);   \
+#define HAS(stmt, ...)                                                                        \
+	do {                                                                                  \
+		const char *const parts_[] = {__VA_ARGS__};                                   \
+		for (size_t i_ = 0; i_ < ARRAY_SIZE(parts_); i_++)                            \
+			if (!strstr((stmt).sql, parts_[i_]))                                  \
+				fail_msg("%s: the model needs: %s", (stmt).name, parts_[i_]); \
 	} while (0)
 
 static void outbox(void **state)
 {
 	HAS(outbox_insert, "(CASE WHEN leased THEN 'leased' ELSE 'queued' END)", "leased::int, leased::int",
 	    "ON CONFLICT (dedup_key) DO NOTHING");
-	HAS(outbox_claim, "fence = m.fence + 1", "daemon = $3", "q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()",
-	    "b.seq < q.seq AND b.state", "FOR UPDATE OF q SKIP LOCKED");
+	HAS(outbox_claim, "fence = m.fence + 1", "daemon = $3",
+	    "q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()", "b.seq < q.seq AND b.state",
+	    "FOR UPDATE OF q SKIP LOCKED");
 	HAS(outbox_settle, "(m.state = 'leased' AND m.fence = r.fence)",
 	    "(r.state = 'sent' AND m.state NOT IN ('sent', 'failed', 'dead', 'cancelled'))",
 	    "c.status IN ('resolved', 'closed', 'dismissed')", "THEN 'cancelled'");

@@ -42,19 +42,19 @@ enum daemon { WAITING, LOOKING };
 
 struct state {
 	int32_t last, promised_to, rescanned, per_s, step; /* struct look */
-	int32_t next;        /* look, or end of the batch */
-	int32_t awake_until; /* the gate; 0: long past */
-	int32_t committed, triggered; /* 0 before and after */
-	int32_t rows;        /* of the flood, found by each look */
+	int32_t next;                                      /* look, or end of the batch */
+	int32_t awake_until;                               /* the gate; 0: long past */
+	int32_t committed, triggered;                      /* 0 before and after */
+	int32_t rows;                                      /* of the flood, found by each look */
 	uint8_t rescan, promise, daemon, writer;
-	uint8_t rescanning;  /* the look under way started at the first row */
+	uint8_t rescanning; /* the look under way started at the first row */
 	uint8_t look_again;
-	uint8_t below;       /* the writer's row lies below the low-water mark */
-	uint8_t from_zero;   /* the mark is 0: every look starts at the first row */
+	uint8_t below;             /* the writer's row lies below the low-water mark */
+	uint8_t from_zero;         /* the mark is 0: every look starts at the first row */
 	uint8_t notified, foreign; /* foreign: not our promise kept NOTIFY back */
 	uint8_t floods, others, slow, misses;
-	uint8_t slowly;      /* the writer needed QUICK_US or more to commit */
-	uint8_t unused[1];   /* no padding */
+	uint8_t slowly;    /* the writer needed QUICK_US or more to commit */
+	uint8_t unused[1]; /* no padding */
 };
 
 static int32_t later(int32_t at, int32_t by)
@@ -257,7 +257,8 @@ static void next(struct explore *e, const void *state)
 		end_look(e, now);
 		return;
 	}
-	for (int raised = !now->promise || !now->misses; raised <= 1; raised++) /* raise_awake(): another session is just raising it */
+	for (int raised = !now->promise || !now->misses; raised <= 1;
+	     raised++) /* raise_awake(): another session is just raising it */
 		for (int slow = 0; slow <= (now->slow > 0); slow++)
 			start_look(e, now, raised, slow);
 }

@@ -23,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WEBHOOKS_MAX   32
+#define WEBHOOKS_MAX 32
 #define LINE_BYTES_MAX (64 * 1024 * 1024)
 
 struct flood {
@@ -142,10 +142,10 @@ static void on_result(void *arg, struct delivery_result *r)
 		flood_pump(p);
 		return;
 	}
-	say(json_pack("{s:{s:s,s:s,s:s?,s:I,s:s,s:i,s:i,s:I,s:s,s:s}}", "result", "id", uuid_text(&d->id, id),
-		      "endpoint", d->endpoint, "recipient", d->recipient, "case", (json_int_t)d->case_id, "outcome",
-		      delivery_outcome_name(r->outcome), "code", r->code, "duration_ms", (int)r->duration_ms,
-		      "retry_after_s", (json_int_t)r->retry_after_s, "error", r->error, "answer", r->answer));
+	say(json_pack("{s:{s:s,s:s,s:s?,s:I,s:s,s:i,s:i,s:I,s:s,s:s}}", "result", "id", uuid_text(&d->id, id), "endpoint",
+		      d->endpoint, "recipient", d->recipient, "case", (json_int_t)d->case_id, "outcome",
+		      delivery_outcome_name(r->outcome), "code", r->code, "duration_ms", (int)r->duration_ms, "retry_after_s",
+		      (json_int_t)r->retry_after_s, "error", r->error, "answer", r->answer));
 	delivery_result_free(r);
 }
 
@@ -176,8 +176,8 @@ static void flood_end(struct probe *p)
 		if (f->outcomes[i])
 			json_object_set_new(outcomes, delivery_outcome_name((enum delivery_outcome)i),
 					    json_integer(f->outcomes[i]));
-	say(json_pack("{s:i,s:f,s:o}", "done", f->done, "seconds",
-		      (double)(mono_now().us - f->began.us) / (double)US_PER_S, "outcomes", outcomes));
+	say(json_pack("{s:i,s:f,s:o}", "done", f->done, "seconds", (double)(mono_now().us - f->began.us) / (double)US_PER_S,
+		      "outcomes", outcomes));
 	json_decref(f->what);
 	*f = (struct flood){0};
 }
@@ -204,8 +204,7 @@ static void command_settings(struct probe *p, json_t *o)
 	json_t *w;
 
 	read_email(p, json_object_get(o, "email"), &s.email);
-	json_object_foreach(json_object_get(o, "webhooks"), name, w)
-	    read_webhook(p, name, w, &webhooks[s.n_webhooks++]);
+	json_object_foreach(json_object_get(o, "webhooks"), name, w) read_webhook(p, name, w, &webhooks[s.n_webhooks++]);
 	if (p->channel) {
 		channel_reload(p->channel, &s);
 		return;
@@ -227,7 +226,7 @@ static void command(struct probe *p, json_t *o)
 			return;
 		}
 		p->flood = (struct flood){
-		    .what = json_incref(v), .left = int_of(v, "n", 1), .total = int_of(v, "n", 1), .began = mono_now()};
+			.what = json_incref(v), .left = int_of(v, "n", 1), .total = int_of(v, "n", 1), .began = mono_now()};
 		flood_pump(p);
 	} else if ((v = json_object_get(o, "room"))) {
 		say(json_pack("{s:i}", "room", channel_room(p->channel, json_string_value(v))));

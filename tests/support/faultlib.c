@@ -171,14 +171,14 @@ static ssize_t misbehave(int fd)
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 /* One socket call: n is what is asked for, `call` does it with n bytes. */
-#define SOCKET_CALL(fd, n, call)                                                                                       \
-	do {                                                                                                           \
-		if (n > 0 && is_socket(fd) && hit(&socket_calls, fail_socket)) {                                       \
-			if (misbehave(fd) < 0)                                                                         \
-				return -1;                                                                             \
-			n = 1;                                                                                         \
-		}                                                                                                      \
-		return call;                                                                                           \
+#define SOCKET_CALL(fd, n, call)                                                 \
+	do {                                                                     \
+		if (n > 0 && is_socket(fd) && hit(&socket_calls, fail_socket)) { \
+			if (misbehave(fd) < 0)                                   \
+				return -1;                                       \
+			n = 1;                                                   \
+		}                                                                \
+		return call;                                                     \
 	} while (0)
 
 ssize_t send(int fd, const void *bytes, size_t n, int flags)

@@ -49,9 +49,9 @@ static void mail_write(struct job *j, const char *name, const struct alert *a)
 	assert(mail_message(&j->settings, a, &text, (struct wall_time){INT64_C(1803951492) * US_PER_S}, &out) == 0);
 	write_file(j->folder, name, "eml", buf_str(&out), out.n);
 	write_file(j->folder, name, "html", text.html, strlen(text.html));
-	e = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:I}", "name", name, "subject", text.subject, "text", text.text,
-		      "html", text.html, "to", a->person_address, "comment", a->minimal ? NULL : a->response->comment,
-		      "to_name", a->redirected_from ? NULL : a->person_name, "case", (json_int_t)a->case_id);
+	e = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:I}", "name", name, "subject", text.subject, "text", text.text, "html",
+		      text.html, "to", a->person_address, "comment", a->minimal ? NULL : a->response->comment, "to_name",
+		      a->redirected_from ? NULL : a->person_name, "case", (json_int_t)a->case_id);
 	assert(e);
 	json_array_append_new(j->expected, e);
 	mail_text_fini(&text);
@@ -98,24 +98,24 @@ static void hostile_matrix(struct job *j)
 	static const struct {
 		const char *name, *text;
 	} cases[] = {
-	    {"header-injection", "x\r\nBcc: evil@example.net\r\nSubject: taken\r\n\r\nnew body"},
-	    {"bare-lf-dot", "before\n.\nMAIL FROM:<a@b>\n.\r\n..\n.\r.\nafter"},
-	    {"boundary", "--=_018f2b1c-0000-7000-8000-000000000000\r\nContent-Type: text/html\r\n\r\n<b>x</b>\n--=_"},
-	    {"html", "<script>alert(1)</script><img src=x onerror=alert(1)>\" onmouseover=\"x' <!-- --> </table> &amp; "
-		     "{{comment}}"},
-	    {"links", "javascript:alert(1) https://evil.example/login <a href='https://evil.example'>here</a>"},
-	    {"encoded-word", "=?UTF-8?Q?fake?= =?utf-8?b?ZmFrZQ==?= =3D=0D=0A"},
-	    {"decomposed", "\u1112\u1161\u11ab\u1107\u1175\u11be\u110c\u1165\u11bc\u1106\u1175\u11af e\u0301"},
-	    {"rtl", "\u05d4\u05de\u05db\u05d5\u05e0\u05d4 \u0644\u0627 \u062a\u0639\u0645\u0644 \u202eabc\u202c "
-		    "\u2067x\u2069 \u200f12\u200e"},
-	    {"emoji", "\U0001F468\u200d\U0001F469\u200d\U0001F467\u200d\U0001F466 \U0001F1F0\U0001F1F7 \u2764\ufe0f"},
-	    {"from-line", "From here on\nFrom the start\n>From\n. \n\ttab \n trailing   \nend"},
-	    {"equals", "====\n=3D\n=\n=20"},
-	    {"quotes", "\"; drop 'table' \\ <a@b.example>, (comment) ,;:"},
-	    {"long-line",
-	     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
-	    {"controls", "a\001b\033[31mc\007d\177e\302\205f\tg\013h\014i"},
+		{"header-injection", "x\r\nBcc: evil@example.net\r\nSubject: taken\r\n\r\nnew body"},
+		{"bare-lf-dot", "before\n.\nMAIL FROM:<a@b>\n.\r\n..\n.\r.\nafter"},
+		{"boundary", "--=_018f2b1c-0000-7000-8000-000000000000\r\nContent-Type: text/html\r\n\r\n<b>x</b>\n--=_"},
+		{"html", "<script>alert(1)</script><img src=x onerror=alert(1)>\" onmouseover=\"x' <!-- --> </table> &amp; "
+			 "{{comment}}"},
+		{"links", "javascript:alert(1) https://evil.example/login <a href='https://evil.example'>here</a>"},
+		{"encoded-word", "=?UTF-8?Q?fake?= =?utf-8?b?ZmFrZQ==?= =3D=0D=0A"},
+		{"decomposed", "\u1112\u1161\u11ab\u1107\u1175\u11be\u110c\u1165\u11bc\u1106\u1175\u11af e\u0301"},
+		{"rtl", "\u05d4\u05de\u05db\u05d5\u05e0\u05d4 \u0644\u0627 \u062a\u0639\u0645\u0644 \u202eabc\u202c "
+			"\u2067x\u2069 \u200f12\u200e"},
+		{"emoji", "\U0001F468\u200d\U0001F469\u200d\U0001F467\u200d\U0001F466 \U0001F1F0\U0001F1F7 \u2764\ufe0f"},
+		{"from-line", "From here on\nFrom the start\n>From\n. \n\ttab \n trailing   \nend"},
+		{"equals", "====\n=3D\n=\n=20"},
+		{"quotes", "\"; drop 'table' \\ <a@b.example>, (comment) ,;:"},
+		{"long-line",
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
+		{"controls", "a\001b\033[31mc\007d\177e\302\205f\tg\013h\014i"},
 	};
 	char *planes = every_plane(), *large = repeated("가나다 abc <&>\n", 1000 * 1000),
 	     *quotes = repeated("\"'<", 1000 * 1000);
@@ -175,12 +175,12 @@ int main(int argc, char **argv)
 	struct diag_list *diags = diag_list_new();
 	struct buf said = BUF_INIT(1 << 16);
 	struct job j = {
-	    .folder = argc == 2 ? argv[1] : NULL,
-	    .settings = {.email = {.set = true,
-				   .from_name = "고객지원 Care",
-				   .from_address = "care@example.com",
-				   .from_domain = "example.com"}},
-	    .expected = json_array(),
+		.folder = argc == 2 ? argv[1] : NULL,
+		.settings = {.email = {.set = true,
+				       .from_name = "고객지원 Care",
+				       .from_address = "care@example.com",
+				       .from_domain = "example.com"}},
+		.expected = json_array(),
 	};
 
 	if (!j.folder) {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEMS_MAX      256
+#define ITEMS_MAX 256
 #define TEXT_BYTES_MAX (8 * 1024 * 1024)
 
 struct reader {
@@ -119,9 +119,9 @@ static const char *set_column(struct response *r, const char *name, const struct
 		size_t at;
 	} texts[] = {
 #define TEXT(c) {#c, offsetof(struct response, c)}
-	    TEXT(source),         TEXT(source_id),     TEXT(survey),         TEXT(touchpoint), TEXT(channel),
-	    TEXT(customer_id),    TEXT(customer_name), TEXT(customer_email), TEXT(account),    TEXT(account_name),
-	    TEXT(customer_phone), TEXT(region),        TEXT(language),       TEXT(comment),
+		TEXT(source),         TEXT(source_id),     TEXT(survey),         TEXT(touchpoint), TEXT(channel),
+		TEXT(customer_id),    TEXT(customer_name), TEXT(customer_email), TEXT(account),    TEXT(account_name),
+		TEXT(customer_phone), TEXT(region),        TEXT(language),       TEXT(comment),
 #undef TEXT
 	};
 

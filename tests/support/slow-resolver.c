@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOW         ".slow.invalid"
+#define SLOW ".slow.invalid"
 #define SLOW_SECONDS 120
 
 typedef int resolve_fn(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret);

@@ -74,7 +74,9 @@ static void hostile_text_is_escaped_for_each_place(void **state)
 		{"한글 😀", 11, "한글 😀", "한글 😀", "한글 😀"},
 		{"\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
 		 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-		{"a\0b", 3, "a\\u0000b", "a\\u{0}b", "a\xef\xbf\xbd""b"},
+		{"a\0b", 3, "a\\u0000b", "a\\u{0}b",
+		 "a\xef\xbf\xbd"
+		 "b"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -149,7 +151,8 @@ static void times_round_trip(void **state)
 		    {"2027-03-02T10:38:12.5+09:00", "2027-03-02T01:38:12.500000Z"},
 		    {"1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z"},
 		    {"2028-02-29 00:00:00-01:30", "2028-02-29T01:30:00Z"}};
-	static const char *const bad[] = {"", "2027-03-02", "2027-03-02T10:38:12", "2027-13-02T10:38:12Z", "x", "2027-03-02T10:38:12+9"};
+	static const char *const bad[] = {"",  "2027-03-02",           "2027-03-02T10:38:12", "2027-13-02T10:38:12Z",
+					  "x", "2027-03-02T10:38:12+9"};
 	char text[WALL_TEXT_BYTES];
 	struct wall_time t;
 

@@ -15,7 +15,8 @@
 
 static void test_case_ids(void **state)
 {
-	static const char *const bad[] = {"", "C-", "C-0", "0", "-1", "C-1x", "C812", "x", "99999999999999999999", "C--1", " 1"};
+	static const char *const bad[] = {"",     "C-", "C-0", "0", "-1", "C-1x", "C812", "x", "99999999999999999999",
+					  "C--1", " 1"};
 	int64_t id = 0;
 
 	assert_int_equal(case_id_parse("C-812", &id), 0);
@@ -48,9 +49,23 @@ static void test_times(void **state)
 		{"-90m", 1, WHEN_DURATION, NULL, -5400},
 		{"now", -1, WHEN_DURATION, NULL, 0},
 	};
-	static const char *const bad[] = {"", "tomorrow", "2027-02-29", "2027-13-01", "2027-3-2", "2027-03-02T", "2027-03-02T25:00",
-					  "2027-03-02T10", "2027-03-02T10:00:61", "2027-03-02T10:00+9", "2027-03-02x", "2 days",
-					  "+", "-", "d", "99999999999w", "2027-03-02T10:00:00+09:00:00"};
+	static const char *const bad[] = {"",
+					  "tomorrow",
+					  "2027-02-29",
+					  "2027-13-01",
+					  "2027-3-2",
+					  "2027-03-02T",
+					  "2027-03-02T25:00",
+					  "2027-03-02T10",
+					  "2027-03-02T10:00:61",
+					  "2027-03-02T10:00+9",
+					  "2027-03-02x",
+					  "2 days",
+					  "+",
+					  "-",
+					  "d",
+					  "99999999999w",
+					  "2027-03-02T10:00:00+09:00:00"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
 		struct when w;
@@ -141,7 +156,7 @@ static void test_durations(void **state)
 	static const struct {
 		int64_t seconds;
 		const char *expected;
-	} cases[] = {{0, "now"},	   {-22, "22 s ago"},	 {3600, "in 60 min"}, {-5399, "89 min ago"},
+	} cases[] = {{0, "now"},       {-22, "22 s ago"},        {3600, "in 60 min"},      {-5399, "89 min ago"},
 		     {5400, "in 1 h"}, {-41 * 60, "41 min ago"}, {-35 * 3600, "35 h ago"}, {12 * 86400, "in 12 d"}};
 	const struct wall_time now = {INT64_C(1800000000) * US_PER_S};
 
@@ -161,7 +176,9 @@ static void test_json_is_safe_for_a_terminal(void **state)
 	} cases[] = {
 		{"{\"a\":\"한 b\"}", "{\"a\":\"한 b\"}"},
 		{"{\"a\":\"x\u202ey\"}", "{\"a\":\"x\\u202ey\"}"},
-		{"\"\xc2\x9b" "31m\u200f\u2066\"", "\"\\u009b31m\\u200f\\u2066\""},
+		{"\"\xc2\x9b"
+		 "31m\u200f\u2066\"",
+		 "\"\\u009b31m\\u200f\\u2066\""},
 		{"\"\U000e0001x\"", "\"\\udb40\\udc01x\""},
 		{"\"\x7f\"", "\"\\u007f\""},
 		{"[1, \n 2]", "[1,  2]"},
@@ -191,7 +208,13 @@ static void test_urls(void **state)
 		{"http://[::1]:8080/x", "::1", "8080", false},
 		{"http://[::1]/x", "::1", "80", false},
 	};
-	static const char *const bad[] = {"", "https://", "ftp://x", "https://u:p@h/", "https://h:/x", "https://h:12x/", "https://[::1",
+	static const char *const bad[] = {"",
+					  "https://",
+					  "ftp://x",
+					  "https://u:p@h/",
+					  "https://h:/x",
+					  "https://h:12x/",
+					  "https://[::1",
 					  "https://h:123456789/"};
 	struct reach_target t;
 

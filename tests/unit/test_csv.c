@@ -50,7 +50,9 @@ static void test_records(void **state)
 		{"a,b\n", "1:a|b"},
 		{"a,b", "1:a|b"},
 		{"a,b\r\nc,d\r\n", "1:a|b / 2:c|d"},
-		{"\xef\xbb\xbf" "a\n", "1:a"},
+		{"\xef\xbb\xbf"
+		 "a\n",
+		 "1:a"},
 		{"a,\n", "1:a|"},
 		{",\n", "1:|"},
 		{"\n\na\n\r\nb\n", "3:a / 5:b"},
@@ -127,7 +129,10 @@ static void test_header(void **state)
 	assert_int_equal(columns[0], 1);
 	assert_int_equal(columns[1], 0);
 	assert_int_equal(columns[2], -1);
-	assert_int_equal(header("\xef\xbb\xbf" "Person; DIMENSION ;Value\r\na,b;c;d\n", diags, columns), 0);
+	assert_int_equal(header("\xef\xbb\xbf"
+				"Person; DIMENSION ;Value\r\na,b;c;d\n",
+				diags, columns),
+			 0);
 	assert_int_equal(columns[0], 1);
 	assert_int_equal(columns[1], 2);
 	assert_int_equal(columns[2], 0);
@@ -143,7 +148,8 @@ static void test_header(void **state)
 
 static void test_written_fields_are_read_back(void **state)
 {
-	static const char *const fields[] = {"plain", "", "a,b", "say \"hi\"", "two\nlines", "=SUM(1)", "\"", "cr\r", " space ", "한빛"};
+	static const char *const fields[] = {"plain",   "",   "a,b",  "say \"hi\"", "two\nlines",
+					     "=SUM(1)", "\"", "cr\r", " space ",    "한빛"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		struct buf out = BUF_INIT(1024), expected = BUF_INIT(1024);

@@ -44,8 +44,9 @@ static void numbers_and_numbers_in_quotes_are_ratings(void **state)
 
 static void scalars_are_attributes_with_their_type(void **state)
 {
-	static const char json[] = "{\"plan\": \"gold\", \"arr\": 12000, \"rate\": 0.25, \"vip\": true, \"no\": false, \"n\": null,"
-				   " \"o\": {}}";
+	static const char json[] =
+		"{\"plan\": \"gold\", \"arr\": 12000, \"rate\": 0.25, \"vip\": true, \"no\": false, \"n\": null,"
+		" \"o\": {}}";
 	struct response r = {0};
 	const char *why = NULL;
 

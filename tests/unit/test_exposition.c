@@ -23,13 +23,12 @@ static void test_samples(void **state)
 	exposition_sample(&out, "x_total", LABELS("source", "web"), 12);
 	exposition_sample(&out, "x_total", LABELS("source", "a\"b\\c\nd", "rule", "\xED\x95\x9C"), 1e15);
 	exposition_sample(&out, "x_total", LABELS("source", "bad \xFF utf8"), 1.5);
-	assert_string_equal(buf_str(&out),
-			    "# HELP x_total Counts \\\\ things\\nand more \"things\".\n"
-			    "# TYPE x_total counter\n"
-			    "x_total 0\n"
-			    "x_total{source=\"web\"} 12\n"
-			    "x_total{source=\"a\\\"b\\\\c\\nd\",rule=\"\xED\x95\x9C\"} 1000000000000000\n"
-			    "x_total{source=\"bad \xEF\xBF\xBD utf8\"} 1.5\n");
+	assert_string_equal(buf_str(&out), "# HELP x_total Counts \\\\ things\\nand more \"things\".\n"
+					   "# TYPE x_total counter\n"
+					   "x_total 0\n"
+					   "x_total{source=\"web\"} 12\n"
+					   "x_total{source=\"a\\\"b\\\\c\\nd\",rule=\"\xED\x95\x9C\"} 1000000000000000\n"
+					   "x_total{source=\"bad \xEF\xBF\xBD utf8\"} 1.5\n");
 }
 
 static void test_numbers(void **state)
@@ -38,15 +37,15 @@ static void test_numbers(void **state)
 		double v;
 		const char *text;
 	} cases[] = {
-	    {-0.0, "m 0\n"},
-	    {-3, "m -3\n"},
-	    {0.1, "m 0.1\n"},
-	    {1.0 / 3, "m 0.3333333333333333\n"},
-	    {1e300, "m 1e+300\n"},
-	    {NAN, "m NaN\n"},
-	    {INFINITY, "m +Inf\n"},
-	    {-INFINITY, "m -Inf\n"},
-	    {1763776695.25, "m 1763776695.25\n"},
+		{-0.0, "m 0\n"},
+		{-3, "m -3\n"},
+		{0.1, "m 0.1\n"},
+		{1.0 / 3, "m 0.3333333333333333\n"},
+		{1e300, "m 1e+300\n"},
+		{NAN, "m NaN\n"},
+		{INFINITY, "m +Inf\n"},
+		{-INFINITY, "m -Inf\n"},
+		{1763776695.25, "m 1763776695.25\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -103,10 +102,10 @@ static void test_promtool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_samples),
-	    cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_histogram),
-	    cmocka_unit_test(test_promtool),
+		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_histogram),
+		cmocka_unit_test(test_promtool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

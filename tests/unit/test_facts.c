@@ -16,21 +16,20 @@
 
 #include <cmocka.h>
 
-static const char configuration[] =
-	"timezone = \"UTC\";\n"
-	"people: { ben: { name = \"Ben\"; email = \"ben@example.com\"; }; };\n"
-	"email: { url = \"smtp://127.0.0.1:25\"; tls = \"off\"; from = \"care@example.com\"; };\n"
-	"follow_ups: { standard: { acknowledge_within = \"4h\"; }; };\n"
-	"routes: { all: { owner = [ \"person:ben\" ]; notify = [ \"email:owner\" ]; }; };\n"
-	"defaults: { route = \"all\"; follow_up = \"standard\"; priority = \"normal\"; };\n"
-	"attributes: { plan = \"text\"; arr = \"number\"; vip = \"bool\"; };\n"
-	"facts: { unhappy = \"nps <= 6 or any rating <= 2\"; };\n"
-	"rules: {\n"
-	"  staff: { kind = \"ignore\"; when = \"customer_email contains '@ours.example'\"; };\n"
-	"  gold:  { when = \"attr.plan is 'gold' and unhappy\"; priority = \"urgent\"; };\n"
-	"  low:   { when = \"unhappy\"; };\n"
-	"  nice:  { kind = \"praise\"; when = \"nps >= 9\"; };\n"
-	"};\n";
+static const char configuration[] = "timezone = \"UTC\";\n"
+				    "people: { ben: { name = \"Ben\"; email = \"ben@example.com\"; }; };\n"
+				    "email: { url = \"smtp://127.0.0.1:25\"; tls = \"off\"; from = \"care@example.com\"; };\n"
+				    "follow_ups: { standard: { acknowledge_within = \"4h\"; }; };\n"
+				    "routes: { all: { owner = [ \"person:ben\" ]; notify = [ \"email:owner\" ]; }; };\n"
+				    "defaults: { route = \"all\"; follow_up = \"standard\"; priority = \"normal\"; };\n"
+				    "attributes: { plan = \"text\"; arr = \"number\"; vip = \"bool\"; };\n"
+				    "facts: { unhappy = \"nps <= 6 or any rating <= 2\"; };\n"
+				    "rules: {\n"
+				    "  staff: { kind = \"ignore\"; when = \"customer_email contains '@ours.example'\"; };\n"
+				    "  gold:  { when = \"attr.plan is 'gold' and unhappy\"; priority = \"urgent\"; };\n"
+				    "  low:   { when = \"unhappy\"; };\n"
+				    "  nice:  { kind = \"praise\"; when = \"nps >= 9\"; };\n"
+				    "};\n";
 
 static int load(void **state)
 {
@@ -81,11 +80,12 @@ static void test_every_kind_of_fact(void **state)
 	struct response r;
 	const char *error;
 
-	assert_int_equal(parse(*state, arena,
-			       "nps=2|csat=5|ces=7|touchpoint=installation|comment=a = b|rating.delivery=1.5|rating.설치 속도=3|"
-			       "attr.plan=gold|attr.arr=1e5|attr.vip=yes|contact_requested=true|responded_at=2027-03-02T10:00:00+09:00",
-			       &r, &error),
-			 0);
+	assert_int_equal(
+		parse(*state, arena,
+		      "nps=2|csat=5|ces=7|touchpoint=installation|comment=a = b|rating.delivery=1.5|rating.설치 속도=3|"
+		      "attr.plan=gold|attr.arr=1e5|attr.vip=yes|contact_requested=true|responded_at=2027-03-02T10:00:00+09:00",
+		      &r, &error),
+		0);
 	assert_int_equal(r.nps, 2);
 	assert_int_equal(r.csat, 5);
 	assert_int_equal(r.ces, 7);

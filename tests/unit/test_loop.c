@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define THREADS 4
-#define POSTS   20000
+#define POSTS 20000
 
 static int setup(void **state)
 {
@@ -340,14 +340,14 @@ static void test_systemd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_deadlines_fire_in_order, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_arming_moves, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_soon_starves_nobody, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_signal, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_stop_before_run, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_mailbox_keeps_order, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_mailbox_closed_from_inside, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_systemd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deadlines_fire_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_arming_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_soon_starves_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop_before_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mailbox_keeps_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mailbox_closed_from_inside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_systemd, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
 #define DATE ((struct wall_time){INT64_C(1803951492) * US_PER_S})
 
 static const struct settings plain_settings = {
-    .email = {.set = true, .from_name = "Care", .from_address = "care@example.com", .from_domain = "example.com"}};
+	.email = {.set = true, .from_name = "Care", .from_address = "care@example.com", .from_domain = "example.com"}};
 static struct mail_templates *built_in;
 
 static int load_built_in(void **state)
@@ -205,8 +205,7 @@ static void test_due_times(void **state)
 {
 	const struct local_time none = {0};
 
-	assert_due(LANGUAGE_EN, at(0, 3, 2, 2), at(1, 3, 3, 3),
-		   "\nAcknowledge by 09:05 today, solve by 09:05 tomorrow.\n");
+	assert_due(LANGUAGE_EN, at(0, 3, 2, 2), at(1, 3, 3, 3), "\nAcknowledge by 09:05 today, solve by 09:05 tomorrow.\n");
 	assert_due(LANGUAGE_EN, at(-1, 3, 1, 1), none, "\nAcknowledge by 09:05 yesterday.\n");
 	assert_due(LANGUAGE_EN, none, at(200, 9, 18, 6), "\nSolve by Sat 18 Sep 2027 09:05.\n");
 	assert_due(LANGUAGE_KO, at(1, 3, 3, 3), none, "\n내일(수) 09:05까지 확인해 주세요.\n");
@@ -223,10 +222,10 @@ static void test_scores(void **state)
 		int nps, csat, ces;
 		const char *first, *ratings;
 	} cases[] = {
-	    {0, 5, SCORE_MISSING, "would recommend: 0/10", "Ratings: Satisfaction ★★★★★ 5/5 · Installation ★"},
-	    {SCORE_MISSING, 1, 7, "satisfaction: 1/5", "Ratings: Ease 7/7 · Installation ★"},
-	    {SCORE_MISSING, SCORE_MISSING, 2, "ease: 2/7", "Ratings: Installation ★"},
-	    {SCORE_MISSING, SCORE_MISSING, SCORE_MISSING, "Wartezeit: 3.5/6", "Ratings: Installation ★"},
+		{0, 5, SCORE_MISSING, "would recommend: 0/10", "Ratings: Satisfaction ★★★★★ 5/5 · Installation ★"},
+		{SCORE_MISSING, 1, 7, "satisfaction: 1/5", "Ratings: Ease 7/7 · Installation ★"},
+		{SCORE_MISSING, SCORE_MISSING, 2, "ease: 2/7", "Ratings: Installation ★"},
+		{SCORE_MISSING, SCORE_MISSING, SCORE_MISSING, "Wartezeit: 3.5/6", "Ratings: Installation ★"},
 	};
 	static const struct rating ratings[] = {{"wait", 3.5}, {"support", 4}};
 
@@ -259,25 +258,25 @@ static void test_kinds(void **state)
 		enum language language;
 		const char *first, *subject;
 	} cases[] = {
-	    {ALERT_ASSIGNED, LANGUAGE_EN, "Jiwoo Park has handed this case over to you.\n\nUrgent ·", "[Urgent] "},
-	    {ALERT_ASSIGNED, LANGUAGE_KO, "박지우 님이 이 건을 넘기셨습니다.\n\n긴급 ·", "[긴급] "},
-	    {ALERT_ASSIGNED, LANGUAGE_DE, "Jiwoo Park hat Ihnen diesen Fall übergeben.\n\nDringend ·", "[Dringend] "},
-	    {ALERT_AMENDED, LANGUAGE_EN, "The customer has changed the answer: it was 7/10, it is now 2/10.\n\n",
-	     "Re: [Urgent] "},
-	    {ALERT_AMENDED, LANGUAGE_KO, "고객이 응답을 고쳤습니다: 7/10 → 2/10.\n\n", "Re: [긴급] "},
-	    {ALERT_AMENDED, LANGUAGE_DE, "Die Antwort wurde nachträglich geändert: vorher 7/10, jetzt 2/10.\n\n",
-	     "Re: [Dringend] "},
-	    {ALERT_FORWARDED, LANGUAGE_EN,
-	     "The mail to Jiwoo Park could not be delivered, so this case comes to you.\n\n", "[Urgent] "},
-	    {ALERT_FORWARDED, LANGUAGE_KO, "박지우 님께 보낸 메일이 전달되지 않아 대신 보내 드립니다.\n\n", "[긴급] "},
-	    {ALERT_FORWARDED, LANGUAGE_DE,
-	     "Die Mail an Jiwoo Park war nicht zustellbar, deshalb kommt dieser Fall zu Ihnen.\n\n", "[Dringend] "},
-	    {ALERT_PRAISE, LANGUAGE_EN,
-	     "Praise · Seoyeon Lee, Hanbit Precision · would recommend: 2/10 · Installation\nGood news: ", "[Praise] "},
-	    {ALERT_PRAISE, LANGUAGE_KO, "칭찬 · 한빛정밀 이서연 님 · 추천 의향 2/10 · 설치\n고객이 만족하셨다는",
-	     "[칭찬] "},
-	    {ALERT_PRAISE, LANGUAGE_DE,
-	     "Lob · Seoyeon Lee, Hanbit Precision · Weiterempfehlung: 2/10 · Installation\nEine gute", "[Lob] "},
+		{ALERT_ASSIGNED, LANGUAGE_EN, "Jiwoo Park has handed this case over to you.\n\nUrgent ·", "[Urgent] "},
+		{ALERT_ASSIGNED, LANGUAGE_KO, "박지우 님이 이 건을 넘기셨습니다.\n\n긴급 ·", "[긴급] "},
+		{ALERT_ASSIGNED, LANGUAGE_DE, "Jiwoo Park hat Ihnen diesen Fall übergeben.\n\nDringend ·", "[Dringend] "},
+		{ALERT_AMENDED, LANGUAGE_EN, "The customer has changed the answer: it was 7/10, it is now 2/10.\n\n",
+		 "Re: [Urgent] "},
+		{ALERT_AMENDED, LANGUAGE_KO, "고객이 응답을 고쳤습니다: 7/10 → 2/10.\n\n", "Re: [긴급] "},
+		{ALERT_AMENDED, LANGUAGE_DE, "Die Antwort wurde nachträglich geändert: vorher 7/10, jetzt 2/10.\n\n",
+		 "Re: [Dringend] "},
+		{ALERT_FORWARDED, LANGUAGE_EN, "The mail to Jiwoo Park could not be delivered, so this case comes to you.\n\n",
+		 "[Urgent] "},
+		{ALERT_FORWARDED, LANGUAGE_KO, "박지우 님께 보낸 메일이 전달되지 않아 대신 보내 드립니다.\n\n", "[긴급] "},
+		{ALERT_FORWARDED, LANGUAGE_DE,
+		 "Die Mail an Jiwoo Park war nicht zustellbar, deshalb kommt dieser Fall zu Ihnen.\n\n", "[Dringend] "},
+		{ALERT_PRAISE, LANGUAGE_EN,
+		 "Praise · Seoyeon Lee, Hanbit Precision · would recommend: 2/10 · Installation\nGood news: ", "[Praise] "},
+		{ALERT_PRAISE, LANGUAGE_KO, "칭찬 · 한빛정밀 이서연 님 · 추천 의향 2/10 · 설치\n고객이 만족하셨다는",
+		 "[칭찬] "},
+		{ALERT_PRAISE, LANGUAGE_DE,
+		 "Lob · Seoyeon Lee, Hanbit Precision · Weiterempfehlung: 2/10 · Installation\nEine gute", "[Lob] "},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -355,8 +354,7 @@ static void test_every_mix(void **state)
 				for (int bits = 0; bits < 128; bits++) {
 					struct mail_sample s;
 
-					mail_sample_fill(&s, bits & 1 ? MAIL_SAMPLE_RICH : MAIL_SAMPLE_POOR,
-							 (enum language)l);
+					mail_sample_fill(&s, bits & 1 ? MAIL_SAMPLE_RICH : MAIL_SAMPLE_POOR, (enum language)l);
 					s.alert.kind = (enum alert_kind)kind;
 					s.alert.reason = (enum alert_reason)reason;
 					s.alert.is_owner = bits & 2;
@@ -378,30 +376,29 @@ static void test_every_mix(void **state)
 static void test_reasons(void **state)
 {
 	static const char *const want[LANGUAGE_COUNT][REASON_ASSIGNED + 1] = {
-	    [LANGUAGE_EN] = {"You get this because you are responsible for account Hanbit.",
-			     "You get this because the answer itself names you (account).",
-			     "You get this because the rules name you for answers like this one.",
-			     "You get this because you are in the team Hanbit.",
-			     "You get this because Ida is away and you stand in.",
-			     "You get this because the mail to Ida could not be delivered.",
-			     "You get this because the rules inform you as well; the case is with Ida.",
-			     "You get this because Ida handed the case over to you."},
-	    [LANGUAGE_KO] = {"받으신 이유: Hanbit 담당자이십니다.",
-			     "받으신 이유: 응답에 담당자로 적혀 있습니다(account).",
-			     "받으신 이유: 이런 응답의 담당자로 규칙에 지정되어 있습니다.",
-			     "받으신 이유: Hanbit 팀에 속해 계십니다.",
-			     "받으신 이유: Ida 님이 부재 중이어서 대신 맡으셨습니다.",
-			     "받으신 이유: Ida 님께 보낸 메일이 전달되지 않았습니다.",
-			     "받으신 이유: 함께 안내받으시도록 규칙에 지정되어 있습니다. 담당자는 Ida 님입니다.",
-			     "받으신 이유: Ida 님이 이 건을 넘기셨습니다."},
-	    [LANGUAGE_DE] = {"Sie erhalten diese Mail, weil Sie für Hanbit (account) zuständig sind.",
-			     "Sie erhalten diese Mail, weil die Antwort selbst Sie nennt (account).",
-			     "Sie erhalten diese Mail, weil die Regeln Sie für solche Antworten vorsehen.",
-			     "Sie erhalten diese Mail, weil Sie zum Team Hanbit gehören.",
-			     "Sie erhalten diese Mail, weil Ida abwesend ist und Sie die Vertretung haben.",
-			     "Sie erhalten diese Mail, weil die Mail an Ida nicht zustellbar war.",
-			     "Sie erhalten diese Mail, weil die Regeln Sie mit informieren; zuständig ist Ida.",
-			     "Sie erhalten diese Mail, weil Ida Ihnen den Fall übergeben hat."},
+		[LANGUAGE_EN] = {"You get this because you are responsible for account Hanbit.",
+				 "You get this because the answer itself names you (account).",
+				 "You get this because the rules name you for answers like this one.",
+				 "You get this because you are in the team Hanbit.",
+				 "You get this because Ida is away and you stand in.",
+				 "You get this because the mail to Ida could not be delivered.",
+				 "You get this because the rules inform you as well; the case is with Ida.",
+				 "You get this because Ida handed the case over to you."},
+		[LANGUAGE_KO] = {"받으신 이유: Hanbit 담당자이십니다.", "받으신 이유: 응답에 담당자로 적혀 있습니다(account).",
+				 "받으신 이유: 이런 응답의 담당자로 규칙에 지정되어 있습니다.",
+				 "받으신 이유: Hanbit 팀에 속해 계십니다.",
+				 "받으신 이유: Ida 님이 부재 중이어서 대신 맡으셨습니다.",
+				 "받으신 이유: Ida 님께 보낸 메일이 전달되지 않았습니다.",
+				 "받으신 이유: 함께 안내받으시도록 규칙에 지정되어 있습니다. 담당자는 Ida 님입니다.",
+				 "받으신 이유: Ida 님이 이 건을 넘기셨습니다."},
+		[LANGUAGE_DE] = {"Sie erhalten diese Mail, weil Sie für Hanbit (account) zuständig sind.",
+				 "Sie erhalten diese Mail, weil die Antwort selbst Sie nennt (account).",
+				 "Sie erhalten diese Mail, weil die Regeln Sie für solche Antworten vorsehen.",
+				 "Sie erhalten diese Mail, weil Sie zum Team Hanbit gehören.",
+				 "Sie erhalten diese Mail, weil Ida abwesend ist und Sie die Vertretung haben.",
+				 "Sie erhalten diese Mail, weil die Mail an Ida nicht zustellbar war.",
+				 "Sie erhalten diese Mail, weil die Regeln Sie mit informieren; zuständig ist Ida.",
+				 "Sie erhalten diese Mail, weil Ida Ihnen den Fall übergeben hat."},
 	};
 
 	for (int l = 0; l < LANGUAGE_COUNT; l++)
@@ -426,15 +423,15 @@ static void test_todo(void **state)
 		bool asked, minimal;
 		const char *phone, *email, *advice, *want;
 	} cases[] = {
-	    {true, false, "010", NULL, NULL, "To do: the customer asked to be contacted. Ring first, "},
-	    {true, false, NULL, "a@example.com", NULL, "To do: the customer asked to be contacted. Write today, "},
-	    {true, false, NULL, NULL, NULL, "To do: the customer asked to be contacted but left no phone"},
-	    {false, false, "010", NULL, NULL, "To do: get in touch, listen, agree the next step."},
-	    {false, false, " ", "", NULL, "To do: there is no way to reach the customer."},
-	    {false, true, "010", NULL, NULL, "To do: open the case: "},
-	    {true, false, "010", NULL, "Send <flowers> & {{call}}.",
-	     "To do: the customer asked to be contacted. Send <flowers> & {{call}}.\n"},
-	    {false, false, "010", NULL, "Send <flowers> & {{call}}.", "To do: Send <flowers> & {{call}}.\n"},
+		{true, false, "010", NULL, NULL, "To do: the customer asked to be contacted. Ring first, "},
+		{true, false, NULL, "a@example.com", NULL, "To do: the customer asked to be contacted. Write today, "},
+		{true, false, NULL, NULL, NULL, "To do: the customer asked to be contacted but left no phone"},
+		{false, false, "010", NULL, NULL, "To do: get in touch, listen, agree the next step."},
+		{false, false, " ", "", NULL, "To do: there is no way to reach the customer."},
+		{false, true, "010", NULL, NULL, "To do: open the case: "},
+		{true, false, "010", NULL, "Send <flowers> & {{call}}.",
+		 "To do: the customer asked to be contacted. Send <flowers> & {{call}}.\n"},
+		{false, false, "010", NULL, "Send <flowers> & {{call}}.", "To do: Send <flowers> & {{call}}.\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -464,25 +461,25 @@ static void test_links_only_from_strict_contacts(void **state)
 	static const struct {
 		const char *phone, *link;
 	} phones[] = {
-	    {"010-0000-0000", "tel:01000000000"},
-	    {"+82 10 0000 0000", "tel:+821000000000"},
-	    {"12345", "tel:12345"},
-	    {"1234", NULL},
-	    {"+1234", NULL},
-	    {"010 0000 0000 ext. 5", NULL},
-	    {"javascript:alert(1)", NULL},
-	    {"+49+30", NULL},
-	    {"123456789012345678901", NULL},
-	    {"*#06#12345", NULL},
-	    {"12345;ext=1", NULL},
+		{"010-0000-0000", "tel:01000000000"},
+		{"+82 10 0000 0000", "tel:+821000000000"},
+		{"12345", "tel:12345"},
+		{"1234", NULL},
+		{"+1234", NULL},
+		{"010 0000 0000 ext. 5", NULL},
+		{"javascript:alert(1)", NULL},
+		{"+49+30", NULL},
+		{"123456789012345678901", NULL},
+		{"*#06#12345", NULL},
+		{"12345;ext=1", NULL},
 	};
 	static const struct {
 		const char *address, *link;
 	} mails[] = {
-	    {"a.b+c@example.com", "mailto:a.b+c@example.com"},
-	    {"a?subject=x@example.com", NULL},
-	    {"a%0a@example.com", NULL},
-	    {"a&b@example.com", NULL},
+		{"a.b+c@example.com", "mailto:a.b+c@example.com"},
+		{"a?subject=x@example.com", NULL},
+		{"a%0a@example.com", NULL},
+		{"a&b@example.com", NULL},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(phones); i++) {
@@ -545,16 +542,16 @@ static void assert_wire(const struct buf *b)
 static void test_hostile_text_everywhere(void **state)
 {
 	static const char *const hostile[] = {
-	    "x\r\nBcc: evil@example.net\r\n\r\n<b>body",
-	    "\n.\nMAIL FROM:<a@b>\r\n.\r\nQUIT\r\n",
-	    "--=_01890000-0000-7000-8000-000000000000--\r\n\r\nafter",
-	    "</td></table><script src=//evil></script>\"'><img src=x>",
-	    "\xff\xfe\xc0\x80\xed\xa0\x80 bad bytes",
-	    "\u202e\u2066\u200f\u2028\u2029\ufeff\xc2\x85\xc2\x9b",
+		"x\r\nBcc: evil@example.net\r\n\r\n<b>body",
+		"\n.\nMAIL FROM:<a@b>\r\n.\r\nQUIT\r\n",
+		"--=_01890000-0000-7000-8000-000000000000--\r\n\r\nafter",
+		"</td></table><script src=//evil></script>\"'><img src=x>",
+		"\xff\xfe\xc0\x80\xed\xa0\x80 bad bytes",
+		"\u202e\u2066\u200f\u2028\u2029\ufeff\xc2\x85\xc2\x9b",
 	};
 	static const char names[] =
-	    "Date:From:To:Subject:Message-ID:In-Reply-To:References:Auto-Submitted:X-Auto-Response-Suppress:"
-	    "X-Closeloop-Case:Content-Language:MIME-Version:Content-Type:";
+		"Date:From:To:Subject:Message-ID:In-Reply-To:References:Auto-Submitted:X-Auto-Response-Suppress:"
+		"X-Closeloop-Case:Content-Language:MIME-Version:Content-Type:";
 
 	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
 		struct mail_sample s;
@@ -564,12 +561,12 @@ static void test_hostile_text_everywhere(void **state)
 
 		mail_sample_fill(&s, MAIL_SAMPLE_RICH, LANGUAGE_EN);
 		s.response.comment = s.response.customer_name = s.response.customer_phone = s.response.customer_email =
-		    hostile[i];
+			hostile[i];
 		s.response.customer_id = s.response.language = hostile[i];
 		s.alert.account = s.alert.touchpoint = s.alert.person_name = s.alert.for_name = s.alert.reason_value =
-		    hostile[i];
+			hostile[i];
 		s.alert.instance = s.alert.next_person = s.ratings[0].label = s.details[0].label = s.details[0].value =
-		    hostile[i];
+			hostile[i];
 		m = rendered(&s.alert);
 		assert_has_not(m.html, "<script");
 		assert_has_not(m.html, "<img");
@@ -580,8 +577,8 @@ static void test_hostile_text_everywhere(void **state)
 		head = rest = strndup(buf_str(&out), (size_t)(strstr(buf_str(&out), "\r\n\r\n") - buf_str(&out)));
 		while ((line = strsep(&rest, "\n")) != NULL)
 			if (*line != ' ')
-				snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen),
-					 "%.*s:", (int)strcspn(line, ":"), line);
+				snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%.*s:", (int)strcspn(line, ":"),
+					 line);
 		assert_string_equal(seen, names);
 		assert_int_equal(count(buf_str(&out), "\r\n--=_"), 3);
 		free(head);
@@ -621,8 +618,7 @@ static void test_megabyte_comment(void **state)
 
 static void test_text_goes_out_as_it_came(void **state)
 {
-	static const char decomposed[] =
-	    "\u1112\u1161\u11ab\u1100\u1173\u11af e\u0301 \u05d4\u05de \U0010fffd\U0001f600";
+	static const char decomposed[] = "\u1112\u1161\u11ab\u1100\u1173\u11af e\u0301 \u05d4\u05de \U0010fffd\U0001f600";
 	struct mail_sample s;
 	struct mail_text m;
 
@@ -653,8 +649,7 @@ static void test_message_headers(void **state)
 	assert_has(buf_str(&one), "From: \"Care\" <care@example.com>\r\nTo: \"Minsu Kim\" <minsu.kim@example.com>\r\n");
 	assert_has(buf_str(&one), "Reply-To: desk@example.com\r\n");
 	assert_has(buf_str(&one), "Message-ID: <01890000-0000-7000-8000-00000000000a@example.com>\r\n");
-	assert_has(buf_str(&one),
-		   "In-Reply-To: <case-812.prod@example.com>\r\nReferences: <case-812.prod@example.com>\r\n");
+	assert_has(buf_str(&one), "In-Reply-To: <case-812.prod@example.com>\r\nReferences: <case-812.prod@example.com>\r\n");
 	assert_has(buf_str(&one),
 		   "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nX-Closeloop-Case: C-812\r\n");
 	assert_true(strstr(buf_str(&one), "text/plain") < strstr(buf_str(&one), "text/html"));
@@ -690,23 +685,23 @@ static void test_redirected(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_english),
-	    cmocka_unit_test(test_korean),
-	    cmocka_unit_test(test_german),
-	    cmocka_unit_test(test_nothing_known),
-	    cmocka_unit_test(test_due_times),
-	    cmocka_unit_test(test_scores),
-	    cmocka_unit_test(test_kinds),
-	    cmocka_unit_test(test_every_mix),
-	    cmocka_unit_test(test_reasons),
-	    cmocka_unit_test(test_todo),
-	    cmocka_unit_test(test_links_only_from_strict_contacts),
-	    cmocka_unit_test(test_clip_keeps_characters_whole),
-	    cmocka_unit_test(test_hostile_text_everywhere),
-	    cmocka_unit_test(test_megabyte_comment),
-	    cmocka_unit_test(test_text_goes_out_as_it_came),
-	    cmocka_unit_test(test_message_headers),
-	    cmocka_unit_test(test_redirected),
+		cmocka_unit_test(test_english),
+		cmocka_unit_test(test_korean),
+		cmocka_unit_test(test_german),
+		cmocka_unit_test(test_nothing_known),
+		cmocka_unit_test(test_due_times),
+		cmocka_unit_test(test_scores),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_every_mix),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_todo),
+		cmocka_unit_test(test_links_only_from_strict_contacts),
+		cmocka_unit_test(test_clip_keeps_characters_whole),
+		cmocka_unit_test(test_hostile_text_everywhere),
+		cmocka_unit_test(test_megabyte_comment),
+		cmocka_unit_test(test_text_goes_out_as_it_came),
+		cmocka_unit_test(test_message_headers),
+		cmocka_unit_test(test_redirected),
 	};
 
 	return cmocka_run_group_tests(tests, load_built_in, free_built_in);

@@ -20,7 +20,7 @@
 #define DATE ((struct wall_time){INT64_C(1803951492) * US_PER_S})
 
 static const struct settings plain_settings = {
-    .email = {.set = true, .from_name = "Care", .from_address = "care@example.com", .from_domain = "example.com"}};
+	.email = {.set = true, .from_name = "Care", .from_address = "care@example.com", .from_domain = "example.com"}};
 
 static void assert_has(const char *text, const char *part)
 {
@@ -179,11 +179,10 @@ static void test_fallback(void **state)
 	assert_int_equal(mail_render(t, &plain_settings, &s.alert, &m, &fallback), 0);
 	assert_true(fallback);
 	assert_null(m.html);
-	assert_string_equal(m.text,
-			    "Urgent · A {{b}} [1m, Hanbit Precision · would recommend: 2/10 · Installation · C-812\n"
-			    "Acknowledge by 14:40 today, solve by Thu 4 Mar 10:40.\n"
-			    "closeloop case ack C-812\n"
-			    "closeloop case show C-812\n");
+	assert_string_equal(m.text, "Urgent · A {{b}} [1m, Hanbit Precision · would recommend: 2/10 · Installation · C-812\n"
+				    "Acknowledge by 14:40 today, solve by Thu 4 Mar 10:40.\n"
+				    "closeloop case ack C-812\n"
+				    "closeloop case show C-812\n");
 	assert_int_equal(mail_message(&plain_settings, &s.alert, &m, DATE, &out), 0);
 	assert_has(buf_str(&out), "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n");
 	mail_text_fini(&m);
@@ -214,11 +213,11 @@ static void test_manual_names_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_own_words_and_templates, folder_make, folder_remove),
-	    cmocka_unit_test_setup_teardown(test_mistakes_in_own_files, folder_make, folder_remove),
-	    cmocka_unit_test_setup_teardown(test_a_folder_instead_of_a_file, folder_make, folder_remove),
-	    cmocka_unit_test_setup_teardown(test_fallback, folder_make, folder_remove),
-	    cmocka_unit_test(test_manual_names_everything),
+		cmocka_unit_test_setup_teardown(test_own_words_and_templates, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_mistakes_in_own_files, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_a_folder_instead_of_a_file, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_fallback, folder_make, folder_remove),
+		cmocka_unit_test(test_manual_names_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

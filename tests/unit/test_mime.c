@@ -194,16 +194,15 @@ static void test_mailbox(void **state)
 	assert_mailbox("Kim, \"M\" <x@y>\\", "a@example.com", "To: \"Kim, \\\"M\\\" <x@y>\\\\\" <a@example.com>\r\n");
 	assert_mailbox("김민수", "a@example.com", "To: =?UTF-8?B?6rmA66+87IiY?= <a@example.com>\r\n");
 	assert_mailbox("x\r\nBcc: b@c", "a@example.com", "To: \"x Bcc: b@c\" <a@example.com>\r\n");
-	assert_mailbox(
-	    "Minsu Kim", "a-rather-long-local-part-of-an-address-here@mail.department.example.com",
-	    "To: \"Minsu Kim\"\r\n <a-rather-long-local-part-of-an-address-here@mail.department.example.com>\r\n");
+	assert_mailbox("Minsu Kim", "a-rather-long-local-part-of-an-address-here@mail.department.example.com",
+		       "To: \"Minsu Kim\"\r\n <a-rather-long-local-part-of-an-address-here@mail.department.example.com>\r\n");
 }
 
 static void test_address_refused(void **state)
 {
 	static const char *const bad[] = {
-	    "",        "a",      "a@",          "@b.c",           "a@b\r\nRCPT TO:<x@y>", "a b@c.d",     "a@b c.d",
-	    "<a@b.c>", "a@b.c>", "\"a\"@b.c\n", "한@example.com", "a@한국.example",       "a@b.c,d@e.f", "a@b.c\x01",
+		"",        "a",      "a@",          "@b.c",           "a@b\r\nRCPT TO:<x@y>", "a b@c.d",     "a@b c.d",
+		"<a@b.c>", "a@b.c>", "\"a\"@b.c\n", "한@example.com", "a@한국.example",       "a@b.c,d@e.f", "a@b.c\x01",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -229,9 +228,8 @@ static void test_date(void **state)
 	mime_date(&out, (struct wall_time){INT64_C(1803951492) * US_PER_S + 999999});
 	mime_date(&out, (struct wall_time){0});
 	mime_date(&out, (struct wall_time){-1});
-	assert_string_equal(buf_str(&out),
-			    "Date: Tue, 02 Mar 2027 01:38:12 +0000\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\n"
-			    "Date: Wed, 31 Dec 1969 23:59:59 +0000\r\n");
+	assert_string_equal(buf_str(&out), "Date: Tue, 02 Mar 2027 01:38:12 +0000\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\n"
+					   "Date: Wed, 31 Dec 1969 23:59:59 +0000\r\n");
 	buf_fini(&out);
 }
 
@@ -332,18 +330,18 @@ static void test_cap_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_plain_header),
-	    cmocka_unit_test(test_encoded_header),
-	    cmocka_unit_test(test_header_cannot_be_left),
-	    cmocka_unit_test(test_words_of_every_length),
-	    cmocka_unit_test(test_mailbox),
-	    cmocka_unit_test(test_address_refused),
-	    cmocka_unit_test(test_date),
-	    cmocka_unit_test(test_bodies),
-	    cmocka_unit_test(test_dot_and_from_are_hidden),
-	    cmocka_unit_test(test_soft_breaks),
-	    cmocka_unit_test(test_megabyte_and_every_plane),
-	    cmocka_unit_test(test_cap_is_told),
+		cmocka_unit_test(test_plain_header),
+		cmocka_unit_test(test_encoded_header),
+		cmocka_unit_test(test_header_cannot_be_left),
+		cmocka_unit_test(test_words_of_every_length),
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_address_refused),
+		cmocka_unit_test(test_date),
+		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_dot_and_from_are_hidden),
+		cmocka_unit_test(test_soft_breaks),
+		cmocka_unit_test(test_megabyte_and_every_plane),
+		cmocka_unit_test(test_cap_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,8 +46,14 @@ static int setup(void **state)
 	f->lookups[0] = (struct owner_lookup){"account", "acme", "bob"};
 	f->lookups[1] = (struct owner_lookup){"touchpoint+attr.house", "rooms+gangnam", "cid"};
 	owner_lookups_sort(f->lookups, 2);
-	f->facts = (struct owner_facts){.directory = f->directory, .now = {1}, .arena = f->arena, .lookups = f->lookups,
-					.n_lookups = 2, .loads = f->loads, .n_loads = 3, .positions = f->positions,
+	f->facts = (struct owner_facts){.directory = f->directory,
+					.now = {1},
+					.arena = f->arena,
+					.lookups = f->lookups,
+					.n_lookups = 2,
+					.loads = f->loads,
+					.n_loads = 3,
+					.positions = f->positions,
 					.n_positions = 1};
 	*state = f;
 	return 0;
@@ -63,10 +69,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const struct target lookup_account = {.kind = TARGET_LOOKUP, .text = "lookup:account", .name = "account",
-					     .dimensions = {"account"}, .n_dimensions = 1};
-static const struct target lookup_both = {.kind = TARGET_LOOKUP, .name = "touchpoint+attr.house",
-					  .dimensions = {"touchpoint", "attr.house"}, .n_dimensions = 2};
+static const struct target lookup_account = {
+	.kind = TARGET_LOOKUP, .text = "lookup:account", .name = "account", .dimensions = {"account"}, .n_dimensions = 1};
+static const struct target lookup_both = {
+	.kind = TARGET_LOOKUP, .name = "touchpoint+attr.house", .dimensions = {"touchpoint", "attr.house"}, .n_dimensions = 2};
 static const struct target least = {.kind = TARGET_TEAM, .name = "least", .team = &teams[0]};
 static const struct target turns = {.kind = TARGET_TEAM, .name = "turns", .team = &teams[1]};
 static const struct target dora = {.kind = TARGET_PERSON, .name = "dora"};

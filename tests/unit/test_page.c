@@ -115,9 +115,9 @@ static int teardown(void **state)
 static int dial(int family, int port)
 {
 	struct sockaddr_in6 v6 = {
-	    .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons((uint16_t)port)};
+		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons((uint16_t)port)};
 	struct sockaddr_in v4 = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
 	struct timeval limit = {30, 0};
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r;
@@ -388,15 +388,12 @@ static void large_on_request(void *arg, struct request *r)
 }
 
 static const struct server_route routes[] = {
-    {"/later", later_on_request}, {"/never", never_on_request}, {"/large", large_on_request}};
+	{"/later", later_on_request}, {"/never", never_on_request}, {"/large", large_on_request}};
 
 static void open_server(struct fixture *f, int64_t patience_us)
 {
-	struct server_options o = {.host = "127.0.0.1",
-				   .routes = routes,
-				   .n_routes = ARRAY_SIZE(routes),
-				   .arg = f,
-				   .patience_us = patience_us};
+	struct server_options o = {
+		.host = "127.0.0.1", .routes = routes, .n_routes = ARRAY_SIZE(routes), .arg = f, .patience_us = patience_us};
 
 	assert_int_equal(server_new(f->loop, &o, &f->server), 0);
 	f->port = server_port(f->server);
@@ -452,15 +449,15 @@ static void test_slow_client_is_let_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_health_and_metrics, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_head_unknown_and_methods, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_bodies_nobody_asked_for, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_pipelined_requests, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_addresses_that_cannot_be_had, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_answer_later, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_slow_client_is_let_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_health_and_metrics, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_head_unknown_and_methods, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bodies_nobody_asked_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pipelined_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_addresses_that_cannot_be_had, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answer_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_client_is_let_go, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

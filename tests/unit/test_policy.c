@@ -29,49 +29,49 @@ static bool allows(const struct policy *p, const char *host)
 static void test_private_is_refused(void **state)
 {
 	static const char *const refused[] = {
-	    "127.0.0.1",
-	    "127.8.8.8",
-	    "2130706433",
-	    "0x7f.1",
-	    "017700000001",
-	    "::ffff:127.0.0.1",
-	    "::1",
-	    "::",
-	    "0.0.0.0",
-	    "10.0.0.1",
-	    "10.255.255.255",
-	    "100.64.0.1",
-	    "100.127.255.255",
-	    "169.254.169.254",
-	    "172.16.0.1",
-	    "172.31.255.255",
-	    "192.0.0.8",
-	    "192.0.2.1",
-	    "192.88.99.1",
-	    "192.168.1.1",
-	    "198.18.0.1",
-	    "198.19.255.255",
-	    "198.51.100.7",
-	    "203.0.113.9",
-	    "224.0.0.1",
-	    "239.1.2.3",
-	    "240.0.0.1",
-	    "255.255.255.255",
-	    "::ffff:10.0.0.1",
-	    "::10.0.0.1",
-	    "64:ff9b::a00:1",
-	    "64:ff9b:1::1",
-	    "100::1",
-	    "2001:db8::1",
-	    "2002:a00:1::1",
-	    "3fff:fff::1",
-	    "5f00::1",
-	    "fc00::1",
-	    "fdff::1",
-	    "fe80::1",
-	    "febf::1",
-	    "fec0::1",
-	    "ff02::1",
+		"127.0.0.1",
+		"127.8.8.8",
+		"2130706433",
+		"0x7f.1",
+		"017700000001",
+		"::ffff:127.0.0.1",
+		"::1",
+		"::",
+		"0.0.0.0",
+		"10.0.0.1",
+		"10.255.255.255",
+		"100.64.0.1",
+		"100.127.255.255",
+		"169.254.169.254",
+		"172.16.0.1",
+		"172.31.255.255",
+		"192.0.0.8",
+		"192.0.2.1",
+		"192.88.99.1",
+		"192.168.1.1",
+		"198.18.0.1",
+		"198.19.255.255",
+		"198.51.100.7",
+		"203.0.113.9",
+		"224.0.0.1",
+		"239.1.2.3",
+		"240.0.0.1",
+		"255.255.255.255",
+		"::ffff:10.0.0.1",
+		"::10.0.0.1",
+		"64:ff9b::a00:1",
+		"64:ff9b:1::1",
+		"100::1",
+		"2001:db8::1",
+		"2002:a00:1::1",
+		"3fff:fff::1",
+		"5f00::1",
+		"fc00::1",
+		"fdff::1",
+		"fe80::1",
+		"febf::1",
+		"fec0::1",
+		"ff02::1",
 	};
 	struct policy p = {0};
 
@@ -82,11 +82,11 @@ static void test_private_is_refused(void **state)
 
 static void test_public_is_allowed(void **state)
 {
-	static const char *const allowed[] = {
-	    "1.1.1.1",         "9.255.255.255",   "11.0.0.0",    "100.63.255.255",  "100.128.0.0",
-	    "126.255.255.255", "128.0.0.1",       "169.253.1.1", "172.15.255.255",  "172.32.0.0",
-	    "192.167.255.255", "198.17.0.1",      "198.20.0.0",  "223.255.255.255", "::ffff:8.8.8.8",
-	    "2606:4700::1111", "2001:4860::8888", "3ffe::1",     "fb00::1"};
+	static const char *const allowed[] = {"1.1.1.1",         "9.255.255.255",   "11.0.0.0",        "100.63.255.255",
+					      "100.128.0.0",     "126.255.255.255", "128.0.0.1",       "169.253.1.1",
+					      "172.15.255.255",  "172.32.0.0",      "192.167.255.255", "198.17.0.1",
+					      "198.20.0.0",      "223.255.255.255", "::ffff:8.8.8.8",  "2606:4700::1111",
+					      "2001:4860::8888", "3ffe::1",         "fb00::1"};
 	struct policy p = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
@@ -163,10 +163,9 @@ static void test_text(void **state)
 
 static void test_wrong_blocks(void **state)
 {
-	static const char *const wrong[] = {"",          "10.0.0.0/33", "10.0.0.0/",   "10.0.0.0/-1",
-					    "10.0.0/8",  "010.0.0.0/8", "::/129",      "::ffff:0.0.0.0/95",
-					    "/8",        "10.0.0.0/8 ", "10.0.0.0/8x", "localhost",
-					    "fe80::1%lo"};
+	static const char *const wrong[] = {
+		"",   "10.0.0.0/33", "10.0.0.0/",   "10.0.0.0/-1", "10.0.0/8",  "010.0.0.0/8", "::/129", "::ffff:0.0.0.0/95",
+		"/8", "10.0.0.0/8 ", "10.0.0.0/8x", "localhost",   "fe80::1%lo"};
 	struct cidr c;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
@@ -177,13 +176,13 @@ static void test_wrong_blocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_private_is_refused),
-	    cmocka_unit_test(test_public_is_allowed),
-	    cmocka_unit_test(test_allow),
-	    cmocka_unit_test(test_families_stay_apart),
-	    cmocka_unit_test(test_loopback),
-	    cmocka_unit_test(test_text),
-	    cmocka_unit_test(test_wrong_blocks),
+		cmocka_unit_test(test_private_is_refused),
+		cmocka_unit_test(test_public_is_allowed),
+		cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_families_stay_apart),
+		cmocka_unit_test(test_loopback),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_wrong_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

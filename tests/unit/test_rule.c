@@ -29,12 +29,11 @@ static void test_tokens(void **state)
 	static const struct {
 		enum token_kind kind;
 		const char *word;
-	} expected[] = {
-	    {TOKEN_NOT, "not"},          {TOKEN_LEFT, "("},  {TOKEN_NAME, "attr"},    {TOKEN_DOT, "."},
-	    {TOKEN_NAME, "in"},          {TOKEN_NE, "!="},   {TOKEN_TEXT, "'it''s'"}, {TOKEN_OR, "or"},
-	    {TOKEN_NAME, "key-account"}, {TOKEN_LE, "<="},   {TOKEN_NUMBER, "-6.50"}, {TOKEN_AND, "and"},
-	    {TOKEN_DURATION, "90d"},     {TOKEN_RIGHT, ")"}, {TOKEN_COMMA, ","},      {TOKEN_LEFT_BRACKET, "["},
-	    {TOKEN_RIGHT_BRACKET, "]"},  {TOKEN_GE, ">="},   {TOKEN_TRUE, "true"},    {TOKEN_END, ""}};
+	} expected[] = {{TOKEN_NOT, "not"},          {TOKEN_LEFT, "("},  {TOKEN_NAME, "attr"},    {TOKEN_DOT, "."},
+			{TOKEN_NAME, "in"},          {TOKEN_NE, "!="},   {TOKEN_TEXT, "'it''s'"}, {TOKEN_OR, "or"},
+			{TOKEN_NAME, "key-account"}, {TOKEN_LE, "<="},   {TOKEN_NUMBER, "-6.50"}, {TOKEN_AND, "and"},
+			{TOKEN_DURATION, "90d"},     {TOKEN_RIGHT, ")"}, {TOKEN_COMMA, ","},      {TOKEN_LEFT_BRACKET, "["},
+			{TOKEN_RIGHT_BRACKET, "]"},  {TOKEN_GE, ">="},   {TOKEN_TRUE, "true"},    {TOKEN_END, ""}};
 	static const char text[] = "not (attr.in != 'it''s' or key-account<=-6.50 and 90d ) , [ ] >= true";
 	struct arena *arena CLEANUP(arena_freep) = arena_new(0);
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
@@ -79,7 +78,7 @@ static void test_token_error_is_final(void **state)
 static void test_numbers(void **state)
 {
 	static const char *const bad[] = {
-	    "", "-", ".", "1.", ".5", "1e3", "0x10", "1.2.3", "1 ", " 1", "+1", "1234567890123456", "nan"};
+		"", "-", ".", "1.", ".5", "1e3", "0x10", "1.2.3", "1 ", " 1", "+1", "1234567890123456", "nan"};
 	static const double values[] = {0, 1, -1, 6.5, 0.1, -0.1, 1e15, -1e15, 1e16, 1e-7, 123456.789, 2.0 / 3};
 	char text[NUMBER_TEXT_BYTES];
 	double x;
@@ -393,7 +392,7 @@ static void assert_in_manual(const char *manual, const char *name)
 static void test_manual(void **state)
 {
 	static const struct attribute_source attributes[] = {
-	    {"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}};
+		{"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}};
 	struct arena *arena CLEANUP(arena_freep) = arena_new(0);
 	char *manual = read_manual(arena), *end, *at;
 	int shown = 0;
@@ -435,18 +434,18 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tokens),
-	    cmocka_unit_test(test_token_error_is_final),
-	    cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_fold_of_every_character),
-	    cmocka_unit_test(test_fold_of_mixtures),
-	    cmocka_unit_test(test_rule_fold),
-	    cmocka_unit_test(test_caps),
-	    cmocka_unit_test(test_depth_of_facts),
-	    cmocka_unit_test(test_doubling_facts),
-	    cmocka_unit_test(test_input_is_copied),
-	    cmocka_unit_test(test_scratches_are_apart),
-	    cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_token_error_is_final),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_fold_of_every_character),
+		cmocka_unit_test(test_fold_of_mixtures),
+		cmocka_unit_test(test_rule_fold),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_depth_of_facts),
+		cmocka_unit_test(test_doubling_facts),
+		cmocka_unit_test(test_input_is_copied),
+		cmocka_unit_test(test_scratches_are_apart),
+		cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,11 +17,11 @@
 
 #include <cmocka.h>
 
-#define ROUNDS     100 /* times RULES times RESPONSES: 200,000 */
-#define RULES      20
-#define FACTS      4
-#define RESPONSES  100
-#define TEXT_MAX   (RULE_EXPR_BYTES_MAX * 4)
+#define ROUNDS 100 /* times RULES times RESPONSES: 200,000 */
+#define RULES 20
+#define FACTS 4
+#define RESPONSES 100
+#define TEXT_MAX (RULE_EXPR_BYTES_MAX * 4)
 #define VALUES_MAX 4
 
 enum truth { F, M, T }; /* the walk's own, on purpose not enum tri */
@@ -33,10 +33,10 @@ static const enum truth not_table[3] = {T, M, F};
 /* Spellings of one class compare as equal, those of different classes don't. */
 #define CLASSES 4
 static const char *const spellings[CLASSES][4] = {
-    {"install", "INSTALL ", "\u3000Install", "inStall"},
-    {"설치", "\u1109\u1165\u11af\u110e\u1175", " 설치\u00a0", "\u1109\u1165\u11af치"},
-    {"straße 7", "STRASSE 7", "Straße 7", "straẞe 7"},
-    {"zu spät, late", "ZU SPÄT, LATE", "zu spa\u0308t, Late", "\tZu Spät, late\n"},
+	{"install", "INSTALL ", "\u3000Install", "inStall"},
+	{"설치", "\u1109\u1165\u11af\u110e\u1175", " 설치\u00a0", "\u1109\u1165\u11af치"},
+	{"straße 7", "STRASSE 7", "Straße 7", "straẞe 7"},
+	{"zu spät, late", "ZU SPÄT, LATE", "zu spa\u0308t, Late", "\tZu Spät, late\n"},
 };
 static const char *const blanks[] = {"", " ", "\u3000", "\n\t"};
 /* What classes each has in it. */
@@ -63,8 +63,7 @@ struct model {
 };
 
 enum op { EQ, NE, LT, LE, GT, GE, IN, BETWEEN, IS, IS_NOT, MISSING, PRESENT, CONTAINS, MATCHES, BARE };
-static const char *const op_signs[] = {"=", "!=", "<", "<=", ">", ">="}, *const op_turned[] = {"=",  "!=", ">",
-											       ">=", "<",  "<="};
+static const char *const op_signs[] = {"=", "!=", "<", "<=", ">", ">="}, *const op_turned[] = {"=", "!=", ">", ">=", "<", "<="};
 
 struct expr {
 	enum { AND, OR, NOT, CONSTANT, TEST, PAIR, RATINGS, FACT } kind;
@@ -155,8 +154,7 @@ static struct expr *make(struct world *w, int depth)
 		e->kind = CONSTANT;
 		e->truth = pick(w, 2);
 	} else if (dice < 68) {
-		static const int numbers[] = {NPS, CSAT, RATING_A, RATING_B, ATTR_N},
-				 texts[] = {TOUCHPOINT, REGION, ATTR_T};
+		static const int numbers[] = {NPS, CSAT, RATING_A, RATING_B, ATTR_N}, texts[] = {TOUCHPOINT, REGION, ATTR_T};
 		bool text = pick(w, 2);
 
 		e->kind = PAIR;
@@ -277,9 +275,7 @@ static void print(struct world *w, const struct expr *e, struct buf *out)
 		buf_puts(out, operand_names[e->operand]);
 		print_predicate(w, e, out);
 		break;
-	case PAIR:
-		buf_printf(out, "%s %s %s", operand_names[e->operand], op_signs[e->op], operand_names[e->other]);
-		break;
+	case PAIR: buf_printf(out, "%s %s %s", operand_names[e->operand], op_signs[e->op], operand_names[e->other]); break;
 	case RATINGS:
 		buf_puts(out, e->any ? "any rating" : "all rating");
 		print_predicate(w, e, out);
@@ -392,15 +388,10 @@ static void make_response(struct world *w, struct response *r, struct model *m)
 			       .attributes = attributes};
 	for (int i = 0; i < OPERANDS; i++) {
 		m->there[i] = i == CONTACT || pick(w, 4);
-		m->number[i] = is_bool(i)  ? pick(w, 2)
-			       : i == NPS  ? pick(w, 11)
-			       : i == CSAT ? 1 + pick(w, 5)
-					   : pick_number(w);
+		m->number[i] = is_bool(i) ? pick(w, 2) : i == NPS ? pick(w, 11) : i == CSAT ? 1 + pick(w, 5) : pick_number(w);
 		m->class[i] = pick(w, CLASSES);
 		if (is_text(i))
-			texts[i] = m->there[i]  ? spellings[m->class[i]][pick(w, 4)]
-				   : pick(w, 2) ? blanks[pick(w, 4)]
-						: NULL;
+			texts[i] = m->there[i] ? spellings[m->class[i]][pick(w, 4)] : pick(w, 2) ? blanks[pick(w, 4)] : NULL;
 		if (is_bool(i) && !m->there[i])
 			m->number[i] = 0;
 	}
@@ -419,7 +410,7 @@ static void make_response(struct world *w, struct response *r, struct model *m)
 		attributes[r->n_attributes++] = (struct attribute){"n", ATTRIBUTE_NUMBER, "", m->number[ATTR_N], false};
 	if (m->there[ATTR_B])
 		attributes[r->n_attributes++] = (struct attribute){
-		    "b", ATTRIBUTE_BOOL, m->number[ATTR_B] != 0 ? "true" : "false", 0, m->number[ATTR_B] != 0};
+			"b", ATTRIBUTE_BOOL, m->number[ATTR_B] != 0 ? "true" : "false", 0, m->number[ATTR_B] != 0};
 }
 
 static const char *printed(struct world *w, const struct expr *e)
@@ -454,8 +445,8 @@ static void find_impossible(const struct diag_list *diags, bool impossible[RULES
 			impossible[diags->items[i].pos.line - 1] = true;
 }
 
-static void check_responses(struct world *w, const struct ruleset *rs, const bool *impossible,
-			    struct expr *const *trees, const struct rule_source *rules)
+static void check_responses(struct world *w, const struct ruleset *rs, const bool *impossible, struct expr *const *trees,
+			    const struct rule_source *rules)
 {
 	static const enum tri tri_of[] = {TRI_FALSE, TRI_MISSING, TRI_TRUE};
 	struct rule_scratch *scratch = rule_scratch_new(rs);
@@ -476,8 +467,7 @@ static void check_responses(struct world *w, const struct ruleset *rs, const boo
 					    tri_of[expected]);
 			assert_int_equal(v.results[k], tri_of[expected]);
 			if (impossible[k] && expected == T)
-				print_error("seed %u: matches, though it was called impossible: %s\n", w->seed,
-					    rules[k].when);
+				print_error("seed %u: matches, though it was called impossible: %s\n", w->seed, rules[k].when);
 			assert_false(impossible[k] && expected == T);
 			undecided += expected == M;
 			if (expected == T && (winner < 0 || rules[k].priority > rules[winner].priority))
@@ -500,7 +490,7 @@ static void check_responses(struct world *w, const struct ruleset *rs, const boo
 static void round_of_rules(unsigned seed)
 {
 	static const struct attribute_source attributes[] = {
-	    {"t", ATTRIBUTE_TEXT}, {"n", ATTRIBUTE_NUMBER}, {"b", ATTRIBUTE_BOOL}};
+		{"t", ATTRIBUTE_TEXT}, {"n", ATTRIBUTE_NUMBER}, {"b", ATTRIBUTE_BOOL}};
 	static const char *const names[FACTS] = {"fact0", "fact1", "fact2", "fact3"};
 	struct world w = {.arena = arena_new(0), .seed = seed};
 	struct fact_source facts[FACTS];
@@ -523,8 +513,7 @@ static void round_of_rules(unsigned seed)
 	if (ruleset_new(&in, diags, &rs) != 0)
 		for (int i = 0; i < diags->n; i++)
 			if (diags->items[i].level == DIAG_ERROR)
-				print_error("seed %u: %s\n    %s\n", seed, diags->items[i].text,
-					    diags->items[i].excerpt);
+				print_error("seed %u: %s\n    %s\n", seed, diags->items[i].text, diags->items[i].excerpt);
 	assert_non_null(rs);
 	find_impossible(diags, impossible);
 	check_responses(&w, rs, impossible, trees, rules);

@@ -27,9 +27,12 @@ static void test_durations(void **state)
 		const char *text;
 		int64_t seconds; /* -2: no duration */
 	} cases[] = {
-		{"90s", 90}, {"15m", 900}, {"4h", 14400}, {"2d", 172800}, {"1w", 604800}, {"0s", 0}, {"", DURATION_NONE},
-		{"999999999w", INT64_C(999999999) * 604800}, {"007m", 420}, {"9999999999s", -2}, {"4", -2}, {"h", -2}, {"4H", -2},
-		{"-4h", -2}, {"+4h", -2}, {" 4h", -2}, {"4h ", -2}, {"4hh", -2}, {"1.5h", -2}, {"4y", -2}, {"1h30m", -2}, {"4 h", -2},
+		{"90s", 90},    {"15m", 900},        {"4h", 14400},       {"2d", 172800},
+		{"1w", 604800}, {"0s", 0},           {"", DURATION_NONE}, {"999999999w", INT64_C(999999999) * 604800},
+		{"007m", 420},  {"9999999999s", -2}, {"4", -2},           {"h", -2},
+		{"4H", -2},     {"-4h", -2},         {"+4h", -2},         {" 4h", -2},
+		{"4h ", -2},    {"4hh", -2},         {"1.5h", -2},        {"4y", -2},
+		{"1h30m", -2},  {"4 h", -2},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -56,11 +59,39 @@ static void test_promises(void **state)
 
 static void test_addresses(void **state)
 {
-	static const char *const good[] = {"care@example.com", "a@b", "o'brien+x@mail-1.example.co.uk", "{a|b}=c/d?e!f#g%h&i*j^k_l`m~@x.de",
-					   "1@2.3"};
-	static const char *const bad[] = {"", "@", "a", "a@", "@b", "a@b.", "a@.b", "a@b..c", ".a@b", "a.@b", "a..b@c", "a b@c", "a@b c",
-					  "a@b\r\nRCPT TO:<x@y>", "a\n@b", "<a@b>", "a@b>", "\"a\"@b", "a@[127.0.0.1]", "a@-b", "a@b-",
-					  "a@b_c", "민수@example.com", "a@예.kr", "a@b@c", "a,b@c", "a;b@c", "a(b)@c", "a\\b@c", "a@b\x7f", "a:b@c"};
+	static const char *const good[] = {"care@example.com", "a@b", "o'brien+x@mail-1.example.co.uk",
+					   "{a|b}=c/d?e!f#g%h&i*j^k_l`m~@x.de", "1@2.3"};
+	static const char *const bad[] = {"",
+					  "@",
+					  "a",
+					  "a@",
+					  "@b",
+					  "a@b.",
+					  "a@.b",
+					  "a@b..c",
+					  ".a@b",
+					  "a.@b",
+					  "a..b@c",
+					  "a b@c",
+					  "a@b c",
+					  "a@b\r\nRCPT TO:<x@y>",
+					  "a\n@b",
+					  "<a@b>",
+					  "a@b>",
+					  "\"a\"@b",
+					  "a@[127.0.0.1]",
+					  "a@-b",
+					  "a@b-",
+					  "a@b_c",
+					  "민수@example.com",
+					  "a@예.kr",
+					  "a@b@c",
+					  "a,b@c",
+					  "a;b@c",
+					  "a(b)@c",
+					  "a\\b@c",
+					  "a@b\x7f",
+					  "a:b@c"};
 	char longest[400];
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -88,9 +119,20 @@ static void test_addresses(void **state)
 
 static void test_hours(void **state)
 {
-	static const char *const bad[] = {"", "Mon", "Mon 09:00", "Mon 9:00-18:00", "Mon 09:00-18:00 ", "Mo 09:00-18:00", "Mon-Fri",
-					  "Mon,Tue 09:00-18:00", "Mon 09:00-24:01", "Mon 09:60-10:00", "Mon 24:00-25:00", "Mon 09:00-09:00",
-					  "Monday 09:00-18:00", "Mon  -Fri 09:00-18:00"};
+	static const char *const bad[] = {"",
+					  "Mon",
+					  "Mon 09:00",
+					  "Mon 9:00-18:00",
+					  "Mon 09:00-18:00 ",
+					  "Mo 09:00-18:00",
+					  "Mon-Fri",
+					  "Mon,Tue 09:00-18:00",
+					  "Mon 09:00-24:01",
+					  "Mon 09:60-10:00",
+					  "Mon 24:00-25:00",
+					  "Mon 09:00-09:00",
+					  "Monday 09:00-18:00",
+					  "Mon  -Fri 09:00-18:00"};
 	struct hours h[2];
 	int n;
 
@@ -119,7 +161,8 @@ static void test_hours(void **state)
 
 static void test_quiet_hours(void **state)
 {
-	static const char *const bad[] = {"", "20:00", "20:00-20:00", "20-08", "24:00-08:00", "20:00-08:00x", "8:00-20:00", "20:00 - 08:00"};
+	static const char *const bad[] = {"",           "20:00",        "20:00-20:00", "20-08", "24:00-08:00", "20:00-08:00x",
+					  "8:00-20:00", "20:00 - 08:00"};
 	int from = -1, to = -1, minute = -1;
 
 	assert_int_equal(quiet_hours_parse("20:00-08:00", &from, &to), 0);
@@ -141,8 +184,21 @@ static void test_quiet_hours(void **state)
 
 static void test_urls(void **state)
 {
-	static const char *const bad[] = {"", "https:/x", "://x", "https://", "https://:80", "https://x:", "https://x:65536", "https://x:8a",
-					  "https://x y", "https://x\n", "https://[::1", "https://[x]", "https://ä.de", "https://-x", "1https://x"};
+	static const char *const bad[] = {"",
+					  "https:/x",
+					  "://x",
+					  "https://",
+					  "https://:80",
+					  "https://x:",
+					  "https://x:65536",
+					  "https://x:8a",
+					  "https://x y",
+					  "https://x\n",
+					  "https://[::1",
+					  "https://[x]",
+					  "https://ä.de",
+					  "https://-x",
+					  "1https://x"};
 	struct url u;
 
 	assert_int_equal(url_parse("HTTPS://Crm.Example.com:8443/a?b=c", &u), 0);
@@ -175,7 +231,8 @@ static void test_hosts(void **state)
 	assert_true(host_is_loopback("127.0.0.1") && host_is_loopback("127.9.9.9") && host_is_loopback("::1"));
 	assert_true(host_is_loopback("localhost") && host_is_loopback("LOCALHOST"));
 	assert_false(host_is_loopback("127.0.0.1.example.com") || host_is_loopback("localhost.example.com"));
-	assert_false(host_is_loopback("10.0.0.1") || host_is_loopback("::") || host_is_loopback("128.0.0.1") || host_is_loopback(""));
+	assert_false(host_is_loopback("10.0.0.1") || host_is_loopback("::") || host_is_loopback("128.0.0.1") ||
+		     host_is_loopback(""));
 	assert_int_equal(listen_parse("[::1]:0", arena, &host, &port), 0);
 	assert_string_equal(host, "::1");
 	assert_int_equal(port, 0);
@@ -198,7 +255,8 @@ static void test_hosts(void **state)
 
 static void test_mailboxes(void **state)
 {
-	static const char *const bad[] = {"", "Care", "Care <care>", "Care <care@x> y", "Care <care@x", "A <b@c> <d@e>", "Ca\nre <care@x>"};
+	static const char *const bad[] = {
+		"", "Care", "Care <care>", "Care <care@x> y", "Care <care@x", "A <b@c> <d@e>", "Ca\nre <care@x>"};
 	struct arena *arena = arena_new(0);
 	const char *name, *address;
 
@@ -219,10 +277,21 @@ static void test_mailboxes(void **state)
 
 static void test_conninfo(void **state)
 {
-	static const char *const good[] = {"", "dbname=closeloop", "host=db1 passfile=/x", "postgresql://u@h/db", "service=password",
-					   "postgresql://h:5432/db", "postgresql://u@[::1]:5432/db", "user=password_admin"};
-	static const char *const bad[] = {"password=x", "host=h password = 'x'", "host=h\tPassword=x", "postgresql://u:p@h/db",
-					  "postgres://u:p@h1,h2/db", "postgresql://h/db?sslmode=require&password=x", "sslpassword=x"};
+	static const char *const good[] = {"",
+					   "dbname=closeloop",
+					   "host=db1 passfile=/x",
+					   "postgresql://u@h/db",
+					   "service=password",
+					   "postgresql://h:5432/db",
+					   "postgresql://u@[::1]:5432/db",
+					   "user=password_admin"};
+	static const char *const bad[] = {"password=x",
+					  "host=h password = 'x'",
+					  "host=h\tPassword=x",
+					  "postgresql://u:p@h/db",
+					  "postgres://u:p@h1,h2/db",
+					  "postgresql://h/db?sslmode=require&password=x",
+					  "sslpassword=x"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		if (conninfo_trouble(good[i]))
@@ -361,21 +430,28 @@ static const char example[] =
 	"         password_file = \"pw\"; };\n"
 	"webhooks: { crm: { url = \"http://localhost:9/x\"; secret_file = \"hook\"; include = [ \"contact\" ]; };\n"
 	"            cx: { url_file = \"url\"; format = \"slack\"; }; };\n"
-	"calendars: { seoul: { hours = [ \"Sun-Thu 09:00-18:00\" ]; }; berlin: { timezone = \"owner\"; hours = [ \"Mon 09:00-10:00\" ]; }; };\n"
+	"calendars: { seoul: { hours = [ \"Sun-Thu 09:00-18:00\" ]; }; berlin: { timezone = \"owner\"; hours = [ \"Mon "
+	"09:00-10:00\" ]; }; };\n"
 	"people: { b: { name = \"B\"; email = \"b@example.com\"; calendar = \"seoul\"; quiet_hours = \"20:00-08:00\"; };\n"
-	"          a: { name = \"A\"; email = \"a@example.com\"; language = \"de\"; reports_to = \"b\"; alerts_per_hour = 0; }; };\n"
+	"          a: { name = \"A\"; email = \"a@example.com\"; language = \"de\"; reports_to = \"b\"; alerts_per_hour = 0; "
+	"}; };\n"
 	"teams: { t: { members = [ \"a\", \"b\" ]; assign = \"round-robin\"; }; };\n"
 	"attributes: { plan = \"text\"; n: { type = \"number\"; show = true; label = \"Zahl\"; }; };\n"
 	"scales: { q: { min = 1; max = 10.5; low_is = \"good\"; }; };\n"
-	"labels = ( { for = \"touchpoint\"; value = \"x\"; en = \"X\"; }, { for = \"account\"; value = \"x\"; ko = \"엑스\"; } );\n"
+	"labels = ( { for = \"touchpoint\"; value = \"x\"; en = \"X\"; }, { for = \"account\"; value = \"x\"; ko = \"엑스\"; } "
+	");\n"
 	"cases: { max_age = \"30d\"; }; sources: { s: { settle = \"5m\"; }; u: { max_age = \"1d\"; }; };\n"
 	"follow_ups: { f: { calendar = \"berlin\"; acknowledge_within = \"\"; remind_every = \"2h\";\n"
-	"                   escalate: { one: { when = \"unresolved\"; to = \"manager\"; }; two: { when = \"unacknowledged\"; after = \"4h\"; to = \"person:b\"; }; }; }; };\n"
-	"routes: { r: { owner = [ \"from:attr.plan\", \"lookup:touchpoint+attr.n\", \"team:t\" ]; notify = [ \"digest:owner\", \"webhook:cx\" ]; }; };\n"
+	"                   escalate: { one: { when = \"unresolved\"; to = \"manager\"; }; two: { when = \"unacknowledged\"; "
+	"after = \"4h\"; to = \"person:b\"; }; }; }; };\n"
+	"routes: { r: { owner = [ \"from:attr.plan\", \"lookup:touchpoint+attr.n\", \"team:t\" ]; notify = [ \"digest:owner\", "
+	"\"webhook:cx\" ]; }; };\n"
 	"defaults: { route = \"r\"; priority = \"low\"; };\n"
 	"facts: { bad = \"nps <= 6\"; };\n"
-	"rules: { one: { when = \"bad\"; priority = \"urgent\"; follow_up = \"f\"; notify = ( \"email:lookup:account\" ); advice = \"전화\"; };\n"
-	"         two: { kind = \"praise\"; when = \"nps = 10\"; }; three: { kind = \"ignore\"; when = \"nps = 5\"; }; four: { when = \"nps = 4\"; }; };\n";
+	"rules: { one: { when = \"bad\"; priority = \"urgent\"; follow_up = \"f\"; notify = ( \"email:lookup:account\" ); "
+	"advice = \"전화\"; };\n"
+	"         two: { kind = \"praise\"; when = \"nps = 10\"; }; three: { kind = \"ignore\"; when = \"nps = 5\"; }; four: { "
+	"when = \"nps = 4\"; }; };\n";
 
 static void put_secrets(void)
 {
@@ -542,9 +618,12 @@ static void test_folder_of_configuration(void **state)
 	assert_int_equal(mkdir("etc", 0755), 0);
 	assert_int_equal(mkdir("etc/templates", 0755), 0);
 	put_file("etc/key", "0123456789abcdef", 0600);
-	put_file("etc/main.conf", "templates_dir = \"templates\"; http: { link_key_file = \"key\"; };\n@include \"more.conf\"\n", 0644);
-	put_file("etc/more.conf", "calendars: {\n  c: { hours = [ \"Mon 09:00-10:00\" ]; };\n};\npeople: {\n"
-				  "  a: { name = \"A\"; email = \"a@example.com\"; };\n};\n", 0644);
+	put_file("etc/main.conf",
+		 "templates_dir = \"templates\"; http: { link_key_file = \"key\"; };\n@include \"more.conf\"\n", 0644);
+	put_file("etc/more.conf",
+		 "calendars: {\n  c: { hours = [ \"Mon 09:00-10:00\" ]; };\n};\npeople: {\n"
+		 "  a: { name = \"A\"; email = \"a@example.com\"; };\n};\n",
+		 0644);
 	assert_int_equal(settings_load("etc/main.conf", diags, &s), 0);
 	assert_string_equal(s->templates_dir, "etc/templates");
 	assert_string_equal(s->path, "etc/main.conf");
@@ -556,12 +635,23 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations), cmocka_unit_test(test_promises), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_hours),     cmocka_unit_test(test_quiet_hours), cmocka_unit_test(test_urls),
-		cmocka_unit_test(test_hosts),     cmocka_unit_test(test_mailboxes),   cmocka_unit_test(test_conninfo),
-		cmocka_unit_test(test_zones),     cmocka_unit_test(test_localized),   cmocka_unit_test(test_wants),
-		IN_FOLDER(test_defaults),         IN_FOLDER(test_example),            IN_FOLDER(test_kept_text),
-		IN_FOLDER(test_credentials),      IN_FOLDER(test_folder_of_configuration),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_promises),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_hours),
+		cmocka_unit_test(test_quiet_hours),
+		cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_mailboxes),
+		cmocka_unit_test(test_conninfo),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_localized),
+		cmocka_unit_test(test_wants),
+		IN_FOLDER(test_defaults),
+		IN_FOLDER(test_example),
+		IN_FOLDER(test_kept_text),
+		IN_FOLDER(test_credentials),
+		IN_FOLDER(test_folder_of_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

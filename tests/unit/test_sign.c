@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#define KEY       "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-#define ID        "msg_p5jXN8AQM9LWM0D4loKWxJek"
+#define KEY "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define ID "msg_p5jXN8AQM9LWM0D4loKWxJek"
 #define TIMESTAMP 1614265330
-#define BODY      "{\"test\": 2432232314}"
+#define BODY "{\"test\": 2432232314}"
 #define SIGNATURE "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 static void test_vector(void **state)
@@ -76,16 +76,16 @@ static void test_most_keys_fit(void **state)
 static void test_wrong_keys(void **state)
 {
 	static const char *const wrong[] = {
-	    "",
-	    "whsec_",
-	    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",  /* not whole */
-	    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa==", /* 22 bytes */
-	    "whsec_MfKQ9r8GKYqr!wjUPD8ILPZIo2LaLaSw",
-	    "whsec_ MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
-	    "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", /* 65
+		"",
+		"whsec_",
+		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",  /* not whole */
+		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa==", /* 22 bytes */
+		"whsec_MfKQ9r8GKYqr!wjUPD8ILPZIo2LaLaSw",
+		"whsec_ MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+		"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", /* 65
 														 bytes
 													       */
-	    "whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -101,10 +101,10 @@ static void test_wrong_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_vector),
-	    cmocka_unit_test(test_every_key_signs),
-	    cmocka_unit_test(test_most_keys_fit),
-	    cmocka_unit_test(test_wrong_keys),
+		cmocka_unit_test(test_vector),
+		cmocka_unit_test(test_every_key_signs),
+		cmocka_unit_test(test_most_keys_fit),
+		cmocka_unit_test(test_wrong_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

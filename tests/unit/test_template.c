@@ -32,7 +32,7 @@ static char *rendered(const char *text, json_t *context, json_t *partials, enum 
 		      const char *const *trusted)
 {
 	struct template_options options = {
-	    .escape = escape, .trusted = trusted, .partial = partial_from_object, .partial_arg = partials};
+		.escape = escape, .trusted = trusted, .partial = partial_from_object, .partial_arg = partials};
 	CLEANUP(diag_list_freep) struct diag_list *diags = diag_list_new();
 	CLEANUP(template_freep) struct template *t = NULL;
 	struct buf out = BUF_INIT(1 << 22);
@@ -58,8 +58,7 @@ static void run_case(const char *file, json_t *c)
 		       json_object_get(c, "partials"), escape,
 		       json_is_false(json_object_get(c, "trusted")) ? NULL : everything);
 	if (strcmp(got, expected) != 0)
-		fail_msg("%s: %s\n got: %s\nwant: %s", file, json_string_value(json_object_get(c, "name")), got,
-			 expected);
+		fail_msg("%s: %s\n got: %s\nwant: %s", file, json_string_value(json_object_get(c, "name")), got, expected);
 	free(got);
 }
 
@@ -153,7 +152,7 @@ static void test_output_is_always_valid_utf8(void **state)
 		assert_int_equal(template_escape_of(endings[i], &escape), 0);
 		got = rendered("{{x}}", data, NULL, escape, NULL);
 		assert_string_equal(
-		    got, "a\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbdz");
+			got, "a\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbdz");
 		free(got);
 		json_decref(data);
 	}
@@ -161,8 +160,7 @@ static void test_output_is_always_valid_utf8(void **state)
 
 static void test_json_output_reads_back(void **state)
 {
-	json_t *data =
-	    json_pack("{s:s}", "x", "\"\\\b\f\n\r\t\x01\x7f</script>\xe2\x80\xa8 \xed\x95\x9c \xf0\x9f\x98\x80");
+	json_t *data = json_pack("{s:s}", "x", "\"\\\b\f\n\r\t\x01\x7f</script>\xe2\x80\xa8 \xed\x95\x9c \xf0\x9f\x98\x80");
 	char *got = rendered("\"{{x}}\"", data, NULL, ESCAPE_JSON, NULL);
 	json_t *back = json_loads(got, JSON_DECODE_ANY, NULL);
 
@@ -296,8 +294,7 @@ static void test_names(void **state)
 	CLEANUP(diag_list_freep) struct diag_list *diags = diag_list_new();
 	CLEANUP(template_freep) struct template *t = NULL;
 	json_t *partials = json_pack("{s:s}", "p", "{{#in}}{{.}}{{/in}}");
-	struct template_options options = {
-	    .escape = ESCAPE_TEXT, .partial = partial_from_object, .partial_arg = partials};
+	struct template_options options = {.escape = ESCAPE_TEXT, .partial = partial_from_object, .partial_arg = partials};
 	struct buf out = BUF_INIT(1000);
 
 	assert_int_equal(template_new("x.txt", "{{a.b}}{{^c}}{{d}}{{/c}}{{>p}}", &options, diags, &t), 0);
@@ -310,25 +307,25 @@ static void test_names(void **state)
 static void test_numbers(void **state)
 {
 	assert_rendered("{{a}} {{b}} {{c}} {{d}} {{e}}",
-			"{\"a\": 0, \"b\": -9223372036854775808, \"c\": 3.0, \"d\": 0.1, \"e\": 0.30000000000000004}",
-			"x.txt", "0 -9223372036854775808 3 0.1 0.30000000000000004");
+			"{\"a\": 0, \"b\": -9223372036854775808, \"c\": 3.0, \"d\": 0.1, \"e\": 0.30000000000000004}", "x.txt",
+			"0 -9223372036854775808 3 0.1 0.30000000000000004");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_own_cases),
-	    cmocka_unit_test(test_official_spec),
-	    cmocka_unit_test(test_output_is_always_valid_utf8),
-	    cmocka_unit_test(test_json_output_reads_back),
-	    cmocka_unit_test(test_escape_of_file),
-	    cmocka_unit_test(test_trusted_names_only),
-	    cmocka_unit_test(test_every_mistake_is_told),
-	    cmocka_unit_test(test_column_of_a_mistake),
-	    cmocka_unit_test(test_depth_caps),
-	    cmocka_unit_test(test_size_caps),
-	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_own_cases),
+		cmocka_unit_test(test_official_spec),
+		cmocka_unit_test(test_output_is_always_valid_utf8),
+		cmocka_unit_test(test_json_output_reads_back),
+		cmocka_unit_test(test_escape_of_file),
+		cmocka_unit_test(test_trusted_names_only),
+		cmocka_unit_test(test_every_mistake_is_told),
+		cmocka_unit_test(test_column_of_a_mistake),
+		cmocka_unit_test(test_depth_caps),
+		cmocka_unit_test(test_size_caps),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

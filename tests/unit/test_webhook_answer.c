@@ -18,20 +18,19 @@ static void test_status(void **state)
 		enum webhook_format format;
 		enum delivery_outcome outcome;
 	} cases[] = {
-	    {200, WEBHOOK_STANDARD, DELIVERY_SENT},  {202, WEBHOOK_STANDARD, DELIVERY_SENT},
-	    {204, WEBHOOK_STANDARD, DELIVERY_SENT},  {299, WEBHOOK_TEMPLATE, DELIVERY_SENT},
-	    {301, WEBHOOK_STANDARD, DELIVERY_RETRY}, {307, WEBHOOK_STANDARD, DELIVERY_RETRY},
-	    {400, WEBHOOK_STANDARD, DELIVERY_RETRY}, {400, WEBHOOK_SLACK, DELIVERY_FAILED},
-	    {400, WEBHOOK_TEAMS, DELIVERY_FAILED},   {401, WEBHOOK_STANDARD, DELIVERY_RETRY},
-	    {404, WEBHOOK_SLACK, DELIVERY_RETRY},    {408, WEBHOOK_STANDARD, DELIVERY_RETRY},
-	    {410, WEBHOOK_STANDARD, DELIVERY_GONE},  {413, WEBHOOK_STANDARD, DELIVERY_FAILED},
-	    {429, WEBHOOK_STANDARD, DELIVERY_RETRY}, {500, WEBHOOK_STANDARD, DELIVERY_RETRY},
-	    {503, WEBHOOK_STANDARD, DELIVERY_RETRY},
+		{200, WEBHOOK_STANDARD, DELIVERY_SENT},  {202, WEBHOOK_STANDARD, DELIVERY_SENT},
+		{204, WEBHOOK_STANDARD, DELIVERY_SENT},  {299, WEBHOOK_TEMPLATE, DELIVERY_SENT},
+		{301, WEBHOOK_STANDARD, DELIVERY_RETRY}, {307, WEBHOOK_STANDARD, DELIVERY_RETRY},
+		{400, WEBHOOK_STANDARD, DELIVERY_RETRY}, {400, WEBHOOK_SLACK, DELIVERY_FAILED},
+		{400, WEBHOOK_TEAMS, DELIVERY_FAILED},   {401, WEBHOOK_STANDARD, DELIVERY_RETRY},
+		{404, WEBHOOK_SLACK, DELIVERY_RETRY},    {408, WEBHOOK_STANDARD, DELIVERY_RETRY},
+		{410, WEBHOOK_STANDARD, DELIVERY_GONE},  {413, WEBHOOK_STANDARD, DELIVERY_FAILED},
+		{429, WEBHOOK_STANDARD, DELIVERY_RETRY}, {500, WEBHOOK_STANDARD, DELIVERY_RETRY},
+		{503, WEBHOOK_STANDARD, DELIVERY_RETRY},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct webhook_answer a = {
-		    .status = cases[i].status, .sent = true, .format = cases[i].format, .body = ""};
+		struct webhook_answer a = {.status = cases[i].status, .sent = true, .format = cases[i].format, .body = ""};
 
 		assert_int_equal(webhook_answer_outcome(&a), cases[i].outcome);
 	}
@@ -59,18 +58,18 @@ static void test_slack_says_ok(void **state)
 		const char *body;
 		enum delivery_outcome outcome;
 	} cases[] = {
-	    {"ok", DELIVERY_SENT},
-	    {"ok\r\n", DELIVERY_SENT},
-	    {"", DELIVERY_SENT},
-	    {"{\"success\":true}", DELIVERY_SENT},
-	    {"{\"ok\":false,\"error\":\"no_text\"}", DELIVERY_RETRY},
-	    {"<html>Please log in</html>", DELIVERY_RETRY},
-	    {"okay", DELIVERY_RETRY},
+		{"ok", DELIVERY_SENT},
+		{"ok\r\n", DELIVERY_SENT},
+		{"", DELIVERY_SENT},
+		{"{\"success\":true}", DELIVERY_SENT},
+		{"{\"ok\":false,\"error\":\"no_text\"}", DELIVERY_RETRY},
+		{"<html>Please log in</html>", DELIVERY_RETRY},
+		{"okay", DELIVERY_RETRY},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct webhook_answer a = {
-		    .status = 200, .format = WEBHOOK_SLACK, .body = cases[i].body, .n_body = strlen(cases[i].body)};
+			.status = 200, .format = WEBHOOK_SLACK, .body = cases[i].body, .n_body = strlen(cases[i].body)};
 
 		assert_int_equal(webhook_answer_outcome(&a), cases[i].outcome);
 	}
@@ -94,10 +93,10 @@ static void test_retry_after(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_status),
-	    cmocka_unit_test(test_no_answer),
-	    cmocka_unit_test(test_slack_says_ok),
-	    cmocka_unit_test(test_retry_after),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_slack_says_ok),
+		cmocka_unit_test(test_retry_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

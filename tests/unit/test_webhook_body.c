@@ -20,9 +20,9 @@
 static const char *const rules[] = {"callback", "field"};
 static const struct rating ratings[] = {{"delivery", 4}, {"설치 \"속도\"", 2.5}};
 static const struct attribute attributes[] = {
-    {"plan", ATTRIBUTE_TEXT, "gold <b>", 0, false},
-    {"arr", ATTRIBUTE_NUMBER, "1e3", 1000, false},
-    {"vip", ATTRIBUTE_BOOL, "true", 1, true},
+	{"plan", ATTRIBUTE_TEXT, "gold <b>", 0, false},
+	{"arr", ATTRIBUTE_NUMBER, "1e3", 1000, false},
+	{"vip", ATTRIBUTE_BOOL, "true", 1, true},
 };
 
 static struct case_facts sample_case(void)
@@ -252,8 +252,7 @@ static void test_limits(void **state)
 		assert_true(characters(slack_text(b)) <= 3000);
 		/* An escape is never cut in two. */
 		for (const char *p = slack_text(b); (p = strchr(p, '&')); p++)
-			assert_true(strncmp(p, "&amp;", 5) == 0 || strncmp(p, "&lt;", 4) == 0 ||
-				    strncmp(p, "&gt;", 4) == 0);
+			assert_true(strncmp(p, "&amp;", 5) == 0 || strncmp(p, "&lt;", 4) == 0 || strncmp(p, "&gt;", 4) == 0);
 		b->webhook.format = WEBHOOK_TEAMS;
 		body_make(b, "case.opened", &c, &r);
 		assert_true(b->text.n <= TEAMS_BYTES_MAX);
@@ -290,18 +289,18 @@ static void test_put(void **state)
 		bool lines, mrkdwn;
 		const char *want;
 	} cases[] = {
-	    {"abc", 3, false, false, "abc"},
-	    {"abcd", 3, false, false, "ab…"},
-	    {"한글날", 2, false, false, "한…"},
-	    {"a\nb\r\nc  \n", 99, false, false, "a b c"},
-	    {"a\nb", 99, true, false, "a\nb"},
-	    {"a<b", 6, false, true, "a&lt;b"},
-	    {"a<b", 5, false, true, "a…"},
-	    {"<<<", 9, false, true, "&lt;&lt;…"},
-	    {"x\xe2\x80\xae"
-	     "y",
-	     9, false, false, "x y"},
-	    {"", 9, false, false, ""},
+		{"abc", 3, false, false, "abc"},
+		{"abcd", 3, false, false, "ab…"},
+		{"한글날", 2, false, false, "한…"},
+		{"a\nb\r\nc  \n", 99, false, false, "a b c"},
+		{"a\nb", 99, true, false, "a\nb"},
+		{"a<b", 6, false, true, "a&lt;b"},
+		{"a<b", 5, false, true, "a…"},
+		{"<<<", 9, false, true, "&lt;&lt;…"},
+		{"x\xe2\x80\xae"
+		 "y",
+		 9, false, false, "x y"},
+		{"", 9, false, false, ""},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -348,14 +347,12 @@ static void test_template(void **state)
 	close(fd);
 	b->webhook.format = WEBHOOK_TEMPLATE;
 	b->webhook.template_path = path;
-	template_write(
-	    path,
-	    "{\"content\":\"{{title}}: {{response.comment}}\",\"who\":\"{{case.owner}}\",\"n\":{{response.nps}}}");
+	template_write(path,
+		       "{\"content\":\"{{title}}: {{response.comment}}\",\"who\":\"{{case.owner}}\",\"n\":{{response.nps}}}");
 	assert_int_equal(template_check(b, said, sizeof(said)), 0);
 	body_make(b, "case.opened", &c, &r);
-	assert_string_equal(
-	    text_at(b->json, "content"),
-	    "[Urgent] 한빛정밀 2/10 · installation · C-812: He said \"<never>\" & left\nTwice.\xef\xbf\xbd");
+	assert_string_equal(text_at(b->json, "content"),
+			    "[Urgent] 한빛정밀 2/10 · installation · C-812: He said \"<never>\" & left\nTwice.\xef\xbf\xbd");
 	assert_string_equal(text_at(b->json, "who"), "minsu-kim");
 	template_write(path, "{\"content\": {{title}} }");
 	assert_int_equal(template_check(b, said, sizeof(said)), RENDER_E_INVALID);
@@ -373,14 +370,14 @@ static void test_template(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_standard, body_setup, body_teardown),
-	    cmocka_unit_test_setup_teardown(test_contact_only_where_included, body_setup, body_teardown),
-	    cmocka_unit_test_setup_teardown(test_praise_has_no_case, body_setup, body_teardown),
-	    cmocka_unit_test_setup_teardown(test_slack, body_setup, body_teardown),
-	    cmocka_unit_test_setup_teardown(test_limits, body_setup, body_teardown),
-	    cmocka_unit_test_setup_teardown(test_teams, body_setup, body_teardown),
-	    cmocka_unit_test(test_put),
-	    cmocka_unit_test_setup_teardown(test_template, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_standard, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_contact_only_where_included, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_praise_has_no_case, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_slack, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_limits, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_teams, body_setup, body_teardown),
+		cmocka_unit_test(test_put),
+		cmocka_unit_test_setup_teardown(test_template, body_setup, body_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
