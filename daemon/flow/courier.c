@@ -302,7 +302,7 @@ static void on_settled(void *arg, const struct pg_error *error)
 	c->again |= c->unsettled;
 	c->unsettled = false;
 	if (undeliverable)
-		intake_run_notices(&c->flow->intake);
+		intake_run_between(&c->flow->intake, BETWEEN_NOTICES);
 	flow_progress(c->flow);
 }
 

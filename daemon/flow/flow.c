@@ -90,7 +90,7 @@ static void on_heartbeat(struct deadline *d)
 	deadline_arm(d, HEARTBEAT_US);
 	if (!f->work_ready || f->stopping)
 		return;
-	f->intake.notices_due = true; /* with the next look; one that somebody waits for comes with a NOTIFY */
+	f->intake.between.due[BETWEEN_NOTICES] = true; /* with the next look; one that somebody waits for comes with a NOTIFY */
 	if (pg_conn_is_up(f->outbox))
 		flow_beat(f);
 }
@@ -311,7 +311,7 @@ static void on_listen_up(void *arg)
 
 	hurry_others(f);
 	/* LISTEN first, then look: what came before is in the table. */
-	intake_run_notices(&f->intake);
+	intake_run_between(&f->intake, BETWEEN_NOTICES);
 	courier_kick(&f->courier);
 }
 
@@ -335,7 +335,7 @@ static void on_notify(void *arg, const char *payload)
 {
 	struct flow *f = arg;
 
-	intake_run_notices(&f->intake);
+	intake_run_between(&f->intake, BETWEEN_NOTICES);
 	courier_hint(&f->courier); /* mostly it is a response, and its messages come from the intake */
 }
 

@@ -18,6 +18,28 @@
 #define INTAKE_ARENA_BYTES (256 * 1024)
 #define INTAKE_BATCH_BYTES (8 * 1024 * 1024) /* a batch that took more memory is halved next time */
 
+/* ---- between.c: jobs of the work connection between two batches ---- */
+
+enum between_job {
+	BETWEEN_NOTICES, /* notices.c: mails about cases that are there */
+	BETWEEN_JOBS
+};
+
+struct between {
+	bool due[BETWEEN_JOBS];
+	bool ran[BETWEEN_JOBS]; /* since the last look into the inbox: responses and jobs take turns */
+	int batches;            /* since a job ran */
+};
+
+struct intake_run;
+/* Pure: after a batch of `rows` responses, or a job (0). false: none is to run now. */
+bool between_next(struct between *b, int rows, enum between_job *ret);
+/* It ends with intake_run_continue(). */
+void between_start(struct intake_run *r, enum between_job job);
+/* A job waits for its turn after the next look. */
+bool between_waits(const struct between *b);
+void notices_start(struct intake_run *r);
+
 /* ---- intake_run.c: claims, judges, commits ---- */
 
 enum intake_state {
@@ -26,7 +48,7 @@ enum intake_state {
 	INTAKE_CLAIMING,
 	INTAKE_JUDGING,
 	INTAKE_COMMITTING,
-	INTAKE_TELLING,
+	INTAKE_BETWEEN,
 	INTAKE_BACKING_OFF
 };
 
@@ -54,10 +76,9 @@ struct intake_run {
 	int64_t after_pick_us;   /* until the next look when none is */
 	int failures;            /* in a row, of the server: for the back-off */
 	int written;             /* messages the commit under way writes as queued */
-	bool notices_due;        /* somebody may have to be told about a case that is there */
-	int batches_since_notices;
-	int64_t after_notices_us;
-	struct notice *notices; /* notices.c */
+	struct between between;
+	int64_t after_between_us; /* until the next look */
+	struct notice *notices;   /* notices.c */
 	int n_notices, notices_limit;
 };
 
@@ -68,11 +89,10 @@ void intake_run_lost(struct intake_run *r);  /* … is down; batches under way h
 void intake_run_look(struct intake_run *r);  /* something may have arrived */
 void intake_run_stop(struct intake_run *r);  /* no more claims; flow_idle() when the batch under way is done */
 bool intake_run_is_idle(const struct intake_run *r);
-/* A notice may be there: looked at when the inbox is empty, at the latest after some batches. */
-void intake_run_notices(struct intake_run *r);
-/* notices.c: starts between two batches; ends with intake_run_continue(). */
-void notices_start(struct intake_run *r);
-void intake_run_continue(struct intake_run *r);
+/* A job of between.c is due: done when the inbox is empty, at the latest after some batches. */
+void intake_run_between(struct intake_run *r, enum between_job job);
+/* A job that between_start() began has ended; more: it is due again. */
+void intake_run_continue(struct intake_run *r, enum between_job job, bool more);
 /* Data, integrity, limits, and what functions raise: the rows' fault. Anything else is the server's or the schema's. */
 bool intake_blames_rows(const struct pg_error *e);
 

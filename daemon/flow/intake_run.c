@@ -5,7 +5,7 @@
  *      ▲                 │ none                │                 │
  *      └─────────────────┴───────── error ─────┴─────────────────┘   (BACKING_OFF when the server is unfit)
  *
- * Between two batches notices are put into words (TELLING, notices.c).
+ * Between two batches other jobs have their turn (BETWEEN, between.c).
  *
  * A batch that fails because of its rows is halved until the bad row stands alone. A row alone is picked in a transaction of
  * its own that counts a try, so that a row which ends the daemon is set aside too. Other errors blame the server: back off.
@@ -20,7 +20,6 @@
 
 #define BACK_OFF_FIRST_US (500 * US_PER_MS)
 #define BACK_OFF_MAX_US (30 * US_PER_S)
-#define NOTICES_EVERY_BATCHES 16
 #define PICK_TRIED_US (10 * US_PER_S)
 
 static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
@@ -52,30 +51,31 @@ static bool intake_may_run(const struct intake_run *r)
 /* After a batch, whatever came of it: the only place from which the next one starts. */
 static void intake_next(struct intake_run *r, int64_t in_us)
 {
-	bool empty = r->n_rows == 0;
+	int rows = r->n_rows;
+	enum between_job job;
 
 	arena_reset(r->arena);
 	r->n_claimed = r->n_rows = 0;
 	r->single_id = 0;
-	if (r->notices_due && intake_may_run(r) && (empty || ++r->batches_since_notices > NOTICES_EVERY_BATCHES)) {
-		r->batches_since_notices = 0;
-		r->after_notices_us = in_us;
-		intake_enter(r, INTAKE_TELLING);
-		notices_start(r);
+	if (intake_may_run(r) && between_next(&r->between, rows, &job)) {
+		r->after_between_us = in_us;
+		intake_enter(r, INTAKE_BETWEEN);
+		between_start(r, job);
 		return;
 	}
-	intake_wait(r, in_us);
+	intake_wait(r, between_waits(&r->between) ? 0 : in_us);
 	flow_between_batches(r->flow);
 }
 
-void intake_run_continue(struct intake_run *r)
+void intake_run_continue(struct intake_run *r, enum between_job job, bool more)
 {
-	intake_next(r, r->notices_due ? 0 : r->after_notices_us);
+	r->between.due[job] |= more;
+	intake_next(r, r->after_between_us);
 }
 
-void intake_run_notices(struct intake_run *r)
+void intake_run_between(struct intake_run *r, enum between_job job)
 {
-	r->notices_due = true;
+	r->between.due[job] = true;
 	intake_run_look(r);
 }
 
@@ -683,7 +683,7 @@ void intake_run_start(struct intake_run *r)
 	r->look_again = true;
 	r->idle = false;
 	r->failures = 0;
-	r->notices_due = true;
+	memset(r->between.due, true, sizeof(r->between.due));
 	intake_next(r, 0);
 }
 

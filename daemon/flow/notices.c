@@ -24,8 +24,7 @@ static const struct pg_stmt stmt_rollback = {"rollback", "ROLLBACK", 0, {0}};
 
 static void notices_end(struct intake_run *r, bool more)
 {
-	r->notices_due |= more;
-	intake_run_continue(r);
+	intake_run_continue(r, BETWEEN_NOTICES, more);
 }
 
 static void on_ended(void *arg, const struct pg_error *error)
@@ -340,7 +339,6 @@ void notices_start(struct intake_run *r)
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
-	r->notices_due = false; /* what comes from here on sets it again */
 	r->notices_limit = r->notices_limit ? r->notices_limit : NOTICES_AT_ONCE;
 	pg_params_init(p, r->arena);
 	pg_add_int4(p, r->notices_limit);

@@ -1,0 +1,45 @@
+/*
+ * Between two batches: what else the work connection has to do.
+ *
+ * Jobs have their turn when the inbox is empty, at the latest after BATCHES_AT_MOST batches, and each once between two looks
+ * into the inbox: neither a flood of responses nor a hundred thousand cases that fall due keep the other waiting.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "flow/inner.h"
+
+#include <string.h>
+
+#define BATCHES_AT_MOST 16
+
+static void (*const start[BETWEEN_JOBS])(struct intake_run *r) = {
+	[BETWEEN_NOTICES] = notices_start,
+};
+
+bool between_waits(const struct between *b)
+{
+	for (int i = 0; i < BETWEEN_JOBS; i++)
+		if (b->due[i])
+			return true;
+	return false;
+}
+
+bool between_next(struct between *b, int rows, enum between_job *ret)
+{
+	if (rows == 0 || ++b->batches > BATCHES_AT_MOST)
+		for (int i = 0; i < BETWEEN_JOBS; i++)
+			if (b->due[i] && !b->ran[i]) {
+				b->batches = 0;
+				b->due[i] = false; /* what comes from here on sets it again */
+				b->ran[i] = true;
+				*ret = i;
+				return true;
+			}
+	memset(b->ran, false, sizeof(b->ran));
+	return false;
+}
+
+void between_start(struct intake_run *r, enum between_job job)
+{
+	start[job](r);
+}
