@@ -229,8 +229,10 @@ static void put_priority(struct build *b)
 static void put_kind(struct build *b)
 {
 	static const char *const kinds[] = {
-		[ALERT_OPENED] = "opened", [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
-		[ALERT_PRAISE] = "praise", [ALERT_FORWARDED] = "forwarded",
+		[ALERT_OPENED] = "opened",     [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
+		[ALERT_PRAISE] = "praise",     [ALERT_FORWARDED] = "forwarded", [ALERT_REMINDER] = "reminder",
+		[ALERT_WARNING] = "warning",   [ALERT_ESCALATED] = "escalated", [ALERT_WAITING_OVER] = "waiting_over",
+		[ALERT_REOPENED] = "reopened", [ALERT_OUTCOME] = "outcome",
 	};
 	const struct alert *a = b->a;
 	char text[64];
@@ -520,6 +522,13 @@ static void say_first(struct build *b)
 	case ALERT_AMENDED: say(b, "news", WORD_NEWS_AMENDED); break;
 	case ALERT_PRAISE: say(b, "news", WORD_NEWS_PRAISE); break;
 	case ALERT_FORWARDED: say(b, "news", WORD_NEWS_FORWARDED); break;
+	case ALERT_REMINDER:
+	case ALERT_WARNING:
+	case ALERT_ESCALATED:
+	case ALERT_WAITING_OVER:
+	case ALERT_REOPENED:
+	case ALERT_OUTCOME:
+	case ALERT_KIND_COUNT: break;
 	}
 	if (a->kind != ALERT_PRAISE) {
 		if (!a->is_owner)
@@ -538,6 +547,8 @@ static void say_last(struct build *b)
 		[REASON_PERSON] = WORD_REASON_PERSON,     [REASON_TEAM] = WORD_REASON_TEAM,
 		[REASON_DEPUTY] = WORD_REASON_DEPUTY,     [REASON_FALLBACK] = WORD_REASON_FALLBACK,
 		[REASON_NOTIFIED] = WORD_REASON_NOTIFIED, [REASON_ASSIGNED] = WORD_REASON_ASSIGNED,
+		[REASON_MANAGER] = WORD_REASON_PERSON,    [REASON_STEP] = WORD_REASON_PERSON,
+		[REASON_OWNER] = WORD_REASON_PERSON,
 	};
 	const struct alert *a = b->a;
 	enum mail_word reason = reasons[a->reason];

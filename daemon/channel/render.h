@@ -38,6 +38,19 @@ int mail_render(const struct mail_templates *t, const struct settings *s, const 
 int mail_message(const struct settings *s, const struct alert *alert, const struct mail_text *m, struct wall_time date,
 		 struct buf *out);
 
+/*
+ * digest_render(), operator_render(), and their messages: as mail_render() and mail_message()
+ * A digest belongs to no case, so it begins no thread. An operator mail says what to type.
+ */
+int digest_render(const struct mail_templates *t, const struct settings *s, const struct digest *digest, struct mail_text *ret,
+		  bool *ret_fallback);
+int digest_message(const struct settings *s, const struct digest *digest, const struct mail_text *m, struct wall_time date,
+		   struct buf *out);
+int operator_render(const struct mail_templates *t, const struct settings *s, const struct operator_news *news,
+		    struct mail_text *ret, bool *ret_fallback);
+int operator_message(const struct settings *s, const struct operator_news *news, const struct mail_text *m,
+		     struct wall_time date, struct buf *out);
+
 /* Columns of closeloop.cases at the time of the event, for webhook bodies. NULL texts become null. */
 struct case_facts {
 	int64_t id, response_id;
@@ -48,8 +61,22 @@ struct case_facts {
 	struct wall_time acknowledge_due_at, resolve_due_at, next_action_at, waiting_until;
 	const char *root_cause, *resolution, *outcome;
 	int reopened, handovers, link_epoch, version;
+	int unreached;
+	bool ping_pong;
 	const char *ruleset;
 	const char *url; /* of the case page, or NULL */
+};
+
+/*
+ * The row of closeloop.case_events that a webhook tells of, "data":{"event":{…}} with the columns' names.
+ * details is the JSON object as stored; what is for undo only ("before", "cancelled") stays in the house.
+ */
+struct event_facts {
+	int64_t id;
+	struct wall_time at;
+	const char *actor, *kind, *from_status, *to_status;
+	const char *note;    /* an employee's words, or NULL */
+	const char *details; /* NULL: {} */
 };
 
 /* What a webhook tells. */
@@ -59,10 +86,11 @@ struct webhook_event {
 	const struct case_facts *facts;  /* NULL leaves "case" out */
 	const struct response *response; /* NULL leaves "response" out */
 	const struct alert *alert;       /* words for Slack, Teams and templates, in the language of the settings; NULL: none */
+	const struct event_facts *happened; /* NULL leaves "event" out */
 };
 
 /*
- * webhook_body() - DESIGN 6: {"type":…,"timestamp":…,"data":{"case":{…},"response":{…}}}, or the shape of the format
+ * webhook_body() - DESIGN 6: {"type":…,"timestamp":…,"data":{"case":{…},"event":{…},"response":{…}}}, or the shape of the format
  *
  * Contact data (customer_name, _email, _phone) only with include = [ "contact" ]. A template file is read for each
  * body; one that fails is logged, and the standard body goes out instead: an alert is never lost for it. Appends to

@@ -1,5 +1,6 @@
 /*
- * Everything an alert shows, gathered by `flow` for one recipient and rendered by `channel`.
+ * Everything an alert, a digest or a mail to operators shows, gathered by `flow` for one recipient and rendered by
+ * `channel`.
  *
  * Names and order follow EXAMPLES.md. Texts are raw (unescaped) UTF-8 from the arena of the batch;
  * the renderer escapes. NULL and unset times are left out of the mail.
@@ -14,12 +15,22 @@
 #include "model/words.h"
 
 enum alert_kind {
-	ALERT_OPENED,   /* a case opened and this person owns it or is notified */
-	ALERT_ASSIGNED, /* handed over to this person */
-	ALERT_AMENDED,  /* the customer changed the answer */
-	ALERT_PRAISE,   /* no case; something to be glad about */
-	ALERT_FORWARDED /* the first person could not be reached, so you get it */
+	ALERT_OPENED,       /* a case opened and this person owns it or is notified */
+	ALERT_ASSIGNED,     /* handed over to this person; with history */
+	ALERT_AMENDED,      /* the customer changed the answer: was, withdrawn */
+	ALERT_PRAISE,       /* no case; something to be glad about */
+	ALERT_FORWARDED,    /* the first person could not be reached, so you get it */
+	ALERT_REMINDER,     /* nobody acknowledged yet: n, of, acknowledge_left_s */
+	ALERT_WARNING,      /* the promise to solve it ends soon: resolve_left_s */
+	ALERT_ESCALATED,    /* to the manager or whom the step names: condition, since, history, next_person */
+	ALERT_WAITING_OVER, /* the owner asked to be reminded now: note, waiting_since */
+	ALERT_REOPENED,     /* by the customer (by_customer: was, was_at, was_comment, resolved_at) or by for_name: note */
+	ALERT_OUTCOME,      /* what the customer said after it was solved: outcome, was, resolved_at; nothing to do */
+	ALERT_KIND_COUNT
 };
+
+/* What an escalation step waits for. */
+enum alert_condition { CONDITION_UNACKNOWLEDGED, CONDITION_UNRESOLVED };
 
 /* Why this person gets it. */
 enum alert_reason {
@@ -30,7 +41,10 @@ enum alert_reason {
 	REASON_DEPUTY,   /* stands in for `for_name`, who is away */
 	REASON_FALLBACK, /* the mail to `for_name` could not be delivered */
 	REASON_NOTIFIED, /* not the owner: informed beside the owner `for_name` */
-	REASON_ASSIGNED  /* `for_name` handed it over */
+	REASON_ASSIGNED, /* `for_name` handed it over */
+	REASON_MANAGER,  /* an escalation: the manager of the owner `for_name` */
+	REASON_STEP,     /* an escalation: named by the step */
+	REASON_OWNER     /* owns the case (reminders, outcome: why it once came to this person no longer matters) */
 };
 
 struct labelled {
@@ -44,6 +58,24 @@ struct alert_previous {
 	struct local_time at;
 	const char *touchpoint; /* label in the recipient's language, or NULL */
 	struct score score;
+};
+
+/*
+ * One row of closeloop.case_events for people: "Tue 14:40  Reminder 1 of 3". Kinds that the mails have no words for are
+ * left out. Oldest first; only the last ALERT_HISTORY_MAX are shown, with a count of those before.
+ */
+#define ALERT_HISTORY_MAX 8
+struct alert_event {
+	struct local_time at;
+	const char *kind;        /* case_events.kind: "opened", "reminded", "contacted", … */
+	const char *actor;       /* name of the person; NULL: closeloop itself */
+	const char *to;          /* assigned, escalated: name of whom it went to */
+	const char *note;        /* what the actor wrote, raw; shown as one shortened line */
+	const char *how;         /* contacted: "phone", "mail", "visit" */
+	bool reached;            /* contacted */
+	bool warning;            /* reminded: the warning before the resolve promise ends */
+	int n, of;               /* reminded; 0: not counted */
+	struct local_time until; /* waiting */
 };
 
 struct alert {
@@ -67,12 +99,31 @@ struct alert {
 	struct labelled *details; /* shown attributes */
 	int n_details;
 	struct alert_previous previous;
-	bool was_set; /* ALERT_AMENDED: the score before the change */
+	bool was_set; /* AMENDED, REOPENED, OUTCOME: the score before; the one of `response` is the one of now */
 	struct score was;
+	struct local_time was_at;  /* REOPENED, OUTCOME: when that was answered */
+	const char *was_comment;   /* REOPENED: what the customer wrote then, raw */
+	bool withdrawn;            /* AMENDED: no rule matches any more, so the case has dismissed itself */
+	bool by_customer;          /* REOPENED: by an answer, not by a person */
+	enum case_outcome outcome; /* OUTCOME */
 
 	struct local_time responded_at;
-	struct local_time acknowledge_due, resolve_due; /* unset: no promise */
-	bool acknowledge_urgent;
+	struct local_time acknowledge_due, resolve_due; /* unset: no promise, or this clock has stopped */
+	int64_t acknowledge_left_s, resolve_left_s;     /* seconds from now to those; negative: overdue. Unused where unset */
+	bool acknowledge_urgent;                        /* time is short */
+	int n, of;                                      /* REMINDER: the how manieth of how many; 0: not counted */
+	enum case_status status;                        /* of the case now; OPEN for a new one */
+	enum alert_condition condition;                 /* ESCALATED: what was not done in time */
+	struct local_time since;                        /* ESCALATED: when the owner got it */
+	struct local_time waiting_since;                /* WAITING_OVER */
+	struct local_time resolved_at;                  /* REOPENED, OUTCOME: when it was solved */
+	const char *resolved_by;                        /* REOPENED, OUTCOME: name, NULL: not known */
+	const char *root_cause;                         /* label, as recorded then */
+	const char *note;                  /* an employee's words: with the hand-over, the waiting, the reopening; raw */
+	const struct alert_event *history; /* ESCALATED, ASSIGNED, REOPENED: what happened so far */
+	int n_history;
+	int unreached;  /* attempts that reached nobody; shown in escalations and hand-overs */
+	bool ping_pong; /* four hand-overs and the customer not contacted yet */
 	const char
 		*advice; /* what to do, in the recipient's language, from the winning rule; NULL: the template's own sentence */
 
@@ -80,13 +131,92 @@ struct alert {
 	const char *reason_dimension; /* label of the dimension, e.g. "account" */
 	const char *reason_value;     /* e.g. "Hanbit" */
 	const char *for_name;
-	const char *next_person; /* who is told when nobody acknowledges; NULL: nobody */
+	const char *next_person; /* who is told next; NULL: nobody */
 	struct local_time next_at;
+	enum alert_condition next_condition; /* …if it isn't acknowledged, or solved, by next_at */
 
 	const char *case_url; /* NULL while there are no pages: the mail names the command */
 	const char *reply_to;
 	bool minimal;                /* email.content = "minimal": no comment, no contact data */
 	const char *redirected_from; /* delivery = redirect: the address this mail was meant for, or NULL */
+};
+
+/* Why several alerts come in one mail. */
+enum digest_why {
+	DIGEST_BUDGET, /* alerts_per_hour was used up */
+	DIGEST_QUIET,  /* they came in quiet_hours */
+	DIGEST_ASKED,  /* the route says digest: */
+	DIGEST_DUE,    /* reminders, warnings and escalations that fell due together */
+	DIGEST_MORNING /* not held back: what is overdue and due today */
+};
+
+/* One case (or praise) of a digest. Texts are raw; missing ones are NULL. */
+struct digest_line {
+	enum alert_kind kind; /* why it is here: OPENED, ASSIGNED, REMINDER, WARNING, ESCALATED, PRAISE, … */
+	int64_t case_id;      /* 0: praise */
+	enum priority priority;
+	enum case_status status;
+	bool is_owner;
+	const char *owner_name; /* shown when somebody else owns it */
+	bool scored;
+	struct score score;
+	const char *account, *customer_name, *customer_id; /* account: name or label, as in struct alert */
+	const char *touchpoint;                            /* label */
+	bool contact_requested;
+	const char *comment;                            /* shortened here */
+	int n, of;                                      /* REMINDER */
+	struct local_time acknowledge_due, resolve_due; /* unset: none, or stopped. An unacknowledged case shows the first */
+	int64_t acknowledge_left_s, resolve_left_s;     /* as in struct alert */
+	const char *case_url;                           /* NULL while there are no pages */
+};
+
+#define DIGEST_LINES_MAX 50
+struct digest {
+	struct uuid message_id;
+	enum language language;
+	const char *instance;
+	const char *person_id, *person_name, *person_address;
+	enum digest_why why;
+	int alerts_per_hour;             /* BUDGET: the limit that was reached */
+	const struct digest_line *lines; /* worst first, one per case; at most DIGEST_LINES_MAX are shown */
+	int n_lines;
+	int n_total;                /* of all, shown or not; less than n_lines: n_lines */
+	int n_due_today, n_overdue; /* of all; n_due_today without the overdue */
+	const char *inbox_url;      /* NULL while there are no pages: the mail names the command */
+	const char *reply_to;
+	bool minimal; /* email.content = "minimal": no comments, no names of persons */
+	const char *redirected_from;
+};
+
+/* What operators are told. */
+enum operator_kind {
+	OPERATOR_ENDPOINT_DISABLED, /* name: endpoint; code, answer: what it said (410) */
+	OPERATOR_ENDPOINT_PAUSED,   /* name: endpoint; failures, code, answer, until: the next try */
+	OPERATOR_CREDENTIALS,       /* name: endpoint ("email": the mail server); code, answer */
+	OPERATOR_MAIL_REFUSED,      /* name: the person's id, address; code, answer */
+	OPERATOR_SOURCE_SILENT,     /* name: source; since: the last response, usual_s, trigger_missing */
+	OPERATOR_DEAD_MESSAGES,     /* name: endpoint, or NULL for several; count; code, answer of the last */
+	OPERATOR_KIND_COUNT
+};
+
+struct operator_news {
+	struct uuid message_id;
+	enum language language;
+	const char *instance;
+	const char *to_name, *to_address; /* the recipient; name may be NULL */
+	enum operator_kind kind;
+	const char *name;
+	const char *address;     /* MAIL_REFUSED: the address that was refused */
+	struct local_time since; /* when it began */
+	int64_t since_s;         /* how long ago, seconds; 0: now */
+	struct local_time until; /* ENDPOINT_PAUSED: next try by itself */
+	int failures;            /* ENDPOINT_PAUSED: in a row */
+	int count;               /* messages that wait for it, or are dead */
+	int code;                /* HTTP or SMTP; 0: none */
+	const char *answer;      /* what the other side said, raw; shown as one shortened line */
+	int64_t usual_s;         /* SOURCE_SILENT: the usual gap between two responses */
+	bool trigger_missing;    /* SOURCE_SILENT */
+	const char *redirected_from;
 };
 
 #endif

@@ -41,6 +41,7 @@ WORDS(enum case_status, case_status, CASE_STATUS_COUNT, "open", "acknowledged", 
 WORDS(enum message_state, message_state, MESSAGE_STATE_COUNT, "queued", "held", "leased", "sent", "failed", "dead",
       "cancelled");
 WORDS(enum rule_kind, rule_kind, RULE_KIND_COUNT, "case", "praise", "note", "ignore");
+WORDS(enum case_outcome, case_outcome, CASE_OUTCOME_COUNT, "recovered", "unchanged", "lost");
 
 static const char *const language_words[LANGUAGE_COUNT] = {"en", "ko", "de"};
 

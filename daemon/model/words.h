@@ -32,6 +32,7 @@ enum message_state {
 	MESSAGE_STATE_COUNT
 };
 enum rule_kind { RULE_CASE, RULE_PRAISE, RULE_NOTE, RULE_IGNORE, RULE_KIND_COUNT };
+enum case_outcome { OUTCOME_RECOVERED, OUTCOME_UNCHANGED, OUTCOME_LOST, CASE_OUTCOME_COUNT };
 enum language { LANGUAGE_EN, LANGUAGE_KO, LANGUAGE_DE, LANGUAGE_COUNT };
 
 const char *priority_name(enum priority p);
@@ -42,6 +43,8 @@ const char *message_state_name(enum message_state s);
 int message_state_parse(const char *word, enum message_state *ret);
 const char *rule_kind_name(enum rule_kind k);
 int rule_kind_parse(const char *word, enum rule_kind *ret);
+const char *case_outcome_name(enum case_outcome o);
+int case_outcome_parse(const char *word, enum case_outcome *ret);
 /* Takes "ko", "ko-KR", "KO_kr"; unknown languages are -EINVAL. */
 const char *language_name(enum language l);
 int language_parse(const char *word, enum language *ret);

@@ -105,7 +105,7 @@ static int body_teardown(void **state)
 
 static void body_make(struct body *b, const char *type, const struct case_facts *c, const struct response *r)
 {
-	struct webhook_event event = {type, {INT64_C(1803951492000000)}, c, r, NULL};
+	struct webhook_event event = {type, {INT64_C(1803951492000000)}, c, r, NULL, NULL};
 	json_error_t error;
 
 	buf_reset(&b->text);
