@@ -45,20 +45,6 @@ static void add_seen(struct flow *f, struct pg_batch *b, struct arena *a)
 	pg_batch_add(b, &daemons_seen, p, NULL, NULL);
 }
 
-static void on_census(void *arg, const struct pg_rows *rows)
-{
-	struct flow *f = arg;
-
-	stats_census_read(&f->stats, rows);
-}
-
-static void on_sources(void *arg, const struct pg_rows *rows)
-{
-	struct flow *f = arg;
-
-	stats_sources_read(&f->stats, rows);
-}
-
 static void on_beaten(void *arg, const struct pg_error *error)
 {
 	struct flow *f = arg;
@@ -78,8 +64,7 @@ static void flow_beat(struct flow *f)
 	arena_reset(f->beat_arena);
 	b = pg_batch_new(f->outbox);
 	add_seen(f, b, f->beat_arena);
-	pg_batch_add(b, &stats_census, NULL, on_census, f);
-	pg_batch_add(b, &stats_sources, NULL, on_sources, f);
+	stats_census_add(&f->stats, b);
 	pg_batch_send(b, 0, on_beaten, f);
 }
 

@@ -1,5 +1,5 @@
 /*
- * Counting, the census of the database, and the metrics text; see stats.h.
+ * Counting, and the metrics text; see stats.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,8 +10,13 @@
 #include <string.h>
 
 static const double buckets_s[STATS_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 300, 3600, 86400};
-static const char *const channel_words[STATS_CHANNELS] = {"email", "webhook"};
+const char *const stats_channel_words[STATS_CHANNELS] = {"email", "webhook"};
 static const char *const outcome_words[STATS_OUTCOMES] = {"sent", "retry", "failed", "dead", "ambiguous", "blocked"};
+static const char *const event_words[STATS_EVENTS] = {"acknowledged", "started",   "contacted", "waiting",  "resolved",
+						      "closed",       "dismissed", "reopened",  "assigned", "amended",
+						      "reminded",     "escalated", "outcome"};
+static const char *const reminder_words[STATS_REMINDERS] = {"reminder", "warning"};
+static const char *const condition_words[STATS_CONDITIONS] = {"unacknowledged", "unresolved"};
 
 static void names_fini(struct stats_names *names)
 {
@@ -26,6 +31,7 @@ void stats_fini(struct stats *s)
 	names_fini(&s->responses);
 	names_fini(&s->rules);
 	names_fini(&s->last_response);
+	names_fini(&s->endpoints);
 }
 
 static struct stats_name *names_get(struct stats_names *names, const char *name)
@@ -95,64 +101,33 @@ void stats_message(struct stats *s, const struct delivery_result *r, enum messag
 	n[STATS_DEAD] += became == MESSAGE_DEAD;
 }
 
-/* ---- the census ---- */
-
-const struct pg_stmt stats_census = {
-	"stats_census",
-	"SELECT i.waiting, i.oldest_s, i.aside, m.queued_email, m.queued_webhook, d.dead_email, d.dead_webhook,"
-	" c.acknowledge, c.resolve,"
-	" 2 = (SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgrelid = 'closeloop.responses'::regclass"
-	"  AND tgname IN ('capture_insert', 'capture_update') AND tgenabled IN ('O', 'A'))"
-	" FROM (SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting,"
-	"   coalesce(extract(epoch FROM clock_timestamp() - min(available_at) FILTER (WHERE set_aside_at IS NULL)), 0)::float8"
-	"    AS oldest_s, count(set_aside_at) AS aside FROM closeloop.inbox) AS i,"
-	"  (SELECT count(*) FILTER (WHERE endpoint = 'email') AS queued_email,"
-	"   count(*) FILTER (WHERE endpoint <> 'email') AS queued_webhook"
-	"   FROM closeloop.messages WHERE state IN ('queued', 'leased')) AS m,"
-	"  (SELECT count(*) FILTER (WHERE channel = 'email') AS dead_email,"
-	"   count(*) FILTER (WHERE channel = 'webhook') AS dead_webhook"
-	"   FROM closeloop.messages WHERE state = 'dead') AS d,"
-	"  (SELECT count(*) FILTER (WHERE status = 'open' AND acknowledge_due_at < now()) AS acknowledge,"
-	"   count(*) FILTER (WHERE status <> 'waiting' AND resolve_due_at < now()) AS resolve"
-	"   FROM closeloop.cases WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting')) AS c",
-	0,
-	{0},
-};
-
-/* The newest few thousand answers say when each source was last heard of; a silent one keeps its last value. */
-const struct pg_stmt stats_sources = {
-	"stats_sources",
-	"SELECT source, extract(epoch FROM max(received_at))::float8 FROM"
-	" (SELECT source, received_at FROM closeloop.responses ORDER BY received_at DESC LIMIT 2000) AS newest GROUP BY source",
-	0,
-	{0},
-};
-
-void stats_census_read(struct stats *s, const struct pg_rows *rows)
+static int word_index(const char *const *words, int n, const char *word)
 {
-	s->census_taken = true;
-	s->inbox_rows = pg_get_int8(rows, 0, 0);
-	s->inbox_oldest_s = MAX(pg_get_float8(rows, 0, 1), 0);
-	s->inbox_set_aside = pg_get_int8(rows, 0, 2);
-	s->queued[STATS_EMAIL] = pg_get_int8(rows, 0, 3);
-	s->queued[STATS_WEBHOOK] = pg_get_int8(rows, 0, 4);
-	s->dead[STATS_EMAIL] = pg_get_int8(rows, 0, 5);
-	s->dead[STATS_WEBHOOK] = pg_get_int8(rows, 0, 6);
-	s->overdue_acknowledge = pg_get_int8(rows, 0, 7);
-	s->overdue_resolve = pg_get_int8(rows, 0, 8);
-	s->trigger_present = pg_get_bool(rows, 0, 9);
+	for (int i = 0; word && i < n; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	return -1;
 }
 
-void stats_sources_read(struct stats *s, const struct pg_rows *rows)
+void stats_event(struct stats *s, const char *kind, const char *detail)
 {
-	for (int i = 0; i < pg_count(rows); i++)
-		stats_set(&s->last_response, pg_get_text(rows, i, 0, NULL), pg_get_float8(rows, i, 1));
+	enum case_outcome outcome;
+	int event = word_index(event_words, STATS_EVENTS, kind), condition;
+
+	if (event >= 0)
+		s->events[event]++;
+	if (strcmp(kind, "reminded") == 0) {
+		s->reminders[detail && strcmp(detail, reminder_words[STATS_WARNING]) == 0]++;
+	} else if (strcmp(kind, "escalated") == 0) {
+		condition = word_index(condition_words, STATS_CONDITIONS, detail);
+		if (condition >= 0)
+			s->escalations[condition]++;
+	} else if (strcmp(kind, "outcome") == 0 && detail && case_outcome_parse(detail, &outcome) == 0) {
+		s->outcomes[outcome]++;
+	}
 }
 
 /* ---- /metrics ---- */
-
-#define PREFIX "closeloop_"
-
 static void write_names(struct buf *out, const char *name, const char *label, const struct stats_names *names)
 {
 	for (int i = 0; i < names->n; i++)
@@ -176,7 +151,7 @@ static void write_counters(const struct stats *s, struct buf *out)
 	for (int i = 0; i < STATS_CHANNELS; i++)
 		for (int k = 0; k < STATS_OUTCOMES; k++)
 			exposition_sample(out, PREFIX "messages_total",
-					  LABELS("channel", channel_words[i], "outcome", outcome_words[k]),
+					  LABELS("channel", stats_channel_words[i], "outcome", outcome_words[k]),
 					  (double)s->messages[i][k]);
 	exposition_family(out, METRIC_HISTOGRAM, PREFIX "alert_latency_seconds",
 			  "From the trigger's clock to the receiver's acceptance");
@@ -190,48 +165,46 @@ static void write_counters(const struct stats *s, struct buf *out)
 	exposition_sample(out, PREFIX "batch_failures_total", NO_LABELS, (double)s->batch_failures);
 }
 
-static void write_gauge(struct buf *out, const char *name, const char *help, double v)
+static void write_follow_up(const struct stats *s, struct buf *out)
+{
+	exposition_family(out, METRIC_COUNTER, PREFIX "case_events_total",
+			  "Moves of cases and what the daemon did about them, by kind");
+	for (int i = 0; i < STATS_EVENTS; i++)
+		exposition_sample(out, PREFIX "case_events_total", LABELS("kind", event_words[i]), (double)s->events[i]);
+	exposition_family(out, METRIC_COUNTER, PREFIX "reminders_total",
+			  "Owners reminded, and warned ahead of a resolve promise");
+	for (int i = 0; i < STATS_REMINDERS; i++)
+		exposition_sample(out, PREFIX "reminders_total", LABELS("kind", reminder_words[i]), (double)s->reminders[i]);
+	exposition_family(out, METRIC_COUNTER, PREFIX "escalations_total", "Escalation steps taken, by what had not happened");
+	for (int i = 0; i < STATS_CONDITIONS; i++)
+		exposition_sample(out, PREFIX "escalations_total", LABELS("condition", condition_words[i]),
+				  (double)s->escalations[i]);
+	exposition_family(out, METRIC_COUNTER, PREFIX "outcomes_total",
+			  "What the next answer of a customer made of a resolved case");
+	for (int i = 0; i < CASE_OUTCOME_COUNT; i++)
+		exposition_sample(out, PREFIX "outcomes_total", LABELS("outcome", case_outcome_name((enum case_outcome)i)),
+				  (double)s->outcomes[i]);
+	exposition_family(out, METRIC_COUNTER, PREFIX "digests_total", "Mails that hold several alerts of one person");
+	exposition_sample(out, PREFIX "digests_total", NO_LABELS, (double)s->digests);
+	exposition_family(out, METRIC_COUNTER, PREFIX "operator_mails_total", "Mails to operators about something that fails");
+	exposition_sample(out, PREFIX "operator_mails_total", NO_LABELS, (double)s->operator_mails);
+}
+
+static void write_flag(struct buf *out, const char *name, const char *help, bool v)
 {
 	exposition_family(out, METRIC_GAUGE, name, help);
 	exposition_sample(out, name, NO_LABELS, v);
 }
 
-static void write_by_channel(struct buf *out, const char *name, const char *help, const int64_t v[STATS_CHANNELS])
-{
-	exposition_family(out, METRIC_GAUGE, name, help);
-	for (int i = 0; i < STATS_CHANNELS; i++)
-		exposition_sample(out, name, LABELS("channel", channel_words[i]), (double)v[i]);
-}
-
-static void write_census(const struct stats *s, struct buf *out)
-{
-	write_gauge(out, PREFIX "inbox_rows", "Responses waiting to be judged", (double)s->inbox_rows);
-	write_gauge(out, PREFIX "inbox_oldest_seconds", "Age of the oldest of them", s->inbox_oldest_s);
-	write_gauge(out, PREFIX "inbox_set_aside", "Responses that could not be judged", (double)s->inbox_set_aside);
-	write_by_channel(out, PREFIX "messages_queued", "Messages waiting or under way", s->queued);
-	write_by_channel(out, PREFIX "messages_dead", "Messages whose tries are used up", s->dead);
-	exposition_family(out, METRIC_GAUGE, PREFIX "cases_overdue", "Cases past a promise, by its clock");
-	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "acknowledge"), (double)s->overdue_acknowledge);
-	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "resolve"), (double)s->overdue_resolve);
-	exposition_family(out, METRIC_GAUGE, PREFIX "source_last_response_timestamp_seconds",
-			  "When a source was last heard of");
-	for (int i = 0; i < s->last_response.n; i++)
-		exposition_sample(out, PREFIX "source_last_response_timestamp_seconds",
-				  LABELS("source", s->last_response.items[i].name), s->last_response.items[i].value);
-	exposition_family(out, METRIC_GAUGE, PREFIX "source_trigger_present", "Whether new responses of a source are captured");
-	for (int i = 0; i < s->last_response.n; i++)
-		exposition_sample(out, PREFIX "source_trigger_present", LABELS("source", s->last_response.items[i].name),
-				  s->trigger_present);
-}
-
 void stats_write(const struct stats *s, const struct stats_context *c, struct buf *out)
 {
 	write_counters(s, out);
-	write_census(s, out);
-	write_gauge(out, PREFIX "config_last_reload_successful", "Whether the last reload was taken", s->reload_ok);
+	write_follow_up(s, out);
+	stats_census_write(s, c->settings, out);
+	write_flag(out, PREFIX "config_last_reload_successful", "Whether the last reload was taken", s->reload_ok);
 	exposition_family(out, METRIC_GAUGE, PREFIX "ruleset_info", "The rules that are live");
 	exposition_sample(out, PREFIX "ruleset_info", LABELS("sha256", c->settings->sha256), 1);
-	write_gauge(out, PREFIX "database_up", "Whether there is a connection to the database", c->database_up);
+	write_flag(out, PREFIX "database_up", "Whether there is a connection to the database", c->database_up);
 	exposition_family(out, METRIC_GAUGE, PREFIX "build_info", "The version that runs");
 	exposition_sample(out, PREFIX "build_info", LABELS("version", CLOSELOOP_VERSION), 1);
 }
