@@ -63,7 +63,11 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 			' closeloop.case_actions(), closeloop.is_unresolved(closeloop.case_status),'
 			' closeloop.case_next_action(closeloop.cases),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
-			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)'])
+			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
+		'EXECUTE ON FUNCTION closeloop.promise_due(timestamptz, closeloop.promise, text, text),'
+			' closeloop.promise_before(timestamptz, closeloop.promise, text, text),'
+			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.open_after(timestamptz, interval, text, text),'
+			' closeloop.clocks_replace(jsonb, jsonb)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_daemon() IS 'closeloop_daemon: everything closeloopd and the closeloop command do.';
 
@@ -79,7 +83,8 @@ CREATE OR REPLACE FUNCTION closeloop.grant_pages() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.score_text(closeloop.responses), closeloop.case_actions(),'
 			' closeloop.is_unresolved(closeloop.case_status),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
-			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)'])
+			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
+		'EXECUTE ON FUNCTION closeloop.open_time(timestamptz, timestamptz, text, text)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_pages() IS 'closeloop_pages: reads cases, and moves them only through functions.';
 
@@ -90,7 +95,8 @@ CREATE OR REPLACE FUNCTION closeloop.grant_reader() RETURNS boolean
 	SELECT closeloop.grant_each('closeloop_reader', ARRAY[
 		'SELECT ON closeloop.case_overview, closeloop.nps_by_touchpoint, closeloop.follow_up_performance,'
 			' closeloop.message_overview',
-		'EXECUTE ON FUNCTION closeloop.score_text(closeloop.responses), closeloop.is_unresolved(closeloop.case_status)'])
+		'EXECUTE ON FUNCTION closeloop.score_text(closeloop.responses), closeloop.is_unresolved(closeloop.case_status),'
+			' closeloop.open_time(timestamptz, timestamptz, text, text)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_reader() IS 'closeloop_reader: the views.';
 
