@@ -101,24 +101,26 @@ struct alert {
 	struct alert_previous previous;
 	bool was_set; /* AMENDED, REOPENED, OUTCOME: the score before; the one of `response` is the one of now */
 	struct score was;
-	struct local_time was_at;  /* REOPENED, OUTCOME: when that was answered */
-	const char *was_comment;   /* REOPENED: what the customer wrote then, raw */
-	bool withdrawn;            /* AMENDED: no rule matches any more, so the case has dismissed itself */
-	bool by_customer;          /* REOPENED: by an answer, not by a person */
-	enum case_outcome outcome; /* OUTCOME */
+	struct local_time was_at;   /* REOPENED, OUTCOME: when that was answered */
+	const char *was_touchpoint; /* its label; NULL: the same as now */
+	const char *was_comment;    /* REOPENED: what the customer wrote then, raw */
+	bool withdrawn;             /* AMENDED: no rule matches any more, so the case has dismissed itself */
+	bool by_customer;           /* REOPENED: by an answer, not by a person */
+	enum case_outcome outcome;  /* OUTCOME */
 
 	struct local_time responded_at;
 	struct local_time acknowledge_due, resolve_due; /* unset: no promise, or this clock has stopped */
 	int64_t acknowledge_left_s, resolve_left_s;     /* seconds from now to those; negative: overdue. Unused where unset */
 	bool acknowledge_urgent;                        /* time is short */
-	int n, of;                                      /* REMINDER: the how manieth of how many; 0: not counted */
-	enum case_status status;                        /* of the case now; OPEN for a new one */
-	enum alert_condition condition;                 /* ESCALATED: what was not done in time */
-	struct local_time since;                        /* ESCALATED: when the owner got it */
-	struct local_time waiting_since;                /* WAITING_OVER */
-	struct local_time resolved_at;                  /* REOPENED, OUTCOME: when it was solved */
-	const char *resolved_by;                        /* REOPENED, OUTCOME: name, NULL: not known */
-	const char *root_cause;                         /* label, as recorded then */
+	bool later; /* ESCALATED, ASSIGNED: this person has had a mail about the case before, so the subject gets its "Re: " */
+	int n, of;  /* REMINDER: the how manieth of how many; 0: not counted */
+	enum case_status status;           /* of the case now; OPEN for a new one */
+	enum alert_condition condition;    /* ESCALATED: what was not done in time */
+	struct local_time since;           /* ESCALATED: when the owner got it */
+	struct local_time waiting_since;   /* WAITING_OVER */
+	struct local_time resolved_at;     /* REOPENED, OUTCOME: when it was solved */
+	const char *resolved_by;           /* REOPENED, OUTCOME: name, NULL: not known */
+	const char *root_cause;            /* label, as recorded then */
 	const char *note;                  /* an employee's words: with the hand-over, the waiting, the reopening; raw */
 	const struct alert_event *history; /* ESCALATED, ASSIGNED, REOPENED: what happened so far */
 	int n_history;
@@ -181,6 +183,7 @@ struct digest {
 	const struct digest_line *lines; /* worst first, one per case; at most DIGEST_LINES_MAX are shown */
 	int n_lines;
 	int n_total;                /* of all, shown or not; less than n_lines: n_lines */
+	int n_praise;               /* of these */
 	int n_due_today, n_overdue; /* of all; n_due_today without the overdue */
 	const char *inbox_url;      /* NULL while there are no pages: the mail names the command */
 	const char *reply_to;
