@@ -30,9 +30,11 @@ static void ask_local(struct judge *j, struct plan *p, struct pg_array *zones, s
 			p->has_previous ? p->previous.responded_at : now,
 		};
 
-		for (int k = 0; k < LOCAL_PER_RECIPIENT; k++) {
+		for (int k = 0; k < LOCAL_PER_RECIPIENT + p->n_ask; k++) {
+			struct wall_time t = k < LOCAL_PER_RECIPIENT ? asked[k] : p->ask[k - LOCAL_PER_RECIPIENT];
+
 			pg_array_text(zones, zone);
-			pg_array_time(times, asked[k]);
+			pg_array_time(times, wall_is_set(t) ? t : now);
 		}
 	}
 }
@@ -44,8 +46,13 @@ static void give_local(struct judge *j, struct plan *p, int first)
 	p->acknowledge_at = p->responded + p->n_recipients;
 	p->resolve_at = p->acknowledge_at + p->n_recipients;
 	p->previous_at = p->resolve_at + p->n_recipients;
+	p->asked = arena_new_array(j->arena, struct local_time, (size_t)(p->n_recipients * p->n_ask));
 	for (int i = 0; i < p->n_recipients; i++) {
-		const struct local_time *l = j->local + first + i * LOCAL_PER_RECIPIENT;
+		const struct local_time *l = j->local + first + i * (LOCAL_PER_RECIPIENT + p->n_ask);
+
+		for (int k = 0; k < p->n_ask; k++)
+			if (wall_is_set(p->ask[k]))
+				p->asked[i * p->n_ask + k] = l[LOCAL_PER_RECIPIENT + k];
 
 		p->responded[i] = l[LOCAL_RESPONDED];
 		if (wall_is_set(p->acknowledge_due))
@@ -66,7 +73,7 @@ static void on_local_rows(void *arg, const struct pg_rows *rows)
 		j->local[i] = case_local_time(rows, i);
 	for (int i = 0; i < j->n_plans; i++) {
 		give_local(j, &j->plans[i], first);
-		first += j->plans[i].n_recipients * LOCAL_PER_RECIPIENT;
+		first += j->plans[i].n_recipients * (LOCAL_PER_RECIPIENT + j->plans[i].n_ask);
 	}
 }
 

@@ -63,6 +63,9 @@ struct plan {
 
 	/* Local times, per recipient: filled by the judge's second round. */
 	struct local_time *responded, *acknowledge_at, *resolve_at, *previous_at;
+	const struct wall_time *ask; /* further times that the plan's mails show; WALL_NONE stays unset */
+	int n_ask;
+	struct local_time *asked; /* n_ask per recipient */
 	/* The same customer's last earlier answer; id 0: none. */
 	struct response previous;
 	bool has_previous;
