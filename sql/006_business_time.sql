@@ -439,43 +439,42 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.zone_or(text, text) IS 'A time zone if this server knows it, else another.';
 
--- Two daemons take turns; while a configuration is rolled out, the last one wins.
+-- Compared first, so that nothing is locked or written when nothing is new. Two daemons that differ take turns: while a
+-- configuration is rolled out, the last one wins.
 CREATE OR REPLACE FUNCTION closeloop.clocks_replace(calendars jsonb, people jsonb) RETURNS boolean
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	changed int;
-	n int;
-	zone text := closeloop.zone_or((SELECT p ->> 'timezone' FROM jsonb_array_elements(people) AS p WHERE p ->> 'person' = ''), 'UTC');
+	zone text := closeloop.zone_or((SELECT x ->> 'timezone' FROM jsonb_array_elements(people) AS x WHERE x ->> 'person' = ''), 'UTC');
+	new_calendars closeloop.calendars[];
+	new_people closeloop.person_clocks[];
 BEGIN
+	new_calendars := ARRAY(
+		SELECT (x ->> 'name', CASE x ->> 'timezone' WHEN 'owner' THEN 'owner' ELSE closeloop.zone_or(x ->> 'timezone', zone) END,
+			ARRAY(SELECT (h ->> 0)::smallint FROM jsonb_array_elements(x -> 'hours') WITH ORDINALITY AS t (h, i) ORDER BY i),
+			ARRAY(SELECT (h ->> 1)::smallint FROM jsonb_array_elements(x -> 'hours') WITH ORDINALITY AS t (h, i) ORDER BY i),
+			ARRAY(SELECT (h ->> 2)::smallint FROM jsonb_array_elements(x -> 'hours') WITH ORDINALITY AS t (h, i) ORDER BY i),
+			ARRAY(SELECT DISTINCT h::date AS day FROM jsonb_array_elements_text(x -> 'holidays') AS h ORDER BY day)
+			)::closeloop.calendars
+		FROM jsonb_array_elements(calendars) AS x);
+	new_people := ARRAY(
+		SELECT (x ->> 'person', x ->> 'calendar', z.known)::closeloop.person_clocks
+		FROM (SELECT n.name, closeloop.zone_or(n.name, zone) AS known
+			FROM (SELECT DISTINCT e ->> 'timezone' AS name FROM jsonb_array_elements(people) AS e) AS n) AS z
+		JOIN jsonb_array_elements(people) AS x ON x ->> 'timezone' IS NOT DISTINCT FROM z.name);
+	IF NOT EXISTS (TABLE closeloop.calendars EXCEPT SELECT * FROM unnest(new_calendars))
+		AND NOT EXISTS (SELECT * FROM unnest(new_calendars) EXCEPT TABLE closeloop.calendars)
+		AND NOT EXISTS (TABLE closeloop.person_clocks EXCEPT SELECT * FROM unnest(new_people))
+		AND NOT EXISTS (SELECT * FROM unnest(new_people) EXCEPT TABLE closeloop.person_clocks) THEN
+		RETURN false;
+	END IF;
 	LOCK TABLE closeloop.calendars, closeloop.person_clocks IN SHARE ROW EXCLUSIVE MODE;
-	DELETE FROM closeloop.calendars AS c
-		WHERE c.name NOT IN (SELECT x ->> 'name' FROM jsonb_array_elements(calendars) AS x);
-	GET DIAGNOSTICS changed = ROW_COUNT;
-	DELETE FROM closeloop.person_clocks AS c
-		WHERE c.person NOT IN (SELECT x ->> 'person' FROM jsonb_array_elements(people) AS x);
-	GET DIAGNOSTICS n = ROW_COUNT;
-	changed := changed + n;
-	INSERT INTO closeloop.calendars AS c (name, timezone, days, opens, closes, holidays)
-	SELECT x ->> 'name', CASE x ->> 'timezone' WHEN 'owner' THEN 'owner' ELSE closeloop.zone_or(x ->> 'timezone', zone) END,
-		ARRAY(SELECT (h ->> 0)::smallint FROM jsonb_array_elements(x -> 'hours') WITH ORDINALITY AS t (h, i) ORDER BY i),
-		ARRAY(SELECT (h ->> 1)::smallint FROM jsonb_array_elements(x -> 'hours') WITH ORDINALITY AS t (h, i) ORDER BY i),
-		ARRAY(SELECT (h ->> 2)::smallint FROM jsonb_array_elements(x -> 'hours') WITH ORDINALITY AS t (h, i) ORDER BY i),
-		ARRAY(SELECT DISTINCT h::date AS h FROM jsonb_array_elements_text(x -> 'holidays') AS h ORDER BY h)
-	FROM jsonb_array_elements(calendars) AS x
-	ON CONFLICT (name) DO UPDATE SET timezone = excluded.timezone, days = excluded.days, opens = excluded.opens,
-		closes = excluded.closes, holidays = excluded.holidays
-	WHERE (c.timezone, c.days, c.opens, c.closes, c.holidays)
-		IS DISTINCT FROM (excluded.timezone, excluded.days, excluded.opens, excluded.closes, excluded.holidays);
-	GET DIAGNOSTICS n = ROW_COUNT;
-	changed := changed + n;
-	INSERT INTO closeloop.person_clocks AS c (person, calendar, timezone)
-	SELECT x ->> 'person', x ->> 'calendar', closeloop.zone_or(x ->> 'timezone', zone) FROM jsonb_array_elements(people) AS x
-	ON CONFLICT (person) DO UPDATE SET calendar = excluded.calendar, timezone = excluded.timezone
-	WHERE (c.calendar, c.timezone) IS DISTINCT FROM (excluded.calendar, excluded.timezone);
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN changed + n > 0;
+	DELETE FROM closeloop.calendars;
+	DELETE FROM closeloop.person_clocks;
+	INSERT INTO closeloop.calendars SELECT * FROM unnest(new_calendars);
+	INSERT INTO closeloop.person_clocks SELECT * FROM unnest(new_people);
+	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION closeloop.clocks_replace(jsonb, jsonb) IS

@@ -32,7 +32,7 @@ const struct pg_stmt directory_version_stmt = {
 
 const struct pg_stmt directory_people_stmt = {
 	"directory_people",
-	"SELECT id, name, email, language, timezone, reports_to, deputy, login, alerts_per_hour, urgent_per_hour"
+	"SELECT id, name, email, language, timezone, reports_to, deputy, login, alerts_per_hour, urgent_per_hour, calendar"
 	" FROM closeloop.people",
 	0,
 	{0},
@@ -76,6 +76,7 @@ static const struct person *directory_read_person(struct directory *d, const str
 	if (language)
 		language_parse(language, &p->language);
 	p->timezone = pg_is_null(rows, row, 4) ? s->timezone : directory_text(d, rows, row, 4);
+	p->calendar = settings_calendar(s, pg_get_text(rows, row, 10, NULL));
 	p->reports_to = directory_text(d, rows, row, 5);
 	p->deputy = directory_text(d, rows, row, 6);
 	p->login = directory_text(d, rows, row, 7);
@@ -171,6 +172,11 @@ int64_t directory_version(const struct directory *d)
 	return d->version;
 }
 
+void directory_forget(struct directory *d)
+{
+	d->version = -1;
+}
+
 const struct person *directory_person(const struct directory *d, const char *id)
 {
 	const struct person wanted = {.id = id};
@@ -196,6 +202,11 @@ const struct person *directory_find(const struct directory *d, const char *id_or
 int directory_count(const struct directory *d)
 {
 	return d->n_people;
+}
+
+const struct person *directory_at(const struct directory *d, int i)
+{
+	return d->people[i];
 }
 
 const struct absence *directory_absence(const struct directory *d, const char *person, struct wall_time at)

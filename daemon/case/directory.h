@@ -36,12 +36,16 @@ void directory_set_zones(struct directory *d, const struct pg_rows *zones);
 const char *directory_zone(const struct directory *d, const struct person *p);
 struct directory *directory_free(struct directory *d);
 int64_t directory_version(const struct directory *d);
+/* From now on it is as if something had changed since: whoever compares versions reads it anew. */
+void directory_forget(struct directory *d);
 
 const struct person *directory_person(const struct directory *d, const char *id);
 /* By id, else by mail address (either case). NULL: unknown. */
 const struct person *directory_find(const struct directory *d, const char *id_or_address);
 
 int directory_count(const struct directory *d);
+/* 0 .. directory_count() - 1, in the order of their ids. */
+const struct person *directory_at(const struct directory *d, int i);
 
 /* The absence a person is in at a time, or NULL. */
 const struct absence *directory_absence(const struct directory *d, const char *person, struct wall_time at);

@@ -1,11 +1,12 @@
 /*
- * Reading the directory; see directory_load.h. Rows are only valid inside their callbacks, so people are read into a
- * directory of their own first, and absences into a second one made of both.
+ * Reading the directory; see directory_load.h. The new one replaces the old when it is whole; then the clocks that follow
+ * from it and from the configuration are handed to PostgreSQL.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/directory_load.h"
 #include "base/log.h"
+#include "followup/clock_store.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,8 @@ struct directory_load {
 	struct live *live;
 	int64_t version;
 	struct directory *made;
+	struct pg_conn *conn;
+	struct arena *arena; /* NULL: the clocks stay as they are */
 	pg_done_fn *done;
 	void *arg;
 };
@@ -45,6 +48,47 @@ static void on_zones(void *arg, const struct pg_rows *rows)
 	directory_set_zones(l->made, rows);
 }
 
+static void load_end(struct directory_load *l, const struct pg_error *error)
+{
+	directory_free(l->made);
+	l->done(l->arg, error);
+	arena_free(l->arena);
+	free(l);
+}
+
+static void on_clocks(void *arg, const struct pg_rows *rows)
+{
+	struct directory_load *l = arg;
+
+	if (pg_get_bool(rows, 0, 0)) {
+		l->live->clocks_changed = true;
+		log_info("clocks: calendars=%d people=%d", l->live->settings->n_calendars, directory_count(l->live->directory));
+	}
+}
+
+static void on_replaced(void *arg, const struct pg_error *error)
+{
+	load_end(arg, error);
+}
+
+static void load_replace_clocks(struct directory_load *l)
+{
+	const struct directory *d = l->live->directory;
+	struct person_clock *people = arena_new_array(l->arena, struct person_clock, (size_t)directory_count(d));
+	struct pg_params *p = arena_new_obj(l->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(l->conn);
+
+	for (int i = 0; i < directory_count(d); i++) {
+		const struct person *person = directory_at(d, i);
+
+		people[i] = (struct person_clock){person->id, person->calendar ? person->calendar->id : NULL,
+						  directory_zone(d, person)};
+	}
+	clocks_params(p, l->arena, l->live->settings, people, directory_count(d));
+	pg_batch_add(b, &clocks_replace, p, on_clocks, l);
+	pg_batch_send(b, 0, on_replaced, l);
+}
+
 static void on_done(void *arg, const struct pg_error *error)
 {
 	struct directory_load *l = arg;
@@ -54,20 +98,35 @@ static void on_done(void *arg, const struct pg_error *error)
 		l->live->directory = TAKE(l->made);
 		log_info("directory: version=%lld people=%d", (long long)l->version, directory_count(l->live->directory));
 	}
-	directory_free(l->made);
-	l->done(l->arg, error);
-	free(l);
+	if (error || !l->arena)
+		load_end(l, error);
+	else
+		load_replace_clocks(l);
 }
 
-void directory_load(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg)
+static void load_start(struct directory_load *l)
 {
-	struct directory_load *l = xcalloc(1, sizeof(*l));
-	struct pg_batch *b = pg_batch_new(conn);
+	struct pg_batch *b = pg_batch_new(l->conn);
 
-	*l = (struct directory_load){.live = live, .done = done, .arg = arg};
 	pg_batch_add(b, &directory_version_stmt, NULL, on_version, l);
 	pg_batch_add(b, &directory_people_stmt, NULL, on_people, l);
 	pg_batch_add(b, &directory_absences_stmt, NULL, on_absences, l);
 	pg_batch_add(b, &directory_zones_stmt, NULL, on_zones, l);
 	pg_batch_send(b, 0, on_done, l);
+}
+
+void directory_read(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg)
+{
+	struct directory_load *l = xcalloc(1, sizeof(*l));
+
+	*l = (struct directory_load){.conn = conn, .live = live, .done = done, .arg = arg};
+	load_start(l);
+}
+
+void directory_load(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg)
+{
+	struct directory_load *l = xcalloc(1, sizeof(*l));
+
+	*l = (struct directory_load){.conn = conn, .live = live, .arena = arena_new(0), .done = done, .arg = arg};
+	load_start(l);
 }

@@ -1,5 +1,6 @@
 /*
- * Reads people and absences from the database into the live directory.
+ * Reads people and absences from the database into the live directory, and gives the database the clocks that follow from
+ * it: everybody's calendar and time zone, and the calendars of the configuration.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,9 +12,13 @@
 
 struct directory_load;
 /*
- * done(arg, error) runs from the loop, once; without an error live->directory is the new one. live must stay.
- * May be queued inside a transaction.
+ * done(arg, error) runs from the loop, once; without an error live->directory is the new one, and the clocks are in place
+ * (live->clocks_changed when they had to be changed). live must stay.
+ * May be queued inside a transaction. One that rolls back takes the clocks with it: who begins it sees to it that the next
+ * one loads again (directory_forget()).
  */
 void directory_load(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg);
+/* The same without the clocks, for a connection that may not write. */
+void directory_read(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg);
 
 #endif

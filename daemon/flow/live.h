@@ -15,6 +15,7 @@ struct live {
 	struct mail_templates *templates;
 	struct rule_scratch *scratch;
 	struct directory *directory; /* NULL until it was read from the database */
+	bool clocks_changed;         /* due times must be computed anew; cleared by who sees to it */
 };
 
 /* Takes the settings also when it fails. Return: 0, RENDER_E_INVALID with diags, or a negative errno. */

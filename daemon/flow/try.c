@@ -51,7 +51,7 @@ static void on_up(void *arg)
 {
 	struct run *r = arg;
 
-	directory_load(r->conn, r->judge.live, on_directory, r);
+	directory_read(r->conn, r->judge.live, on_directory, r);
 }
 
 static void on_at_most(struct deadline *d)

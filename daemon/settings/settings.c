@@ -150,6 +150,11 @@ const struct webhook *settings_webhook(const struct settings *s, const char *id)
 	return id_find(s, IDS_WEBHOOKS, id);
 }
 
+const struct calendar *settings_calendar(const struct settings *s, const char *id)
+{
+	return id ? id_find(s, IDS_CALENDARS, id) : NULL;
+}
+
 const struct source_settings *settings_source(const struct settings *s, const char *id)
 {
 	return id_find(s, IDS_SOURCES, id);

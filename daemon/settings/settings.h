@@ -89,6 +89,9 @@ struct target {
 	const char *dimensions[LOOKUP_DIMENSIONS_MAX]; /* TARGET_LOOKUP: "touchpoint", "attr.property" */
 	int n_dimensions;
 };
+struct settings;
+/* A target that was kept as text (a step of escalation); parts are the arena's. -EINVAL: none; -ENOENT: the team is gone. */
+int target_of_text(const struct settings *s, const char *text, struct arena *a, struct target *ret);
 enum notify_kind { NOTIFY_EMAIL, NOTIFY_DIGEST, NOTIFY_WEBHOOK };
 struct notify {
 	enum notify_kind kind;
@@ -276,6 +279,7 @@ const struct team *settings_team(const struct settings *s, const char *id);
 const struct route *settings_route(const struct settings *s, const char *id);
 const struct follow_up *settings_follow_up(const struct settings *s, const char *id);
 const struct webhook *settings_webhook(const struct settings *s, const char *id);
+const struct calendar *settings_calendar(const struct settings *s, const char *id);
 const struct source_settings *settings_source(const struct settings *s, const char *id);
 const struct attribute_settings *settings_attribute(const struct settings *s, const char *name);
 /* What people call a value in their language; the value itself when there is no label. */
