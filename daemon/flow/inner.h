@@ -72,6 +72,7 @@ struct intake_run {
 	bool rescanned;          /* the claim under way started at the first row */
 	int64_t single_id;       /* inbox row that stands alone; 0: none */
 	bool single_due;         /* a row tried before may be due */
+	bool others_pass;        /* a batch was judged since a row alone failed */
 	struct mono_time picked; /* when rows tried before were last looked for */
 	int64_t after_pick_us;   /* until the next look when none is */
 	int failures;            /* in a row, of the server: for the back-off */

@@ -21,6 +21,8 @@
 #define BACK_OFF_FIRST_US (500 * US_PER_MS)
 #define BACK_OFF_MAX_US (30 * US_PER_S)
 #define PICK_TRIED_US (10 * US_PER_S)
+#define PUT_OFF_S 2.0 /* times the tries: a row that can't be judged */
+#define PUT_OFF_LONG_S 20.0
 
 static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
 static const struct pg_stmt stmt_commit = {"commit", "COMMIT", 0, {0}};
@@ -100,6 +102,16 @@ bool intake_blames_rows(const struct pg_error *e)
 	return false;
 }
 
+/*
+ * What may be the server's or the schema's fault, but a single row's too: a corrupt value (XX001), a text that a function of the
+ * site's own trigger can't take (42…), or takes for ever with (57014). One row must not hold up all others.
+ */
+static bool intake_suspects_rows(const struct pg_error *e)
+{
+	return strncmp(e->sqlstate, "0A", 2) == 0 || strncmp(e->sqlstate, "42", 2) == 0 || strncmp(e->sqlstate, "XX", 2) == 0 ||
+	       strcmp(e->sqlstate, "57014") == 0;
+}
+
 static void on_rolled_back(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
@@ -138,17 +150,25 @@ static void on_blamed(void *arg, const struct pg_rows *rows)
 			    pg_get_bool(rows, 0, 1) ? ", set aside (closeloop inbox list)" : ", will be tried again");
 }
 
-static void blame_single(struct intake_run *r, const struct pg_error *error)
+/*
+ * The row alone can't be judged: it is put off, and set aside at its third try. Unless the error may be the server's or the
+ * schema's: then it is put off for longer, and a try counts only if others were judged meanwhile.
+ */
+static void blame_single(struct intake_run *r, const struct pg_error *error, pg_done_fn *done)
 {
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(r->flow->work);
+	bool surely = intake_blames_rows(error);
 
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, r->single_id);
 	pg_add_text(p, arena_printf(r->arena, "%s %s", error->sqlstate, error->message));
+	pg_add_bool(p, surely || r->others_pass);
+	pg_add_float8(p, surely ? PUT_OFF_S : PUT_OFF_LONG_S);
+	r->others_pass = false;
 	pg_batch_add(b, &stmt_rollback, NULL, NULL, NULL);
 	pg_batch_add(b, &intake_blame, p, on_blamed, r);
-	pg_batch_send(b, 0, on_rolled_back, r);
+	pg_batch_send(b, 0, done, r);
 }
 
 static void unreserve_all(struct intake_run *r)
@@ -171,10 +191,18 @@ static void batch_failed(struct intake_run *r, const struct pg_error *error)
 	if (pg_error_is_conflict(error)) {
 		send_end(r, &stmt_rollback, on_rolled_back);
 	} else if (!intake_blames_rows(error)) {
-		r->failures++;
-		send_end(r, &stmt_rollback, on_rolled_back_later);
+		if (++r->failures > 1 && !r->single_id && r->limit > 1 &&
+		    intake_suspects_rows(error)) { /* halved without blame */
+			r->limit = MAX(r->n_claimed / 2, 1);
+			r->low_water = 0;
+			r->failures = 1; /* it gets no later by that */
+		}
+		if (r->single_id && intake_suspects_rows(error))
+			blame_single(r, error, on_rolled_back_later);
+		else
+			send_end(r, &stmt_rollback, on_rolled_back_later);
 	} else if (r->single_id) {
-		blame_single(r, error);
+		blame_single(r, error, on_rolled_back);
 	} else {
 		r->limit = MAX(r->n_claimed / 2, 1);
 		r->low_water = 0;
@@ -236,6 +264,7 @@ static void on_committed(void *arg, const struct pg_error *error)
 		return;
 	}
 	count_committed(r);
+	r->others_pass = true;
 	for (int i = 0; i < r->judge.n_plans; i++)
 		for (int k = 0; k < r->judge.plans[i].n_messages; k++) {
 			const struct outbox_message *m = &r->judge.plans[i].messages[k];

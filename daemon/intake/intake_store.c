@@ -101,12 +101,12 @@ const struct pg_stmt intake_pick_tried = {"intake_pick_tried", PICK("tries > 0")
 
 const struct pg_stmt intake_blame = {
 	"intake_blame",
-	"UPDATE closeloop.inbox SET last_error = $2,"
-	" set_aside_at = CASE WHEN tries >= 3 THEN clock_timestamp() END,"
-	" available_at = clock_timestamp() + tries * interval '2 seconds'"
+	"UPDATE closeloop.inbox SET last_error = $2, tries = CASE WHEN $3 THEN tries ELSE 1 END,"
+	" set_aside_at = CASE WHEN $3 AND tries >= 3 THEN clock_timestamp() END,"
+	" available_at = clock_timestamp() + make_interval(secs => tries * $4)"
 	" WHERE id = $1 RETURNING response_id, set_aside_at IS NOT NULL",
-	2,
-	{PG_INT8, PG_TEXT},
+	4,
+	{PG_INT8, PG_TEXT, PG_BOOL, PG_FLOAT8},
 };
 
 const struct pg_stmt intake_return_poison = {

@@ -49,7 +49,7 @@ static void intake(void **state)
 	HAS(intake_pick_head, "tries = tries + 1", "CASE WHEN tries >= 3", "tries = 0", "FOR UPDATE SKIP LOCKED",
 	    "available_at = clock_timestamp() + interval", "available_at <= clock_timestamp()");
 	HAS(intake_pick_tried, "tries > 0", "available_at <= clock_timestamp()");
-	HAS(intake_blame, "CASE WHEN tries >= 3");
+	HAS(intake_blame, "CASE WHEN $3 AND tries >= 3");
 	HAS(intake_return, "INSERT INTO closeloop.inbox (response_id, available_at)",
 	    "NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
 	    "  FOR KEY SHARE SKIP LOCKED)");
