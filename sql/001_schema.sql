@@ -124,8 +124,6 @@ CREATE TABLE IF NOT EXISTS closeloop.cases (
 	next_action_at timestamptz,
 	waiting_since timestamptz,
 	waiting_until timestamptz,
-	acknowledge_within interval,
-	resolve_within interval,
 	root_cause text,
 	resolution text,
 	outcome closeloop.outcome,
@@ -146,9 +144,32 @@ COMMENT ON COLUMN closeloop.cases.contacted_at IS 'When the customer was last re
 COMMENT ON COLUMN closeloop.cases.closed_at IS 'When it was closed or dismissed.';
 COMMENT ON COLUMN closeloop.cases.next_action_at IS 'When the daemon must look at it next; null: never.';
 COMMENT ON COLUMN closeloop.cases.waiting_since IS 'Since when the resolve clock stands still.';
-COMMENT ON COLUMN closeloop.cases.acknowledge_within IS 'The promise as it was at opening; a hand-over and a reopening start it again.';
 COMMENT ON COLUMN closeloop.cases.link_epoch IS 'Links made under an earlier number are dead.';
-COMMENT ON COLUMN closeloop.cases.version IS 'One more with every change; see expected_version of case_transition().';
+COMMENT ON COLUMN closeloop.cases.version IS 'One more with every change by a person; see expected_version of case_transition().';
+
+-- What keeps its promises (007_follow_up.sql). A round begins with the opening and with every reopening. No foreign key on the
+-- version: its few rows are never deleted, and each new case would lock one of them.
+ALTER TABLE closeloop.cases
+	ADD COLUMN IF NOT EXISTS follow_up_version int,
+	ADD COLUMN IF NOT EXISTS assigned_at timestamptz,
+	ADD COLUMN IF NOT EXISTS reopened_at timestamptz,
+	ADD COLUMN IF NOT EXISTS waited interval NOT NULL DEFAULT '0',
+	ADD COLUMN IF NOT EXISTS reminded int NOT NULL DEFAULT 0,
+	ADD COLUMN IF NOT EXISTS warned_at timestamptz,
+	ADD COLUMN IF NOT EXISTS fired text[] NOT NULL DEFAULT '{}',
+	ADD COLUMN IF NOT EXISTS unreached int NOT NULL DEFAULT 0,
+	ADD COLUMN IF NOT EXISTS unheard_handovers int NOT NULL DEFAULT 0,
+	ADD COLUMN IF NOT EXISTS ping_pong boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN closeloop.cases.follow_up_version IS 'The promises as they were when it was opened: follow_up_versions; null: none.';
+COMMENT ON COLUMN closeloop.cases.assigned_at IS 'The last hand-over: the acknowledge clock and reminders count from here.';
+COMMENT ON COLUMN closeloop.cases.reopened_at IS 'The last reopening: all clocks count from here.';
+COMMENT ON COLUMN closeloop.cases.waited IS 'Open time that it has waited in this round; resolve, expiry and steps are that much later.';
+COMMENT ON COLUMN closeloop.cases.reminded IS 'Number of the last reminder to this owner in this round.';
+COMMENT ON COLUMN closeloop.cases.warned_at IS 'When the owner was warned in this round that the resolve time is near.';
+COMMENT ON COLUMN closeloop.cases.fired IS 'Escalation steps taken in this round.';
+COMMENT ON COLUMN closeloop.cases.unreached IS 'Attempts to contact the customer that reached nobody.';
+COMMENT ON COLUMN closeloop.cases.unheard_handovers IS 'Hand-overs since the customer was last reached.';
+COMMENT ON COLUMN closeloop.cases.ping_pong IS 'Handed over four times without anybody reaching the customer.';
 
 CREATE INDEX IF NOT EXISTS cases_owner_unresolved ON closeloop.cases (owner)
 	WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting');
@@ -231,6 +252,8 @@ COMMENT ON COLUMN closeloop.messages.fence IS 'One more with every lease; a resu
 COMMENT ON COLUMN closeloop.messages.queued_at IS 'When the response was captured, by the trigger''s clock: latency counts from here.';
 COMMENT ON COLUMN closeloop.messages.handed_on IS 'It could not be delivered, and the next person was told instead.';
 
+ALTER TABLE closeloop.messages ADD COLUMN IF NOT EXISTS held_for text;
+
 -- Each message is written twice at least, and then every index here too: one more must be worth it. Few messages belong to one
 -- case, so messages_case also finds those that are outstanding; messages of a response with a case are found by the case.
 CREATE INDEX IF NOT EXISTS messages_due ON closeloop.messages (endpoint, next_at) WHERE state IN ('queued', 'leased');
@@ -271,13 +294,15 @@ COMMENT ON TABLE closeloop.endpoints IS
 CREATE TABLE IF NOT EXISTS closeloop.notices (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	case_id bigint NOT NULL REFERENCES closeloop.cases,
-	kind text NOT NULL CHECK (kind IN ('assigned', 'undelivered')),
+	kind text NOT NULL,
 	event_id bigint,
 	message_id uuid,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE closeloop.notices IS
-	'Mails to be written: a case was handed over (event_id), or a mail could not be delivered (message_id) and the next person is told.';
+	'Mails and webhooks to be written: something happened to a case (event_id; kind is the event''s), or a mail could not be delivered (message_id; kind undelivered) and the next person is told.';
+ALTER TABLE closeloop.notices DROP CONSTRAINT IF EXISTS notices_kind_check;
+CREATE INDEX IF NOT EXISTS notices_case ON closeloop.notices (case_id);
 
 -- ---- who is responsible ----
 

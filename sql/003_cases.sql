@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION closeloop.case_actions()
 	FROM (VALUES
 		('acknowledge', 'acknowledged', '{open}'),
 		('start', 'started', '{open,acknowledged,waiting}'),
-		('contacted', 'contacted', '{open,acknowledged}'),
+		('contacted', 'contacted', '{open,acknowledged,in_progress}'),
 		('wait', 'waiting', '{open,acknowledged,in_progress}'),
 		('resolve', 'resolved', '{open,acknowledged,in_progress,waiting}'),
 		('close', 'closed', '{resolved}'),
@@ -35,19 +35,6 @@ CREATE OR REPLACE FUNCTION closeloop.is_unresolved(status closeloop.case_status)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	AS $$ SELECT status IN ('open', 'acknowledged', 'in_progress', 'waiting') $$;
 COMMENT ON FUNCTION closeloop.is_unresolved(closeloop.case_status) IS 'True while somebody still has something to do.';
-
-CREATE OR REPLACE FUNCTION closeloop.case_next_action(c closeloop.cases) RETURNS timestamptz
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT CASE
-		WHEN c.status = 'waiting' THEN c.waiting_until
-		WHEN closeloop.is_unresolved(c.status) THEN
-			least(CASE WHEN c.acknowledged_at IS NULL THEN c.acknowledge_due_at END, c.resolve_due_at)
-	END
-$$;
-COMMENT ON FUNCTION closeloop.case_next_action(closeloop.cases) IS
-	'The nearest promise of a case: acknowledge while nobody has, resolve while the clock runs, the end of waiting.';
 
 -- ---- what an action needs to be told ----
 
@@ -119,8 +106,12 @@ CREATE OR REPLACE FUNCTION closeloop.case_after_action(c closeloop.cases, action
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
-	was closeloop.case_status := c.status;
+	reached boolean := action = 'contacted' AND (details ->> 'reached')::boolean;
+	calendar text := (SELECT v.calendar FROM closeloop.follow_up_versions AS v WHERE v.id = c.follow_up_version);
 BEGIN
+	IF c.status = 'waiting' AND action <> 'note' THEN
+		c := closeloop.case_after_waiting(c);
+	END IF;
 	IF action = 'wait' THEN
 		c.waiting_until := closeloop.case_until(c, details);
 		c.waiting_since := now();
@@ -131,26 +122,27 @@ BEGIN
 	ELSIF action IN ('close', 'dismiss') THEN
 		c.closed_at := now();
 	ELSIF action = 'reopen' THEN
-		c.reopened := c.reopened + 1;
-		c.resolve_due_at := now() + c.resolve_within;
-		c.resolved_at := NULL;
-		c.closed_at := NULL;
-		c.root_cause := NULL;
-		c.resolution := NULL;
-		c.outcome := NULL;
+		c := closeloop.case_next_round(c);
 	ELSIF action = 'assign' THEN
 		c.handovers := c.handovers + 1;
+		c.unheard_handovers := c.unheard_handovers + 1;
+		c.ping_pong := c.unheard_handovers >= 4;
 		c.link_epoch := c.link_epoch + 1;
 		c.owner := btrim(details ->> 'to');
 		c.team := coalesce(details ->> 'team', c.team);
-	ELSIF action = 'contacted' AND (details ->> 'reached')::boolean THEN
+		c.assigned_at := now();
+	ELSIF reached THEN
 		c.contacted_at := now();
+		c.unheard_handovers := 0;
+		c.ping_pong := false;
+	ELSIF action = 'contacted' THEN
+		c.unreached := c.unreached + 1;
 	END IF;
 
 	c.status := CASE action
 		WHEN 'acknowledge' THEN 'acknowledged'
 		WHEN 'start' THEN 'in_progress'
-		WHEN 'contacted' THEN CASE WHEN (details ->> 'reached')::boolean THEN 'in_progress' ELSE 'acknowledged' END
+		WHEN 'contacted' THEN CASE WHEN reached OR c.status = 'in_progress' THEN 'in_progress' ELSE 'acknowledged' END
 		WHEN 'wait' THEN 'waiting'
 		WHEN 'resolve' THEN 'resolved'
 		WHEN 'close' THEN 'closed'
@@ -160,10 +152,11 @@ BEGIN
 		ELSE c.status::text
 	END::closeloop.case_status;
 
-	IF c.status = 'open' AND action IN ('reopen', 'assign') THEN
+	IF action IN ('reopen', 'assign') THEN
 		c.acknowledged_at := NULL;
 		c.acknowledged_by := NULL;
-		c.acknowledge_due_at := now() + c.acknowledge_within;
+		c.reminded := 0;
+		c := closeloop.case_start_clocks(c, true, action = 'reopen' OR calendar = 'owner');
 	ELSIF action IN ('acknowledge', 'start', 'contacted', 'wait', 'resolve') AND c.acknowledged_at IS NULL THEN
 		c.acknowledged_at := now();
 		c.acknowledged_by := actor;
@@ -171,16 +164,32 @@ BEGIN
 	IF action IN ('start', 'contacted', 'resolve') THEN
 		c.first_action_at := coalesce(c.first_action_at, now());
 	END IF;
-	IF was = 'waiting' AND c.status <> 'waiting' THEN
-		c.resolve_due_at := c.resolve_due_at + (now() - c.waiting_since);
-		c.waiting_since := NULL;
-		c.waiting_until := NULL;
-	END IF;
 	RETURN c;
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_after_action(closeloop.cases, text, text, text, jsonb) IS
 	'The case as it is after an allowed action: status, stamps and clocks. Writes nothing.';
+
+CREATE OR REPLACE FUNCTION closeloop.case_next_round(c closeloop.cases) RETURNS closeloop.cases
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	c.reopened := c.reopened + 1;
+	c.reopened_at := now();
+	c.waited := '0';
+	c.warned_at := NULL;
+	c.fired := '{}';
+	c.resolved_at := NULL;
+	c.closed_at := NULL;
+	c.root_cause := NULL;
+	c.resolution := NULL;
+	c.outcome := NULL;
+	RETURN c;
+END
+$$;
+COMMENT ON FUNCTION closeloop.case_next_round(closeloop.cases) IS
+	'A reopened case at the beginning of its new round: what was warned, escalated, solved and measured belongs to the last one.';
 
 CREATE OR REPLACE FUNCTION closeloop.case_last_undoable(c closeloop.cases, actor text) RETURNS closeloop.case_events
 	LANGUAGE plpgsql
@@ -212,7 +221,9 @@ BEGIN
 	SET state = (x.was ->> 'state')::closeloop.message_state, last_error = NULL
 	FROM jsonb_array_elements(e.details -> 'cancelled') AS x (was)
 	WHERE m.id = (x.was ->> 'id')::uuid AND m.state = 'cancelled';
-	DELETE FROM closeloop.notices AS n WHERE n.event_id = e.id;
+	UPDATE closeloop.messages AS m SET state = 'cancelled', last_error = 'what it told of was undone'
+	WHERE m.case_id = e.case_id AND m.kind = 'case.' || e.kind AND m.state::text IN ('queued', 'held') AND m.created_at >= e.at;
+	DELETE FROM closeloop.notices AS n WHERE n.case_id = e.case_id AND n.event_id = e.id;
 	IF e.details -> 'before' ? 'owner' THEN
 		c.link_epoch := c.link_epoch + 1;
 	END IF;
@@ -220,7 +231,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_after_undo(closeloop.cases, closeloop.case_events) IS
-	'The case as it was before an event; messages that the event cancelled wait again, a hand-over not yet told is not told.';
+	'The case as it was before an event; messages that the event cancelled wait again, and what nobody was told of yet nobody is.';
 
 -- What tells of the end itself (a CRM's case.resolved) still leaves.
 CREATE OR REPLACE FUNCTION closeloop.case_cancel_messages(case_id bigint) RETURNS jsonb
@@ -254,14 +265,17 @@ BEGIN
 		acknowledged_by = c.acknowledged_by, first_action_at = c.first_action_at, contacted_at = c.contacted_at,
 		resolved_at = c.resolved_at, closed_at = c.closed_at, acknowledge_due_at = c.acknowledge_due_at,
 		resolve_due_at = c.resolve_due_at, next_action_at = c.next_action_at, waiting_since = c.waiting_since,
-		waiting_until = c.waiting_until, root_cause = c.root_cause, resolution = c.resolution, outcome = c.outcome,
-		reopened = c.reopened, handovers = c.handovers, link_epoch = c.link_epoch, version = c.version
+		waiting_until = c.waiting_until, waited = c.waited, root_cause = c.root_cause, resolution = c.resolution,
+		outcome = c.outcome, reopened = c.reopened, reopened_at = c.reopened_at, handovers = c.handovers,
+		unheard_handovers = c.unheard_handovers, ping_pong = c.ping_pong, assigned_at = c.assigned_at,
+		unreached = c.unreached, reminded = c.reminded, warned_at = c.warned_at, fired = c.fired,
+		link_epoch = c.link_epoch, version = c.version
 	WHERE t.id = c.id;
 	RETURN c;
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_save(closeloop.cases, closeloop.cases) IS
-	'Writes what an action changed, with the next version and the nearest promise.';
+	'Writes what an action changed, with the next version and the time of what the daemon does next.';
 
 -- FOR NO KEY UPDATE is enough to keep two actions apart, and lets events and messages of the case be written meanwhile.
 CREATE OR REPLACE FUNCTION closeloop.case_lock(case_id bigint, action text, actor text, details jsonb) RETURNS closeloop.cases
@@ -354,6 +368,33 @@ CREATE OR REPLACE FUNCTION closeloop.case_difference(was closeloop.cases, c clos
 $$;
 COMMENT ON FUNCTION closeloop.case_difference(closeloop.cases, closeloop.cases) IS 'The earlier values of columns that changed.';
 
+-- ---- everything of a person who leaves ----
+
+CREATE OR REPLACE FUNCTION closeloop.case_assign_all(from_person text, to_person text, actor text, note text DEFAULT NULL)
+	RETURNS SETOF bigint
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	id bigint;
+BEGIN
+	IF btrim(coalesce(from_person, '')) = '' OR btrim(coalesce(to_person, '')) = '' OR btrim(coalesce(actor, '')) = '' THEN
+		RAISE EXCEPTION 'cases are handed over from somebody to somebody, by somebody' USING ERRCODE = 'CL002';
+	ELSIF btrim(from_person) = btrim(to_person) THEN
+		RAISE EXCEPTION '% has them already', btrim(to_person) USING ERRCODE = 'CL002';
+	END IF;
+	FOR id IN SELECT t.id FROM closeloop.cases AS t
+		WHERE t.owner = btrim(from_person) AND t.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
+		ORDER BY t.id FOR NO KEY UPDATE
+	LOOP
+		PERFORM closeloop.case_transition(id, 'assign', actor, note, jsonb_build_object('to', btrim(to_person)));
+		RETURN NEXT id;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION closeloop.case_assign_all(text, text, text, text) IS
+	'Hands over every unresolved case of a person, each as case_transition() does; returns which.';
+
 -- ---- a case opened by a person ----
 
 CREATE OR REPLACE FUNCTION closeloop.case_open_by_hand(response_id bigint, actor text, priority closeloop.priority,
@@ -363,9 +404,11 @@ CREATE OR REPLACE FUNCTION closeloop.case_open_by_hand(response_id bigint, actor
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
+	d jsonb := coalesce(details, '{}');
 	r closeloop.responses;
 	c closeloop.cases;
 	known bigint;
+	v int;
 BEGIN
 	SELECT * INTO r FROM closeloop.responses AS t WHERE t.id = case_open_by_hand.response_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
@@ -377,15 +420,18 @@ BEGIN
 	ELSIF btrim(coalesce(actor, '')) = '' OR btrim(coalesce(owner, '')) = '' THEN
 		RAISE EXCEPTION 'a case needs somebody who opens it, and an owner' USING ERRCODE = 'CL002';
 	END IF;
-	INSERT INTO closeloop.cases AS t (response_id, customer_id, priority, owner, team, route, follow_up, ruleset,
-		acknowledge_within, resolve_within, acknowledge_due_at, resolve_due_at)
+	v := (d ->> 'follow_up_version')::int;
+	IF v IS NULL AND jsonb_typeof(d -> 'definition') = 'object' THEN
+		v := closeloop.follow_up_version(d -> 'definition');
+	END IF;
+	INSERT INTO closeloop.cases AS t (response_id, customer_id, priority, owner, team, route, follow_up, follow_up_version,
+		ruleset, acknowledge_due_at, resolve_due_at, next_action_at)
 	SELECT r.id, r.customer_id, coalesce(case_open_by_hand.priority, 'normal'), btrim(case_open_by_hand.owner),
-		d.team, d.route, d.follow_up, d.ruleset, d.acknowledge_within, d.resolve_within,
-		now() + d.acknowledge_within, now() + d.resolve_within
-	FROM jsonb_to_record(coalesce(details, '{}')) AS d (team text, route text, follow_up text, ruleset text,
-		acknowledge_within interval, resolve_within interval)
+		d ->> 'team', d ->> 'route',
+		coalesce(d ->> 'follow_up', (SELECT f.name FROM closeloop.follow_up_versions AS f WHERE f.id = v)), v, d ->> 'ruleset',
+		k.acknowledge_due_at, k.resolve_due_at, k.next_action_at
+	FROM closeloop.case_opening_clocks(v, btrim(case_open_by_hand.owner), now()) AS k
 	RETURNING * INTO c;
-	UPDATE closeloop.cases AS t SET next_action_at = closeloop.case_next_action(c) WHERE t.id = c.id RETURNING * INTO c;
 	INSERT INTO closeloop.case_responses AS t (response_id, case_id, relation, ruleset)
 	VALUES (r.id, c.id, 'opened', c.ruleset)
 	ON CONFLICT ON CONSTRAINT case_responses_pkey DO UPDATE SET case_id = c.id, relation = 'opened';
@@ -397,29 +443,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb) IS
-	'Opens a case that no rule asked for. details may hold team, route, follow_up, ruleset, acknowledge_within, resolve_within. CL002 when the response has a case, CL003 when there is no such response.';
-
--- ---- who must hear of it ----
-
--- The new owner of a case is told by the daemon; whoever hands it over (command, page, API) need not know how. Who takes a
--- case himself knows.
-CREATE OR REPLACE FUNCTION closeloop.notice_events() RETURNS trigger
-	LANGUAGE plpgsql SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-BEGIN
-	INSERT INTO closeloop.notices (case_id, kind, event_id)
-		SELECT e.case_id, 'assigned', e.id FROM new_events AS e
-		WHERE (e.kind = 'assigned' OR (e.kind = 'opened' AND e.details ? 'by_hand')) AND e.details ->> 'to' <> e.actor;
-	IF FOUND THEN
-		PERFORM pg_notify('closeloop', '');
-	END IF;
-	RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION closeloop.notice_events() IS 'Trigger on case_events: a hand-over, or a case opened by hand, becomes a notice to the new owner.';
-
-CREATE OR REPLACE TRIGGER case_events_notice AFTER INSERT ON closeloop.case_events
-	REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION closeloop.notice_events();
+	'Opens a case that no rule asked for. details may hold team, route, ruleset, and the promises: follow_up_version, or definition as follow_up_version() takes it. CL002 when the response has a case, CL003 when there is no such response.';
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;

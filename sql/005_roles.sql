@@ -61,13 +61,15 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.wake(), closeloop.raise_awake(bigint),'
 			' closeloop.score_text(closeloop.responses),'
 			' closeloop.case_actions(), closeloop.is_unresolved(closeloop.case_status),'
-			' closeloop.case_next_action(closeloop.cases),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
 			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
 		'EXECUTE ON FUNCTION closeloop.promise_due(timestamptz, closeloop.promise, text, text),'
 			' closeloop.promise_before(timestamptz, closeloop.promise, text, text),'
 			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.open_after(timestamptz, interval, text, text),'
-			' closeloop.clocks_replace(jsonb, jsonb)'])
+			' closeloop.clocks_replace(jsonb, jsonb)',
+		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
+			' closeloop.follow_up_version(jsonb), closeloop.case_opening_clocks(int, text, timestamptz),'
+			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_daemon() IS 'closeloop_daemon: everything closeloopd and the closeloop command do.';
 
@@ -84,7 +86,8 @@ CREATE OR REPLACE FUNCTION closeloop.grant_pages() RETURNS boolean
 			' closeloop.is_unresolved(closeloop.case_status),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
 			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
-		'EXECUTE ON FUNCTION closeloop.open_time(timestamptz, timestamptz, text, text)'])
+		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
+			' closeloop.open_time(timestamptz, timestamptz, text, text)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_pages() IS 'closeloop_pages: reads cases, and moves them only through functions.';
 

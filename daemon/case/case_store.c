@@ -65,10 +65,10 @@ const struct pg_stmt case_local_times = {
 const struct pg_stmt case_open_stmt = {
 	"case_open",
 	"INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route, follow_up, rules,"
-	" opened_at, acknowledge_within, resolve_within, acknowledge_due_at, resolve_due_at, next_action_at, ruleset)"
+	" opened_at, acknowledge_due_at, resolve_due_at, next_action_at, ruleset)"
 	" OVERRIDING SYSTEM VALUE"
 	" SELECT id, response, customer, 'open', priority::closeloop.priority, owner, team, route, follow_up, rules::text[],"
-	"  now(), ack, solve, now() + ack, now() + solve, least(now() + ack, now() + solve), $12"
+	"  now(), now() + ack, now() + solve, least(now() + ack, now() + solve), $12"
 	" FROM (SELECT id, response, customer, priority, owner, team, route, follow_up, rules,"
 	"   make_interval(secs => ack_s) AS ack, make_interval(secs => solve_s) AS solve"
 	"  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"

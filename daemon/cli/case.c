@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "base/escape.h"
+#include "followup/version.h"
 
 #include <string.h>
 
@@ -341,24 +342,14 @@ static int follow_up_take(struct cli *c, const char *name, const struct follow_u
 	return 0;
 }
 
-static void put_promise(struct buf *out, const char *name, const struct promise *p)
-{
-	int64_t seconds = promise_seconds(p);
-
-	if (seconds != DURATION_NONE)
-		buf_printf(out, ",\"%s\":\"%lld seconds\"", name, (long long)seconds);
-}
-
 static const char *open_details(struct cli *c, const struct follow_up *f)
 {
-	struct buf out CLEANUP(buf_fini) = BUF_INIT(4096);
+	struct buf out CLEANUP(buf_fini) = BUF_INIT(FOLLOW_UP_BYTES_MAX);
 
 	buf_printf(&out, "{\"ruleset\":\"%s\"", c->settings->sha256);
 	if (f) {
-		buf_puts(&out, ",\"follow_up\":");
-		json_put_string(&out, f->id);
-		put_promise(&out, "acknowledge_within", &f->acknowledge_within);
-		put_promise(&out, "resolve_within", &f->resolve_within);
+		buf_puts(&out, ",\"definition\":");
+		follow_up_put(f, &out);
 	}
 	buf_putc(&out, '}');
 	return arena_strdup(c->arena, buf_str(&out));
