@@ -19,6 +19,13 @@
 /* The context for an alert, as a new reference. */
 json_t *mail_context(const struct mail_words *w, const struct alert *a);
 
+/* "opened", "waiting_over": the name of a kind in templates and words. */
+const char *mail_context_kind(enum alert_kind kind);
+
+/* The contexts of a digest and of a mail to operators. */
+json_t *mail_digest_context(const struct mail_words *w, const struct digest *d);
+json_t *mail_operator_context(const struct mail_words *w, const struct operator_news *n);
+
 /* Every name that a context may have, NULL-terminated (docs/mail-templates.md). */
 extern const char *const mail_context_names[];
 

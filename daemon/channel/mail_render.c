@@ -1,7 +1,7 @@
 /*
  * All mail templates of a configuration, and an alert's texts from them.
  *
- * Per language there are four: alert and praise, each as .txt and .html. A file is looked for as alert.ko.html and
+ * Per language there are eight: alert, praise, digest and operator, each as .txt and .html. A file is looked for as alert.ko.html and
  * alert.html in templates_dir, then built in; so are the partials. Words come from words.ko.txt. Everything is
  * compiled, rendered once with sample data, and then only read.
  *
@@ -22,10 +22,28 @@
 #define MAIL_PART_BYTES_MAX (3 * 1024 * 1024)
 
 enum mail_form { FORM_TEXT, FORM_HTML, FORM_COUNT };
-enum mail_topic { TOPIC_ALERT, TOPIC_PRAISE, TOPIC_COUNT };
+enum mail_topic { TOPIC_ALERT, TOPIC_PRAISE, TOPIC_DIGEST, TOPIC_OPERATOR, TOPIC_COUNT };
 
 static const char *const form_endings[] = {"txt", "html"};
-static const char *const topic_names[] = {"alert", "praise"};
+static const char *const topic_names[] = {"alert", "praise", "digest", "operator"};
+
+/* What a reader needs at least, if the real template fails: who, how bad, which case, what to do. */
+static const char alert_fallback[] = "{{#redirect}}\n{{redirect}}\n{{/redirect}}\n{{#news}}\n{{news}}\n{{/news}}\n"
+				     "{{band}} · {{who}}{{#score_line}} · {{score_line}}{{/score_line}}"
+				     "{{#touchpoint}} · {{touchpoint}}{{/touchpoint}}{{#case}} · {{case}}{{/case}}\n"
+				     "{{#due}}\n{{due}}\n{{/due}}\n{{#command_owner}}\n{{command_owner}}\n{{/command_owner}}\n"
+				     "{{#command_show}}\n{{command_show}}\n{{/command_show}}\n"
+				     "{{#case_url}}\n{{case_url}}\n{{/case_url}}\n";
+static const char *const fallbacks[] = {
+	[TOPIC_ALERT] = alert_fallback,
+	[TOPIC_PRAISE] = alert_fallback,
+	[TOPIC_DIGEST] =
+		"{{#redirect}}\n{{redirect}}\n{{/redirect}}\n{{title}}\n{{#lines}}\n{{score_padded}} {{who}}{{#what}} · "
+		"{{what}}{{/what}}{{#due}} · {{due}}{{/due}}{{#case}} · {{case}}{{/case}}{{#case_url}} "
+		"{{case_url}}{{/case_url}}\n{{/lines}}\n{{#more}}\n{{more}}\n{{/more}}\n",
+	[TOPIC_OPERATOR] = "{{#redirect}}\n{{redirect}}\n{{/redirect}}\n{{title}}\n{{what}}\n{{do}}\n{{#commands}}\n"
+			   "{{.}}\n{{/commands}}\n",
+};
 
 struct mail_templates {
 	struct mail_words *words[LANGUAGE_COUNT];
@@ -149,35 +167,56 @@ static int render_one(const struct template *t, json_t *context, char **ret)
 	return r;
 }
 
-/* Every template with sample data, so that a mistake shows when the file is loaded and not in the night. */
-static int try_samples(const struct mail_templates *t, const struct settings *s, enum language language,
-		       struct diag_list *diags)
+static int try_context(const struct mail_templates *t, const struct settings *s, enum language language, enum mail_topic topic,
+		       json_t *context, struct diag_list *diags)
 {
 	int bad = 0;
 
-	for (int sample = 0; sample < MAIL_SAMPLE_COUNT; sample++) {
+	for (int form = 0; form < FORM_COUNT; form++) {
+		CLEANUP(freep) char *text = NULL;
+		int r = render_one(t->templates[language][topic][form], context, &text);
+
+		if (r == 0)
+			continue;
+		diag_add(diags, DIAG_ERROR, (struct text_pos){.file = s->templates_dir}, "%s.%s (%s) can't be rendered: %s",
+			 topic_names[topic], form_endings[form], language_name(language),
+			 r == -ELOOP     ? "its sections or partials go round for ever"
+			 : r == -ENODATA ? "nothing comes out"
+					 : strerror(-r));
+		bad++;
+	}
+	json_decref(context);
+	return bad;
+}
+
+static enum mail_topic alert_topic(const struct alert *a)
+{
+	return a->kind == ALERT_PRAISE ? TOPIC_PRAISE : TOPIC_ALERT;
+}
+
+/* Every template with sample data, so that a mistake shows when the file is loaded and not in the night. */
+static int try_samples(const struct mail_templates *t, const struct settings *s, enum language l, struct diag_list *diags)
+{
+	const struct mail_words *w = t->words[l];
+	int bad = 0;
+
+	for (int i = 0; i < MAIL_SAMPLE_COUNT && !bad; i++) {
 		struct mail_sample data;
-		json_t *context;
-		bool praise;
 
-		mail_sample_fill(&data, (enum mail_sample_kind)sample, language);
-		praise = data.alert.kind == ALERT_PRAISE;
-		context = mail_context(t->words[language], &data.alert);
-		for (int form = 0; form < FORM_COUNT; form++) {
-			CLEANUP(freep) char *text = NULL;
-			int r = render_one(t->templates[language][praise ? TOPIC_PRAISE : TOPIC_ALERT][form], context, &text);
+		mail_sample_fill(&data, (enum mail_sample_kind)i, l);
+		bad += try_context(t, s, l, alert_topic(&data.alert), mail_context(w, &data.alert), diags);
+	}
+	for (int why = 0; why <= DIGEST_MORNING && !bad; why++) {
+		struct digest_sample data;
 
-			if (r == 0)
-				continue;
-			diag_add(diags, DIAG_ERROR, (struct text_pos){.file = s->templates_dir},
-				 "%s.%s (%s) can't be rendered: %s", topic_names[praise], form_endings[form],
-				 language_name(language),
-				 r == -ELOOP     ? "its sections or partials go round for ever"
-				 : r == -ENODATA ? "nothing comes out"
-						 : strerror(-r));
-			bad++;
-		}
-		json_decref(context);
+		digest_sample_fill(&data, (enum digest_why)why, l);
+		bad += try_context(t, s, l, TOPIC_DIGEST, mail_digest_context(w, &data.digest), diags);
+	}
+	for (int kind = 0; kind < OPERATOR_KIND_COUNT && !bad; kind++) {
+		struct operator_news news;
+
+		operator_sample_fill(&news, (enum operator_kind)kind, l);
+		bad += try_context(t, s, l, TOPIC_OPERATOR, mail_operator_context(w, &news), diags);
 	}
 	return bad ? RENDER_E_INVALID : 0;
 }
@@ -231,40 +270,23 @@ void mail_text_fini(struct mail_text *m)
 	*m = (struct mail_text){0};
 }
 
-/* What a manager needs at least, without any template: who, how bad, which case. */
-static char *plain_text(json_t *context)
+static char *plain_text(enum mail_topic topic, json_t *context)
 {
-	static const char *const lines[] = {"redirect", "news", "headline", "due", "command_owner", "command_show", "case_url"};
-	static const char *const headline[] = {"priority", "who", "score_line", "touchpoint", "case"};
-	struct buf raw = BUF_INIT(64 * 1024), out = BUF_INIT(64 * 1024);
 	const struct template_options options = {.escape = ESCAPE_TEXT};
 	CLEANUP(diag_list_freep) struct diag_list *diags = diag_list_new();
 	CLEANUP(template_freep) struct template *t = NULL;
+	struct buf out = BUF_INIT(64 * 1024);
 
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		if (strcmp(lines[i], "headline") != 0) {
-			if (json_object_get(context, lines[i]))
-				buf_printf(&raw, "{{%s}}\n", lines[i]);
-			continue;
-		}
-		for (size_t k = 0; k < ARRAY_SIZE(headline); k++)
-			if (json_object_get(context, headline[k]))
-				buf_printf(&raw, "%s{{%s}}", k ? " · " : "", headline[k]);
-		buf_putc(&raw, '\n');
-	}
-	if (template_new("fallback", buf_str(&raw), &options, diags, &t) == 0)
+	if (template_new("fallback", fallbacks[topic], &options, diags, &t) == 0)
 		template_render(t, context, &out);
-	buf_fini(&raw);
 	return buf_take(&out);
 }
 
-int mail_render(const struct mail_templates *t, const struct settings *s, const struct alert *alert, struct mail_text *ret,
-		bool *ret_fallback)
+/* Takes the context over. */
+static void render_texts(const struct mail_templates *t, enum language language, enum mail_topic topic, json_t *context,
+			 struct mail_text *ret, bool *ret_fallback)
 {
-	const struct template *const *forms =
-		(const struct template *const *)
-			t->templates[alert->language][alert->kind == ALERT_PRAISE ? TOPIC_PRAISE : TOPIC_ALERT];
-	json_t *context = mail_context(t->words[alert->language], alert);
+	struct template *const *forms = t->templates[language][topic];
 	int r;
 
 	*ret = (struct mail_text){.subject = xstrdup(json_string_value(json_object_get(context, "subject")))};
@@ -276,8 +298,30 @@ int mail_render(const struct mail_templates *t, const struct settings *s, const 
 		free(ret->text);
 		free(ret->html);
 		ret->html = NULL;
-		ret->text = plain_text(context);
+		ret->text = plain_text(topic, context);
 	}
 	json_decref(context);
+}
+
+int mail_render(const struct mail_templates *t, UNUSED const struct settings *s, const struct alert *alert,
+		struct mail_text *ret, bool *ret_fallback)
+{
+	render_texts(t, alert->language, alert_topic(alert), mail_context(t->words[alert->language], alert), ret, ret_fallback);
+	return 0;
+}
+
+int digest_render(const struct mail_templates *t, UNUSED const struct settings *s, const struct digest *digest,
+		  struct mail_text *ret, bool *ret_fallback)
+{
+	render_texts(t, digest->language, TOPIC_DIGEST, mail_digest_context(t->words[digest->language], digest), ret,
+		     ret_fallback);
+	return 0;
+}
+
+int operator_render(const struct mail_templates *t, UNUSED const struct settings *s, const struct operator_news *news,
+		    struct mail_text *ret, bool *ret_fallback)
+{
+	render_texts(t, news->language, TOPIC_OPERATOR, mail_operator_context(t->words[news->language], news), ret,
+		     ret_fallback);
 	return 0;
 }

@@ -75,6 +75,40 @@ char *mail_text_date(const struct mail_words *w, const struct local_time *t)
 	return time_say(w, t, WORD_DATE);
 }
 
+char *mail_text_span(const struct mail_words *w, int64_t seconds)
+{
+	int64_t s = MAX(seconds, 0), minutes = s / 60, hours = minutes / 60, count;
+	struct buf out = BUF_INIT(200);
+	enum mail_word word;
+	json_t *in;
+
+	if (s < 60)
+		word = WORD_SPAN_SECONDS, count = s;
+	else if (hours < 1)
+		word = WORD_SPAN_MINUTES, count = minutes;
+	else if (hours < 2 && minutes % 60 != 0)
+		word = WORD_SPAN_HOURS_MINUTES, count = hours;
+	else if (hours < 48)
+		word = WORD_SPAN_HOURS, count = hours;
+	else
+		word = WORD_SPAN_DAYS, count = hours / 24;
+	in = json_pack("{s:I,s:I}", "count", (json_int_t)count, "minutes", (json_int_t)(minutes % 60));
+	mail_words_put(w, word, in, &out);
+	json_decref(in);
+	return buf_take(&out);
+}
+
+char *mail_text_left(const struct mail_words *w, int64_t seconds)
+{
+	CLEANUP(freep) char *span = mail_text_span(w, seconds < 0 ? -seconds : seconds);
+	struct buf out = BUF_INIT(300);
+	json_t *in = json_pack("{s:s}", "span", span);
+
+	mail_words_put(w, seconds > 0 ? WORD_LEFT_SOME : seconds > -60 ? WORD_LEFT_NOW : WORD_LEFT_OVER, in, &out);
+	json_decref(in);
+	return buf_take(&out);
+}
+
 static bool gap(uint32_t c)
 {
 	return c <= 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0x2028 || c == 0x2029 || (c >= 0x202a && c <= 0x202e) ||

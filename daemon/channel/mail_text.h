@@ -23,6 +23,14 @@ char *mail_text_time(const struct mail_words *w, const struct local_time *t, enu
 char *mail_text_date(const struct mail_words *w, const struct local_time *t);
 
 /*
+ * How long, malloc'd: "45 s", "40 min", "1 h 12 min", "5 h", "3 days", always rounded down. Minutes are told of the
+ * first two hours, days from the third on.
+ */
+char *mail_text_span(const struct mail_words *w, int64_t seconds);
+/* Seconds until something is due, malloc'd: "40 min left", "due now" (up to a minute late), "overdue by 2 h". */
+char *mail_text_left(const struct mail_words *w, int64_t seconds);
+
+/*
  * mail_text_clip() - one line of at most so many characters as people see them
  * Blanks, line ends, control and bidi-override characters become single blanks; "…" marks what was cut.
  */

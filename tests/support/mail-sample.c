@@ -79,6 +79,12 @@ static char *repeated(const char *what, size_t bytes)
 	return buf_take(&out);
 }
 
+static const char *const long_text[LANGUAGE_COUNT] = {
+	[LANGUAGE_EN] = "We waited for the technician on Monday, on Tuesday and again on Thursday. Nobody called.\n\n",
+	[LANGUAGE_KO] = "월요일에도 화요일에도 목요일에도 기사님을 기다렸습니다. 아무 연락이 없었습니다.\n\n",
+	[LANGUAGE_DE] = "Wir haben am Montag, am Dienstag und noch einmal am Donnerstag auf den Techniker gewartet.\n\n",
+};
+
 static void hostile(struct job *j, const char *name, const char *text)
 {
 	struct mail_sample s;
@@ -130,6 +136,82 @@ static void hostile_matrix(struct job *j)
 	free(quotes);
 }
 
+/* Whatever is no alert: nothing of a customer stands in its headers, so only what a reader sees is expected. */
+static void texts_write(struct job *j, const char *what, enum language l, struct mail_text *text, struct buf *out,
+			const char *to)
+{
+	char name[100];
+	json_t *e;
+
+	snprintf(name, sizeof(name), "%s-%s", what, language_name(l));
+	write_file(j->folder, name, "eml", buf_str(out), out->n);
+	write_file(j->folder, name, "html", text->html, strlen(text->html));
+	e = json_pack("{s:s,s:s,s:s,s:s,s:s,s:n,s:n,s:I}", "name", name, "subject", text->subject, "text", text->text, "html",
+		      text->html, "to", to, "comment", "to_name", "case", (json_int_t)0);
+	assert(e);
+	json_array_append_new(j->expected, e);
+	mail_text_fini(text);
+	buf_fini(out);
+}
+
+static void digest_write(struct job *j, const char *what, const struct digest *d)
+{
+	struct mail_text text = {0};
+	struct buf out = BUF_INIT(MAIL_BYTES_MAX);
+	bool fallback = false;
+
+	assert(digest_render(j->templates, &j->settings, d, &text, &fallback) == 0 && !fallback);
+	assert(digest_message(&j->settings, d, &text, (struct wall_time){INT64_C(1803951492) * US_PER_S}, &out) == 0);
+	texts_write(j, what, d->language, &text, &out, d->person_address);
+}
+
+static void digests(struct job *j, enum language l)
+{
+	static const char *const names[] = {"digest-budget", "digest-quiet", "digest-asked", "digest-due", "morning"};
+	struct digest_line many[60];
+	struct digest_sample s;
+
+	for (int why = 0; why <= DIGEST_MORNING; why++) {
+		digest_sample_fill(&s, (enum digest_why)why, l);
+		s.digest.person_name = NULL;
+		if (why == DIGEST_BUDGET || why == DIGEST_MORNING) {
+			s.digest.inbox_url = "https://feedback.example.com/i/eyJrIjoxfQ.3q2-7w";
+			for (int i = 0; i < DIGEST_SAMPLE_LINES; i++)
+				s.lines[i].case_url = "https://feedback.example.com/c/eyJrIjoxfQ.3q2-7w";
+		}
+		digest_write(j, names[why], &s.digest);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++) {
+		many[i] = s.lines[i % DIGEST_SAMPLE_LINES];
+		many[i].comment = "<script>alert(1)</script>\r\nBcc: evil@example.net \u202etxt {{comment}} </td></table>";
+		many[i].account = i % 2 ? "<b>O'Brien</b> & Söhne \"x\" ☃ 한빛정밀 아주아주긴이름의회사주식회사" : NULL;
+		many[i].customer_id = "\u202e4711";
+	}
+	s.digest.lines = many;
+	s.digest.n_lines = (int)ARRAY_SIZE(many);
+	s.digest.n_total = 10000;
+	digest_write(j, "digest-hostile", &s.digest);
+}
+
+static void operators(struct job *j, enum language l)
+{
+	static const char *const names[OPERATOR_KIND_COUNT] = {"operator-disabled", "operator-paused", "operator-credentials",
+							       "operator-refused",  "operator-silent", "operator-dead"};
+
+	for (int kind = 0; kind < OPERATOR_KIND_COUNT; kind++) {
+		struct buf out = BUF_INIT(MAIL_BYTES_MAX);
+		struct mail_text text = {0};
+		struct operator_news n;
+		bool fallback = false;
+
+		operator_sample_fill(&n, (enum operator_kind)kind, l);
+		assert(operator_render(j->templates, &j->settings, &n, &text, &fallback) == 0 && !fallback);
+		assert(operator_message(&j->settings, &n, &text, (struct wall_time){INT64_C(1803951492) * US_PER_S}, &out) ==
+		       0);
+		texts_write(j, names[kind], l, &text, &out, n.to_address);
+	}
+}
+
 static void named(struct job *j, const char *what, enum language l, struct mail_sample *s)
 {
 	char name[100];
@@ -138,8 +220,20 @@ static void named(struct job *j, const char *what, enum language l, struct mail_
 	mail_write(j, name, &s->alert);
 }
 
-static void ordinary(struct job *j, enum language l)
+static void ordinary(struct job *j, enum language l, const char *long_comment)
 {
+	static const struct {
+		const char *name;
+		enum mail_sample_kind kind;
+		bool link;
+	} kinds[] = {
+		{"amended", MAIL_SAMPLE_AMENDED, false},     {"assigned", MAIL_SAMPLE_ASSIGNED, true},
+		{"reminder", MAIL_SAMPLE_REMINDER, true},    {"warning", MAIL_SAMPLE_WARNING, false},
+		{"escalated", MAIL_SAMPLE_ESCALATED, true},  {"escalated-command", MAIL_SAMPLE_ESCALATED, false},
+		{"waiting", MAIL_SAMPLE_WAITING_OVER, true}, {"reopened", MAIL_SAMPLE_REOPENED, true},
+		{"recovered", MAIL_SAMPLE_RECOVERED, true},  {"unchanged", MAIL_SAMPLE_UNCHANGED, true},
+		{"lost", MAIL_SAMPLE_LOST, false},
+	};
 	struct mail_sample s;
 
 	mail_sample_fill(&s, MAIL_SAMPLE_RICH, l);
@@ -158,16 +252,22 @@ static void ordinary(struct job *j, enum language l)
 	s.alert.person_address = "everything@example.org";
 	s.alert.priority = PRIORITY_NORMAL;
 	named(j, "minimal", l, &s);
-	mail_sample_fill(&s, MAIL_SAMPLE_RICH, l);
-	s.alert.kind = ALERT_AMENDED;
-	s.alert.was_set = true;
-	s.alert.was = (struct score){.name = "nps", .value = 7, .max = 10};
-	named(j, "amended", l, &s);
 	mail_sample_fill(&s, MAIL_SAMPLE_POOR, l);
 	s.alert.priority = PRIORITY_LOW;
 	named(j, "poor", l, &s);
 	mail_sample_fill(&s, MAIL_SAMPLE_PRAISE, l);
 	named(j, "praise", l, &s);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		mail_sample_fill(&s, kinds[i].kind, l);
+		if (kinds[i].link)
+			s.alert.case_url = "https://feedback.example.com/c/eyJrIjoxfQ.3q2-7w";
+		named(j, kinds[i].name, l, &s);
+	}
+	mail_sample_fill(&s, MAIL_SAMPLE_REMINDER, l);
+	s.alert.n = s.alert.of;
+	s.alert.acknowledge_left_s = -2 * 3600;
+	s.response.comment = long_comment;
+	named(j, "reminder-late", l, &s);
 }
 
 int main(int argc, char **argv)
@@ -193,8 +293,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	hostile_matrix(&j);
-	for (int l = 0; l < LANGUAGE_COUNT; l++)
-		ordinary(&j, (enum language)l);
+	for (int l = 0; l < LANGUAGE_COUNT; l++) {
+		/* 2,000 characters, as a form of a survey tool takes them. */
+		char *comment = repeated(long_text[l], 2000);
+
+		ordinary(&j, (enum language)l, comment);
+		digests(&j, (enum language)l);
+		operators(&j, (enum language)l);
+		free(comment);
+	}
 	{
 		char *all = json_dumps(j.expected, JSON_INDENT(1));
 
