@@ -65,18 +65,16 @@ const struct pg_stmt case_local_times = {
 const struct pg_stmt case_open_stmt = {
 	"case_open",
 	"INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route, follow_up, rules,"
-	" opened_at, acknowledge_due_at, resolve_due_at, next_action_at, ruleset)"
+	" opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at, ruleset)"
 	" OVERRIDING SYSTEM VALUE"
 	" SELECT id, response, customer, 'open', priority::closeloop.priority, owner, team, route, follow_up, rules::text[],"
-	"  now(), now() + ack, now() + solve, least(now() + ack, now() + solve), $12"
-	" FROM (SELECT id, response, customer, priority, owner, team, route, follow_up, rules,"
-	"   make_interval(secs => ack_s) AS ack, make_interval(secs => solve_s) AS solve"
-	"  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-	"   $9::text[], $10::float8[], $11::float8[])"
-	"  AS q (id, response, customer, priority, owner, team, route, follow_up, rules, ack_s, solve_s)) AS c",
-	12,
+	"  now(), nullif(version, 0), acknowledge, resolve, next, $14"
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
+	"   $9::text[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])"
+	"  AS q (id, response, customer, priority, owner, team, route, follow_up, rules, version, acknowledge, resolve, next)",
+	14,
 	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
-	 PG_TEXT_ARRAY, PG_FLOAT8_ARRAY, PG_FLOAT8_ARRAY, PG_TEXT},
+	 PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TEXT},
 };
 
 /* A response noted before may open a case after a change: the row is the same, so there is never a second. */
@@ -102,24 +100,17 @@ const struct pg_stmt case_event_stmt = {
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY},
 };
 
-static void add_seconds(struct pg_array *a, int64_t seconds)
-{
-	if (seconds < 0)
-		pg_array_null(a);
-	else
-		pg_array_float8(a, (double)seconds);
-}
-
 void case_open_params(struct pg_params *p, struct arena *a, const struct case_opening *c, int n, const char *ruleset)
 {
-	struct pg_array ids, responses, texts[7], acknowledge, resolve;
+	struct pg_array ids, responses, texts[7], versions, times[3];
 
 	pg_array_init(&ids, a, PG_INT8);
 	pg_array_init(&responses, a, PG_INT8);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		pg_array_init(&texts[i], a, PG_TEXT);
-	pg_array_init(&acknowledge, a, PG_FLOAT8);
-	pg_array_init(&resolve, a, PG_FLOAT8);
+	pg_array_init(&versions, a, PG_INT4);
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		pg_array_init(&times[i], a, PG_TIMESTAMPTZ);
 	for (int i = 0; i < n; i++) {
 		pg_array_int8(&ids, c[i].id);
 		pg_array_int8(&responses, c[i].response_id);
@@ -130,16 +121,19 @@ void case_open_params(struct pg_params *p, struct arena *a, const struct case_op
 		pg_array_text(&texts[4], c[i].route);
 		pg_array_text(&texts[5], c[i].follow_up);
 		pg_array_text(&texts[6], c[i].rules);
-		add_seconds(&acknowledge, c[i].acknowledge_within_s);
-		add_seconds(&resolve, c[i].resolve_within_s);
+		pg_array_int4(&versions, c[i].follow_up_version);
+		pg_array_time(&times[0], c[i].acknowledge_due);
+		pg_array_time(&times[1], c[i].resolve_due);
+		pg_array_time(&times[2], c[i].next_action_at);
 	}
 	pg_params_init(p, a);
 	pg_add_array(p, &ids);
 	pg_add_array(p, &responses);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		pg_add_array(p, &texts[i]);
-	pg_add_array(p, &acknowledge);
-	pg_add_array(p, &resolve);
+	pg_add_array(p, &versions);
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		pg_add_array(p, &times[i]);
 	pg_add_text(p, ruleset);
 }
 

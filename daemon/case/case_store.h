@@ -32,8 +32,9 @@ struct case_opening {
 	int64_t id, response_id;
 	const char *customer_id, *owner, *team, *route, *follow_up;
 	enum priority priority;
-	const char *rules;                              /* array literal "{a,b}" */
-	int64_t acknowledge_within_s, resolve_within_s; /* DURATION_NONE: no promise */
+	const char *rules;                                             /* array literal "{a,b}" */
+	int32_t follow_up_version;                                     /* 0: none */
+	struct wall_time acknowledge_due, resolve_due, next_action_at; /* WALL_NONE */
 };
 
 /* A row of case_responses. */

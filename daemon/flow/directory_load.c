@@ -1,12 +1,13 @@
 /*
  * Reading the directory; see directory_load.h. The new one replaces the old when it is whole; then the clocks that follow
- * from it and from the configuration are handed to PostgreSQL.
+ * from it and from the configuration are handed to PostgreSQL, and once for a configuration its follow_ups.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/directory_load.h"
 #include "base/log.h"
 #include "followup/clock_store.h"
+#include "followup/version_store.h"
 
 #include <stdlib.h>
 
@@ -66,6 +67,18 @@ static void on_clocks(void *arg, const struct pg_rows *rows)
 	}
 }
 
+static void on_versions(void *arg, const struct pg_rows *rows)
+{
+	struct directory_load *l = arg;
+	int n = pg_count(rows);
+	int32_t *versions = xcalloc((size_t)MAX(n, 1), sizeof(*versions));
+
+	for (int i = 0; i < n; i++)
+		versions[i] = pg_get_int4(rows, i, 0);
+	free(l->live->follow_up_versions);
+	l->live->follow_up_versions = versions;
+}
+
 static void on_replaced(void *arg, const struct pg_error *error)
 {
 	load_end(arg, error);
@@ -86,6 +99,12 @@ static void load_replace_clocks(struct directory_load *l)
 	}
 	clocks_params(p, l->arena, l->live->settings, people, directory_count(d));
 	pg_batch_add(b, &clocks_replace, p, on_clocks, l);
+	if (!l->live->follow_up_versions) {
+		struct pg_params *q = arena_new_obj(l->arena, struct pg_params);
+
+		follow_up_versions_params(q, l->arena, l->live->settings);
+		pg_batch_add(b, &follow_up_versions_stmt, q, on_versions, l);
+	}
 	pg_batch_send(b, 0, on_replaced, l);
 }
 

@@ -169,6 +169,7 @@ static void on_predecessors_done(void *arg, const struct pg_error *error)
 	struct flow *f = arg;
 	struct pg_batch *b;
 
+		live_forget(f->live);
 	if (error) {
 		on_registered(f, error);
 		return;

@@ -303,8 +303,10 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 								 plan->rule->follow_up ? plan->rule->follow_up->id : NULL,
 								 plan->priority,
 								 plan->rules,
-								 plan->acknowledge_within_s,
-								 plan->resolve_within_s};
+								 plan->follow_up_version,
+								 plan->acknowledge_due,
+								 plan->resolve_due,
+								 plan->next_action};
 			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
 		} else if (plan->action == PLAN_AMEND) {
 			events[n_events++] =

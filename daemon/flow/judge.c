@@ -474,22 +474,11 @@ void judge_start(struct judge *j)
 
 /* ---- plans ---- */
 
-static struct wall_time due_after(struct wall_time now, int64_t within_s)
-{
-	return within_s < 0 ? WALL_NONE : (struct wall_time){now.us + within_s * US_PER_S};
-}
-
 static void plan_case(struct judge *j, struct plan *p)
 {
-	const struct follow_up *f = p->rule->follow_up;
-
 	p->case_id = j->dry ? 0 : j->new_ids[j->used_ids++];
 	p->trail = arena_new_array(j->arena, struct owner_found, (size_t)p->rule->route->n_owner);
 	p->owner = owner_resolve(&j->facts, p->rule->route, &p->claimed->response, p->trail, &p->n_trail);
-	p->acknowledge_within_s = f ? promise_seconds(&f->acknowledge_within) : DURATION_NONE;
-	p->resolve_within_s = f ? promise_seconds(&f->resolve_within) : DURATION_NONE;
-	p->acknowledge_due = due_after(j->now, p->acknowledge_within_s);
-	p->resolve_due = due_after(j->now, p->resolve_within_s);
 	if (!p->owner.person)
 		log_error("case %lld: route=%s names nobody who is known", (long long)p->case_id, p->rule->route->id);
 }
@@ -508,7 +497,7 @@ static void plan_kind(struct judge *j, struct plan *p)
 	}
 }
 
-/* Everything known: owners, due times and recipients; then the words. */
+/* Everything known: owners; then the due times. */
 static void judge_plan(struct judge *j)
 {
 	j->facts.now = j->now;
@@ -521,10 +510,17 @@ static void judge_plan(struct judge *j)
 		}
 		if (p->action == PLAN_OPEN)
 			plan_case(j, p);
-		if (plan_needs_people(p)) {
-			plan_kind(j, p);
-			judge_recipients(j, p);
-		}
 	}
+	judge_clocks(j);
+}
+
+/* Recipients; then the words. */
+void judge_tell(struct judge *j)
+{
+	for (int i = 0; i < j->n_plans; i++)
+		if (plan_needs_people(&j->plans[i])) {
+			plan_kind(j, &j->plans[i]);
+			judge_recipients(j, &j->plans[i]);
+		}
 	judge_render(j);
 }

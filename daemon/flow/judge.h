@@ -3,7 +3,8 @@
  *
  *   judge_rules   pure: rules run, responses that need nothing drop out
  *   judge_start   asks the database once for everything the rest needs, in one pipeline: customers and responses are
- *                 locked, owners, loads and positions fetched; a second round turns due times into local times
+ *                 locked, owners, loads and positions fetched; a second round asks for the due times of cases that open,
+ *                 a third turns them into local times
  *   done          plans stand with owners, due times and rendered messages; nothing has been written
  *
  * `closeloop try` runs the same judge with dry = true: no locks, no ids, no effects.
@@ -38,6 +39,8 @@ struct judge {
 	int64_t directory_version;
 	const int64_t *new_ids;
 	int n_new_ids, used_ids;
+	struct opening_clocks *clocks; /* those that the cases which open share */
+	int n_clocks;
 	int local_n; /* local times asked for */
 	struct local_time *local;
 };
@@ -59,7 +62,9 @@ const char *judge_event_details(struct judge *j, const struct plan *p);
  */
 void judge_render(struct judge *j);
 
-/* Parts of it, in judge_compose.c. */
+/* Parts of it: due times of the plans that open a case (judge_clocks.c), then recipients; the rest in judge_compose.c. */
+void judge_clocks(struct judge *j);
+void judge_tell(struct judge *j);
 void judge_recipients(struct judge *j, struct plan *p);
 void judge_compose(struct judge *j);
 

@@ -404,14 +404,12 @@ static struct case_facts plan_case_facts(struct judge *j, const struct plan *p)
 		.closed_at = WALL_NONE,
 		.acknowledge_due_at = p->acknowledge_due,
 		.resolve_due_at = p->resolve_due,
-		.next_action_at = p->acknowledge_due,
+		.next_action_at = p->next_action,
 		.waiting_until = WALL_NONE,
 		.ruleset = s->sha256,
 		.version = 1,
 	};
 
-	if (!wall_is_set(f.next_action_at) || (wall_is_set(f.resolve_due_at) && f.resolve_due_at.us < f.next_action_at.us))
-		f.next_action_at = f.resolve_due_at;
 	for (int i = 0; i < s->n_rules; i++)
 		if (p->results[i] == TRI_TRUE && s->rules[i].kind != RULE_IGNORE)
 			rules[f.n_rules++] = s->rules[i].id;

@@ -9,10 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void live_forget(struct live *l)
+{
+	free(l->follow_up_versions);
+	l->follow_up_versions = NULL;
+}
+
 struct live *live_free(struct live *l)
 {
 	if (l) {
 		directory_free(l->directory);
+		live_forget(l);
 		rule_scratch_free(l->scratch);
 		mail_templates_free(l->templates);
 		settings_free(l->settings);

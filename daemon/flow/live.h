@@ -15,12 +15,15 @@ struct live {
 	struct mail_templates *templates;
 	struct rule_scratch *scratch;
 	struct directory *directory; /* NULL until it was read from the database */
+	int32_t *follow_up_versions; /* as the database knows them, by place in settings->follow_ups; NULL until then */
 	bool clocks_changed;         /* due times must be computed anew; cleared by who sees to it */
 };
 
 /* Takes the settings also when it fails. Return: 0, RENDER_E_INVALID with diags, or a negative errno. */
 int live_new(struct settings *s, struct diag_list *diags, struct live **ret);
 struct live *live_free(struct live *l);
+/* It may be another database than before (restored, failed over): what was read from it as numbers is read anew. */
+void live_forget(struct live *l);
 /* Reads a configuration file and compiles it; diagnostics are appended to out as people read them. NULL: it has errors. */
 struct live *live_load(const char *path, struct buf *out);
 

@@ -53,8 +53,8 @@ struct plan {
 	struct owner_found owner;
 	struct owner_found *trail; /* every step of the owner chain that was tried */
 	int n_trail;
-	int64_t acknowledge_within_s, resolve_within_s; /* DURATION_NONE */
-	struct wall_time acknowledge_due, resolve_due;  /* WALL_NONE */
+	int32_t follow_up_version;                                  /* 0: none */
+	struct wall_time acknowledge_due, resolve_due, next_action; /* WALL_NONE */
 
 	struct recipient *recipients;
 	int n_recipients;
