@@ -33,29 +33,38 @@ $$;
 COMMENT ON FUNCTION closeloop.raise_awake(bigint) IS
 	'Promises to look again before until_ms; only ever raises. False: another session is just doing so, try again. Call it outside a longer transaction.';
 
--- On the writers' path: one statement, planned once per session. A helper in SQL would be planned at every call, and cost
--- them two thirds of their rate. No search_path of its own either: it is called by functions that have one.
+-- On the writers' path, so counted in microseconds. A plain expression: PostgreSQL takes it into the caller's plan, once per
+-- session, and needs no executor for it (a SELECT from the sequence cost three times as much). abs() asks for both ends at
+-- once; NULL: nobody has ever promised. No search_path of its own, that would cost more than the rest: its callers have one.
+CREATE OR REPLACE FUNCTION closeloop.is_awake() RETURNS boolean
+	LANGUAGE sql
+	AS $$
+	SELECT abs(pg_sequence_last_value('closeloop.awake_until'::regclass) - 30000
+		- date_part('epoch', clock_timestamp()) * 1000) <= 30000
+$$;
+COMMENT ON FUNCTION closeloop.is_awake() IS
+	'Whether a daemon has promised to look by itself, now or within a minute; null: none ever has.';
+
 CREATE OR REPLACE FUNCTION closeloop.wake() RETURNS void
 	LANGUAGE plpgsql
 	AS $$
-DECLARE
-	now_ms bigint := extract(epoch FROM clock_timestamp()) * 1000;
 BEGIN
-	IF (SELECT last_value NOT BETWEEN now_ms AND now_ms + 60000 FROM closeloop.awake_until) THEN
+	IF closeloop.is_awake() IS NOT TRUE THEN
 		PERFORM pg_notify('closeloop', '');
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION closeloop.wake() IS 'Notifies the daemons, unless one has promised to look by itself.';
 
+-- wake(), written out: a function called is an executor more.
 CREATE OR REPLACE FUNCTION closeloop.capture_insert() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	INSERT INTO closeloop.inbox (response_id) SELECT id FROM arrived;
-	IF FOUND THEN
-		PERFORM closeloop.wake();
+	IF FOUND AND closeloop.is_awake() IS NOT TRUE THEN
+		PERFORM pg_notify('closeloop', '');
 	END IF;
 	RETURN NULL;
 END
@@ -120,5 +129,29 @@ CREATE OR REPLACE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR 
 	FOR EACH STATEMENT EXECUTE FUNCTION closeloop.directory_changed();
 CREATE OR REPLACE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON closeloop.absences
 	FOR EACH STATEMENT EXECUTE FUNCTION closeloop.directory_changed();
+
+-- ---- which daemons are alive ----
+
+-- A heartbeat would be the only thing an idle daemon writes. So a daemon that listens holds a lock in that session, which ends
+-- with it; one that can't listen (a pooler lends it another session for each transaction) writes seen_at every 15 s.
+CREATE OR REPLACE FUNCTION closeloop.daemon_hold(daemon_id text) RETURNS boolean
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT pg_try_advisory_lock_shared(1129074508, hashtext(daemon_id)) $$;
+COMMENT ON FUNCTION closeloop.daemon_hold(text) IS 'Says that this daemon is alive, as long as the session is.';
+
+CREATE OR REPLACE FUNCTION closeloop.daemon_is_alive(d closeloop.daemons) RETURNS boolean
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT d.stopped_at IS NULL AND CASE
+		WHEN NOT d.listening THEN d.seen_at > now() - interval '60 seconds'
+		WHEN pg_is_in_recovery() THEN true -- the lock is on the primary
+		ELSE EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND l.classid = 1129074508::oid AND l.objid = hashtext(d.id)::oid) END
+$$;
+COMMENT ON FUNCTION closeloop.daemon_is_alive(closeloop.daemons) IS
+	'Whether a daemon is there: its listening session holds the lock, or it was seen within a minute.';
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;

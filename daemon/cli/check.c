@@ -92,8 +92,7 @@ static const struct pg_stmt sql_clash = {
 };
 static const struct pg_stmt sql_live = {
 	"cli_check_live",
-	"SELECT DISTINCT ruleset FROM closeloop.daemons WHERE stopped_at IS NULL AND seen_at > now() - interval '60 seconds'"
-	" AND ruleset IS NOT NULL",
+	"SELECT DISTINCT ruleset FROM closeloop.daemons d WHERE ruleset IS NOT NULL AND closeloop.daemon_is_alive(d)",
 	0,
 	{0},
 };

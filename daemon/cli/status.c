@@ -161,9 +161,10 @@ static int status_head(struct status *s)
 static const struct pg_stmt sql_daemons = {
 	"cli_status_daemons",
 	"SELECT to_json(j)::text, d.id, d.started_at, d.seen_at, left(d.ruleset, 7),"
-	" to_char(r.since AT TIME ZONE $1, 'DD Mon'), d.listening, d.seen_at > now() - interval '60 seconds', d.ruleset"
-	" FROM closeloop.daemons d LEFT JOIN closeloop.rulesets r ON r.sha256 = d.ruleset, LATERAL (SELECT d.*) j"
-	" WHERE d.stopped_at IS NULL AND d.seen_at > now() - interval '1 day' ORDER BY d.id",
+	" to_char(r.since AT TIME ZONE $1, 'DD Mon'), d.listening, d.alive, d.ruleset"
+	" FROM (SELECT *, closeloop.daemon_is_alive(d) AS alive FROM closeloop.daemons d WHERE stopped_at IS NULL) d"
+	" LEFT JOIN closeloop.rulesets r ON r.sha256 = d.ruleset, LATERAL (SELECT d.*) j"
+	" WHERE d.alive OR d.listening OR d.seen_at > now() - interval '1 day' ORDER BY d.id",
 	1,
 	{PG_TEXT},
 };
@@ -178,6 +179,8 @@ static void put_daemon(struct status *s, const struct pg_rows *rows, int i)
 	escape_terminal(&s->text, id, strlen(id));
 	if (alive)
 		buf_printf(&s->text, " up %s", since(s, pg_get_time(rows, i, 2)));
+	else if (pg_get_bool(rows, i, 6)) /* when it went nobody has written down */
+		buf_printf(&s->text, " is gone, was started %s ago", since(s, pg_get_time(rows, i, 2)));
 	else
 		buf_printf(&s->text, " last seen %s ago", since(s, pg_get_time(rows, i, 3)));
 	if (rules)

@@ -22,6 +22,8 @@ const struct pg_stmt daemons_seen = {
 	{PG_TEXT, PG_TEXT, PG_INT4, PG_TEXT, PG_TEXT, PG_BOOL, PG_INT4},
 };
 
+const struct pg_stmt daemons_hold = {"daemons_hold", "SELECT closeloop.daemon_hold($1)", 1, {PG_TEXT}};
+
 const struct pg_stmt daemons_stopped = {
 	"daemons_stopped",
 	"UPDATE closeloop.daemons SET stopped_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = $1",
@@ -31,7 +33,9 @@ const struct pg_stmt daemons_stopped = {
 
 const struct pg_stmt daemons_gone = {
 	"daemons_gone",
-	"UPDATE closeloop.daemons SET stopped_at = seen_at WHERE id = ANY ($1) AND stopped_at IS NULL",
+	"UPDATE closeloop.daemons AS d SET stopped_at = CASE WHEN listening THEN clock_timestamp() ELSE seen_at END"
+	" WHERE stopped_at IS NULL AND (id = ANY ($1) OR (seen_at < now() - interval '1 day' AND NOT "
+	"closeloop.daemon_is_alive(d)))",
 	1,
 	{PG_TEXT_ARRAY},
 };

@@ -26,7 +26,23 @@
 
 static void flow_check(struct flow *f);
 
-/* ---- heartbeat: still here, and what /metrics shows of the database ---- */
+/*
+ * ---- heartbeat: still here, and what /metrics shows of the database ----
+ *
+ * A daemon that listens is known to be alive by the lock of its listening session (closeloop.daemon_is_alive), so an idle one
+ * writes nothing; its row is written when something in it changed. One that can't listen writes it at every beat.
+ */
+
+static int flow_limit(const struct flow *f)
+{
+	return f->work_ready ? f->intake.limit : f->batch_limit;
+}
+
+static bool flow_has_news(const struct flow *f)
+{
+	return !f->listening || !f->told.listening || f->told.limit != flow_limit(f) ||
+	       strcmp(f->told.ruleset, f->live->settings->sha256) != 0;
+}
 
 static void add_seen(struct flow *f, struct pg_batch *b, struct arena *a)
 {
@@ -41,17 +57,27 @@ static void add_seen(struct flow *f, struct pg_batch *b, struct arena *a)
 	pg_add_text(p, CLOSELOOP_VERSION);
 	pg_add_text(p, f->live->settings->sha256);
 	pg_add_bool(p, f->listening);
-	pg_add_int4(p, f->work_ready ? f->intake.limit : f->batch_limit);
+	pg_add_int4(p, flow_limit(f));
 	pg_batch_add(b, &daemons_seen, p, NULL, NULL);
+	f->told.listening = f->listening;
+	f->told.limit = flow_limit(f);
+	snprintf(f->told.ruleset, sizeof(f->told.ruleset), "%s", f->live->settings->sha256);
 }
+
+static void flow_beat(struct flow *f);
 
 static void on_beaten(void *arg, const struct pg_error *error)
 {
 	struct flow *f = arg;
 
 	f->beating = false;
+	if (error)
+		f->told.ruleset[0] = '\0';
 	if (error && !error->lost)
 		log_warning("heartbeat: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	/* It went up or down while the beat was under way. */
+	if (!error && f->told.listening != f->listening)
+		flow_beat(f);
 }
 
 static void flow_beat(struct flow *f)
@@ -63,7 +89,8 @@ static void flow_beat(struct flow *f)
 	f->beating = true;
 	arena_reset(f->beat_arena);
 	b = pg_batch_new(f->outbox);
-	add_seen(f, b, f->beat_arena);
+	if (flow_has_news(f))
+		add_seen(f, b, f->beat_arena);
 	stats_census_add(&f->stats, b);
 	pg_batch_send(b, 0, on_beaten, f);
 }
@@ -127,10 +154,9 @@ static void on_predecessors(void *arg, const struct pg_rows *rows)
 		if (limit > 0)
 			f->batch_limit = MIN(f->batch_limit, MAX(limit / CRASH_DIVISOR, 1));
 	}
-	if (ids.count == 0)
-		return;
-	log_warning("%d earlier daemon(s) of this host ended without a goodbye: starting with batches of %d", ids.count,
-		    f->batch_limit);
+	if (ids.count > 0)
+		log_warning("%d earlier daemon(s) of this host ended without a goodbye: starting with batches of %d", ids.count,
+			    f->batch_limit);
 	pg_params_init(p, f->arena);
 	pg_add_array(p, &ids);
 	b = pg_batch_new(f->work);
@@ -143,6 +169,7 @@ static void on_registered(void *arg, const struct pg_error *error)
 	struct flow *f = arg;
 
 	if (!error) {
+		live_forget(f->live);
 		directory_load(f->work, f->live, on_directory, f);
 		return;
 	}
@@ -169,7 +196,6 @@ static void on_predecessors_done(void *arg, const struct pg_error *error)
 	struct flow *f = arg;
 	struct pg_batch *b;
 
-		live_forget(f->live);
 	if (error) {
 		on_registered(f, error);
 		return;
@@ -301,20 +327,53 @@ static void on_listen_up(void *arg)
 	courier_kick(&f->courier);
 }
 
+static void flow_listens(struct flow *f, bool listens)
+{
+	f->listening = listens;
+	if (f->work_ready && !f->stopping && pg_conn_is_up(f->outbox))
+		flow_beat(f);
+}
+
 static void on_listen_down(void *arg, const struct pg_error *why)
 {
 	struct flow *f = arg;
 
-	f->listening = false;
+	flow_listens(f, false);
 }
 
-static void on_listening(void *arg, bool works)
+static void on_held(void *arg, const struct pg_rows *rows)
 {
 	struct flow *f = arg;
 
-	if (!works)
+	flow_listens(f, pg_get_bool(rows, 0, 0));
+}
+
+static void on_hold_done(void *arg, const struct pg_error *error)
+{
+	if (error && !error->lost)
+		log_warning("cannot show that we are alive by a lock, the heartbeat does: sqlstate=%s %s", error->sqlstate,
+			    error->message);
+}
+
+/* Where notifications arrive, the session is ours alone: its end is the daemon's. */
+static void on_listening(void *arg, bool works)
+{
+	struct flow *f = arg;
+	struct pg_params *p;
+	struct pg_batch *b;
+
+	if (!works) {
 		log_warning("LISTEN delivers nothing here (a pooler in transaction mode?): looking every 4 s instead");
-	f->listening = works;
+		flow_listens(f, false);
+		return;
+	}
+	arena_reset(f->hold_arena);
+	p = arena_new_obj(f->hold_arena, struct pg_params);
+	pg_params_init(p, f->hold_arena);
+	pg_add_text(p, f->daemon_id);
+	b = pg_batch_new(f->listen);
+	pg_batch_add(b, &daemons_hold, p, on_held, f);
+	pg_batch_send(b, 0, on_hold_done, f);
 }
 
 static void on_notify(void *arg, const char *payload)
@@ -347,6 +406,14 @@ static void on_new_directory(void *arg, const struct pg_error *error)
 	}
 }
 
+static void on_swapped(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+
+	if (error)
+		f->told.ruleset[0] = '\0'; /* the next beat says it */
+}
+
 static void flow_swap(struct flow *f)
 {
 	struct live *old = f->live;
@@ -365,7 +432,7 @@ static void flow_swap(struct flow *f)
 	b = pg_batch_new(f->work);
 	add_ruleset(f, b, f->arena);
 	add_seen(f, b, f->arena);
-	pg_batch_send(b, 0, NULL, NULL);
+	pg_batch_send(b, 0, on_swapped, f);
 	directory_load(f->work, f->live, on_new_directory, f);
 }
 
@@ -461,6 +528,9 @@ static const char session_sql[] = "SET enable_seqscan = off; SET enable_memoize 
 				  " SET plan_cache_mode = force_generic_plan;"
 				  " SET idle_in_transaction_session_timeout = '15s'";
 
+/* A machine that lost its power says no goodbye: within half a minute PostgreSQL ends its session, and with it the lock. */
+static const char listen_sql[] = "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
+
 struct flow *flow_new(const struct flow_options *o)
 {
 	const struct settings *s = o->live->settings;
@@ -475,6 +545,7 @@ struct flow *flow_new(const struct flow_options *o)
 	f->stats.reload_ok = true;
 	f->arena = arena_new(0);
 	f->beat_arena = arena_new(0);
+	f->hold_arena = arena_new(0);
 	gethostname(host, sizeof(host) - 1);
 	snprintf(f->daemon_id, sizeof(f->daemon_id), "%s:%d:%lld", host, (int)getpid(), (long long)(wall_now().us / US_PER_S));
 	deadline_init(&f->retry_check, f->loop, "check the schema again", on_check_again);
@@ -493,7 +564,7 @@ struct flow *flow_new(const struct flow_options *o)
 	c.label = "listen";
 	c.conninfo = s->listen_conninfo ? s->listen_conninfo : s->conninfo;
 	c.listen = "closeloop";
-	c.setup_sql = NULL;
+	c.setup_sql = listen_sql;
 	c.on_up = on_listen_up;
 	c.on_down = on_listen_down;
 	c.on_notify = on_notify;
@@ -520,6 +591,7 @@ struct flow *flow_free(struct flow *f)
 	stats_fini(&f->stats);
 	arena_free(f->arena);
 	arena_free(f->beat_arena);
+	arena_free(f->hold_arena);
 	free(f);
 	return NULL;
 }

@@ -182,7 +182,13 @@ struct flow {
 	const char *schema_why;
 	struct arena *arena;      /* of the check, the registration and the swap: one at a time */
 	struct arena *beat_arena; /* of the heartbeat and the goodbye */
+	struct arena *hold_arena; /* of the lock that says we are alive */
 	bool beating;
+	struct { /* what our row says; ruleset "": not known */
+		char ruleset[65];
+		bool listening;
+		int limit;
+	} told;
 	int batch_limit; /* to start with: smaller after a crash */
 	struct deadline retry_check, heartbeat, stop_by;
 	struct intake_run intake;

@@ -33,7 +33,7 @@ class Size:
     seconds: int = 10
     idle: int = 40
     latency: int = 20
-    mails: int = 4_000
+    mails: int = 10_000
 
 
 QUICK = Size(runs=1, responses=20_000, backlog=100_000, history=40_000, seconds=3, idle=8, latency=5, mails=500)

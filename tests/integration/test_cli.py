@@ -394,9 +394,16 @@ def test_status_names_what_needs_a_person(site):
     site.q("DELETE FROM closeloop.messages")
     site.q("DELETE FROM closeloop.inbox")
     site.q("UPDATE closeloop.cases SET acknowledge_due_at = now() + interval '1 hour'")
-    site.q("INSERT INTO closeloop.daemons (id, listening) VALUES ('fb1', true)")
-    text = site.run("status")
-    assert "NEEDS" not in text and "fb1 up" in text and "listening" in text
+    site.q("INSERT INTO closeloop.daemons (id, listening, seen_at) VALUES ('fb1', true, now() - interval '3 days')")
+    with site.connect() as session:
+        session.cursor().execute("SELECT closeloop.daemon_hold('fb1')")
+        text = site.run("status")
+        assert "NEEDS" not in text and "fb1 up" in text and "listening" in text
+    session.close()
+    text = site.run("status", code=1)
+    assert "fb1 is gone" in text and "none is running" in text
+    site.q("UPDATE closeloop.daemons SET listening = false, seen_at = now()")
+    assert "polling" in site.run("status")
     site.configure(top={"delivery": "hold"})
     assert "hold: alerts are written" in site.run("status", code=1)
 
