@@ -70,7 +70,21 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 			' closeloop.clocks_replace(jsonb, jsonb)',
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
 			' closeloop.follow_up_version(jsonb), closeloop.case_opening_clocks(int, text, timestamptz),'
-			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)'])
+			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)',
+		'INSERT, UPDATE ON closeloop.alert_budgets', 'INSERT, DELETE ON closeloop.mornings',
+		'EXECUTE ON FUNCTION closeloop.moment_of(timestamp, text), closeloop.quiet_until(timestamptz, text, int, int),'
+			' closeloop.after_quiet(timestamptz, closeloop.alert_limits), closeloop.full_hour_after(timestamptz, text),'
+			' closeloop.budget_hour(timestamptz), closeloop.newest(timestamptz[], timestamptz, timestamptz, bigint, int),'
+			' closeloop.budget_lock(text[]), closeloop.score_rank(closeloop.responses),'
+			' closeloop.budget_take(closeloop.alert_limits[], int[], int[], boolean[], timestamptz),'
+			' closeloop.digest_soon(text[], timestamptz), closeloop.digest_find(timestamptz),'
+			' closeloop.digest_claim(int, timestamptz), closeloop.digest_cancel_stale(text),'
+			' closeloop.digest_release_one(closeloop.alert_limits, uuid, timestamptz),'
+			' closeloop.digest_release(closeloop.alert_limits[], uuid[], timestamptz), closeloop.digest_disown(text, uuid),'
+			' closeloop.digest_postpone(text[], interval), closeloop.digest_end_bound(int),'
+			' closeloop.digest_lines(uuid, text, int, timestamptz),'
+			' closeloop.morning_claim(text[], text[], int[], int, timestamptz),'
+			' closeloop.morning_lines(text, text, int, timestamptz)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_daemon() IS 'closeloop_daemon: everything closeloopd and the closeloop command do.';
 
