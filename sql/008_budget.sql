@@ -256,11 +256,15 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.digest_find(timestamptz) IS 'Sets a time for people for whom something is held and no time is set; returns how many.';
 
+-- What falls due together is one mail: nobody's is written while cases that are due or notices about them wait for their turn.
+-- Something that hangs there holds it up for five minutes at most.
 CREATE OR REPLACE FUNCTION closeloop.digest_claim(at_most int, at timestamptz DEFAULT clock_timestamp()) RETURNS SETOF text
 	LANGUAGE sql
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT b.person FROM closeloop.alert_budgets AS b WHERE b.digest_at <= at
+	SELECT b.person FROM closeloop.alert_budgets AS b
+	WHERE b.digest_at <= CASE WHEN EXISTS (SELECT FROM closeloop.notices)
+		OR EXISTS (SELECT FROM closeloop.cases AS c WHERE c.next_action_at <= at) THEN at - interval '5 minutes' ELSE at END
 	ORDER BY b.digest_at LIMIT at_most FOR UPDATE SKIP LOCKED
 $$;
 COMMENT ON FUNCTION closeloop.digest_claim(int, timestamptz) IS
@@ -383,7 +387,7 @@ $$;
 COMMENT ON FUNCTION closeloop.digest_release(closeloop.alert_limits[], uuid[], timestamptz) IS 'digest_release_one() for several people.';
 
 -- A manager who left takes no alert with him.
-CREATE OR REPLACE FUNCTION closeloop.digest_disown(for_person text) RETURNS int
+CREATE OR REPLACE FUNCTION closeloop.digest_disown(for_person text, digest uuid DEFAULT NULL) RETURNS int
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -392,9 +396,11 @@ DECLARE
 BEGIN
 	PERFORM closeloop.digest_cancel_stale(for_person);
 	WITH gone AS (
-		UPDATE closeloop.messages AS m SET state = 'failed', last_error = 'the person is no longer known, or has no mail address'
+		UPDATE closeloop.messages AS m SET state = 'failed', digest_id = NULL,
+			last_error = 'the person is no longer known, or has no mail address that can be used'
 		WHERE m.id = ANY (ARRAY(SELECT t.id FROM closeloop.messages AS t
-			WHERE t.recipient = for_person AND t.state = 'held' AND t.digest_id IS NULL ORDER BY t.seq FOR UPDATE SKIP LOCKED))
+			WHERE t.recipient = for_person AND t.state = 'held' AND (t.digest_id IS NULL OR t.digest_id = digest)
+			ORDER BY t.seq FOR UPDATE SKIP LOCKED))
 		RETURNING m.id, m.case_id
 	), told AS (
 		INSERT INTO closeloop.notices (case_id, kind, message_id)
@@ -405,8 +411,14 @@ BEGIN
 	RETURN n;
 END
 $$;
-COMMENT ON FUNCTION closeloop.digest_disown(text) IS
-	'What is held for somebody who can''t be told any more goes on to the next person, as an undelivered mail does; returns how many.';
+COMMENT ON FUNCTION closeloop.digest_disown(text, uuid) IS
+	'What is held for somebody who can''t be told any more (and what is bound to this digest) goes on to the next person, as an undelivered mail does; returns how many.';
+
+CREATE OR REPLACE FUNCTION closeloop.digest_postpone(persons text[], by interval) RETURNS void
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$ UPDATE closeloop.alert_budgets AS b SET digest_at = clock_timestamp() + by WHERE b.person = ANY (persons) $$;
+COMMENT ON FUNCTION closeloop.digest_postpone(text[], interval) IS 'Looks at these people later: what is held for them can''t be put into words now.';
 
 -- Whoever ends a digest (the courier, a person with `message cancel`) need not know what is bound to it.
 CREATE OR REPLACE FUNCTION closeloop.digest_end_bound(at_most int) RETURNS TABLE (ended bigint, waiting bigint)
@@ -459,7 +471,7 @@ COMMENT ON FUNCTION closeloop.score_rank(closeloop.responses) IS 'Worst first: 0
 
 CREATE OR REPLACE FUNCTION closeloop.digest_lines(digest uuid, timezone text, at_most int, at timestamptz DEFAULT clock_timestamp())
 	RETURNS TABLE (case_id bigint, response_id bigint, kind text, step text, priority closeloop.priority,
-		status closeloop.case_status, owner text, acknowledge_due_at timestamptz, resolve_due_at timestamptz,
+		status closeloop.case_status, owner text, acknowledge_due_at timestamptz, resolve_due_at timestamptz, remind_at_most int,
 		total bigint, due_today bigint, overdue bigint)
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -469,8 +481,10 @@ CREATE OR REPLACE FUNCTION closeloop.digest_lines(digest uuid, timezone text, at
 			m.case_id, coalesce(c.response_id, m.response_id) AS response_id, m.kind, m.step, m.seq,
 			coalesce(c.priority, 'low') AS priority, coalesce(c.status, 'open') AS status, c.owner,
 			CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END AS acknowledge_due_at,
-			CASE WHEN closeloop.is_unresolved(c.status) AND c.status <> 'waiting' THEN c.resolve_due_at END AS resolve_due_at
+			CASE WHEN closeloop.is_unresolved(c.status) AND c.status <> 'waiting' THEN c.resolve_due_at END AS resolve_due_at,
+			v.remind_at_most
 		FROM closeloop.messages AS m LEFT JOIN closeloop.cases AS c ON c.id = m.case_id
+		LEFT JOIN closeloop.follow_up_versions AS v ON v.id = c.follow_up_version
 		WHERE m.digest_id = digest_lines.digest AND m.state = 'held'
 		ORDER BY m.case_id, CASE WHEN m.case_id IS NULL THEN m.response_id END,
 			m.kind = 'case.escalated' DESC, m.kind = 'case.reminder' DESC, m.seq DESC
@@ -478,7 +492,7 @@ CREATE OR REPLACE FUNCTION closeloop.digest_lines(digest uuid, timezone text, at
 		SELECT l.*, least(l.acknowledge_due_at, l.resolve_due_at) AS first_due FROM line AS l
 	)
 	SELECT l.case_id, l.response_id, l.kind, l.step, l.priority, l.status, l.owner, l.acknowledge_due_at, l.resolve_due_at,
-		count(*) OVER (),
+		l.remind_at_most, count(*) OVER (),
 		count(*) FILTER (WHERE l.first_due >= at
 			AND (l.first_due AT TIME ZONE timezone)::date = (at AT TIME ZONE timezone)::date) OVER (),
 		count(*) FILTER (WHERE l.first_due < at) OVER ()
@@ -511,7 +525,7 @@ COMMENT ON FUNCTION closeloop.morning_claim(text[], text[], int[], int, timestam
 
 CREATE OR REPLACE FUNCTION closeloop.morning_lines(for_person text, timezone text, at_most int, at timestamptz DEFAULT clock_timestamp())
 	RETURNS TABLE (case_id bigint, response_id bigint, kind text, step text, priority closeloop.priority,
-		status closeloop.case_status, owner text, acknowledge_due_at timestamptz, resolve_due_at timestamptz,
+		status closeloop.case_status, owner text, acknowledge_due_at timestamptz, resolve_due_at timestamptz, remind_at_most int,
 		total bigint, due_today bigint, overdue bigint)
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -527,7 +541,7 @@ CREATE OR REPLACE FUNCTION closeloop.morning_lines(for_person text, timezone tex
 		WHERE (least(l.acknowledge_due_at, l.resolve_due_at) AT TIME ZONE timezone)::date <= (at AT TIME ZONE timezone)::date
 	)
 	SELECT l.id, l.response_id, NULL, NULL, l.priority, l.status, l.owner, l.acknowledge_due_at, l.resolve_due_at,
-		count(*) OVER (), count(*) FILTER (WHERE l.first_due >= at) OVER (), count(*) FILTER (WHERE l.first_due < at) OVER ()
+		NULL::int, count(*) OVER (), count(*) FILTER (WHERE l.first_due >= at) OVER (), count(*) FILTER (WHERE l.first_due < at) OVER ()
 	FROM due AS l JOIN closeloop.responses AS r ON r.id = l.response_id
 	ORDER BY l.first_due < at DESC, l.priority DESC, l.first_due, closeloop.score_rank(r), l.id LIMIT at_most
 $$;

@@ -5,6 +5,7 @@
  */
 #include "case/directory.h"
 #include "base/log.h"
+#include "settings/value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ const struct pg_stmt directory_version_stmt = {
 
 const struct pg_stmt directory_people_stmt = {
 	"directory_people",
-	"SELECT id, name, email, language, timezone, reports_to, deputy, login, alerts_per_hour, urgent_per_hour, calendar"
+	"SELECT id, name, email, language, timezone, reports_to, deputy, login, alerts_per_hour, urgent_per_hour, calendar,"
+	" quiet_hours, morning"
 	" FROM closeloop.people",
 	0,
 	{0},
@@ -63,6 +65,22 @@ static const char *directory_text(struct directory *d, const struct pg_rows *row
 	return arena_strdup(d->arena, pg_get_text(rows, row, column, NULL));
 }
 
+/* As the configuration reads them (person_done()); what can't be read is left out, and said. */
+static void directory_read_hours(struct person *p, const char *quiet, const char *morning)
+{
+	p->quiet_from = p->quiet_to = p->morning = -1;
+	if (quiet && quiet_hours_parse(quiet, &p->quiet_from, &p->quiet_to) < 0) {
+		log_warning("directory: person %s has unreadable quiet_hours: there are none", p->id);
+		p->quiet_from = p->quiet_to = -1;
+	}
+	if (morning && time_of_day_parse(morning, &p->morning) < 0) {
+		log_warning("directory: person %s has an unreadable morning: there is none", p->id);
+		p->morning = -1;
+	} else if (!morning) {
+		p->morning = p->quiet_to;
+	}
+}
+
 static const struct person *directory_read_person(struct directory *d, const struct settings *s, const struct pg_rows *rows,
 						  int row)
 {
@@ -80,7 +98,7 @@ static const struct person *directory_read_person(struct directory *d, const str
 	p->reports_to = directory_text(d, rows, row, 5);
 	p->deputy = directory_text(d, rows, row, 6);
 	p->login = directory_text(d, rows, row, 7);
-	p->quiet_from = p->quiet_to = p->morning = -1;
+	directory_read_hours(p, pg_get_text(rows, row, 11, NULL), pg_get_text(rows, row, 12, NULL));
 	p->alerts_per_hour = pg_is_null(rows, row, 8) ? s->alerts_per_hour : pg_get_int4(rows, row, 8);
 	p->urgent_per_hour = pg_is_null(rows, row, 9) ? s->urgent_per_hour : pg_get_int4(rows, row, 9);
 	return p;
