@@ -9,6 +9,7 @@
 #include "flow/judge.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "flow/notice.h"
 
 #include <string.h>
 
@@ -326,6 +327,8 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 		a.previous.touchpoint =
 			p->previous.touchpoint ? settings_label(s, LABEL_TOUCHPOINT, p->previous.touchpoint, a.language) : NULL;
 	}
+	if (p->notice)
+		notice_alert(j, p, i, &a);
 	if (j->send_to || s->delivery == DELIVER_REDIRECT) {
 		a.redirected_from = a.person_address;
 		a.person_address = j->send_to ? j->send_to : s->redirect_to;
@@ -374,6 +377,7 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 	m->endpoint = ENDPOINT_EMAIL;
 	m->recipient = a.person_id;
 	m->address = a.person_address;
+	m->held_for = p->held ? "due" : NULL;
 	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup,
 				    strcmp(a.person_id, "operators") == 0 ? to->person->email : a.person_id);
 	if (j->dry)
@@ -458,6 +462,11 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 	if (p->action == PLAN_OPEN) {
 		facts = plan_case_facts(j, p);
 		event.facts = &facts;
+	} else if (p->notice) {
+		event.type = p->notice->type;
+		event.facts = &p->notice->facts;
+		event.happened = &p->notice->event;
+		event.at = p->notice->event.at;
 	}
 	alert = webhook_alert(j, p);
 	for (int i = 0; i < p->n_webhooks; i++) {
@@ -472,6 +481,7 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 		}
 		m = plan_message(j, p, uuid_new(), out);
 		m->endpoint = w->id;
+		m->kind = event.type;
 		m->dedup_key = arena_printf(j->arena, "%s:webhook:%s", p->dedup, w->id);
 	}
 }

@@ -1,22 +1,20 @@
 /*
- * Notices: mails about cases that are there already. Runs on the work connection between two batches.
+ * Notices: mails and webhooks about cases that are there already. Runs on the work connection between two batches.
  *
- *   claim notices ─▶ read cases' responses ─▶ who is told? ─▶ words (judge_render) ─▶ write messages, commit
- *
- * assigned:    the case's owner of now, once per hand-over; an earlier hand-over of the same case is dropped.
- * undelivered: the next person who wasn't tried yet: deputy, manager, then the route's last owner.
+ *   claim notices ─▶ read responses, histories, owners ─▶ who is told? ─▶ words (judge_render) ─▶ write messages, commit
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/log.h"
 #include "case/case_store.h"
+#include "case/owner_store.h"
 #include "flow/directory_load.h"
 #include "flow/inner.h"
-#include "outbox/notice_store.h"
+#include "flow/notice.h"
 
 #include <string.h>
 
-#define NOTICES_AT_ONCE 50
+#define NOTICES_AT_ONCE 200
 
 static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
 static const struct pg_stmt stmt_commit = {"commit", "COMMIT", 0, {0}};
@@ -53,7 +51,8 @@ static void on_ended_more(void *arg, const struct pg_error *error)
 static void notices_failed(struct intake_run *r, const struct pg_error *error)
 {
 	struct pg_batch *b;
-	bool alone = r->notices_limit == 1, rows = intake_blames_rows(error);
+	bool rows = intake_blames_rows(error), alone = r->notices_limit == 1 && r->n_notices == 1;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 
 	if (error->lost)
 		return; /* intake_run_lost() follows */
@@ -61,138 +60,14 @@ static void notices_failed(struct intake_run *r, const struct pg_error *error)
 	log_warning("notices: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 	b = pg_batch_new(r->flow->work);
 	pg_batch_add(b, &stmt_rollback, NULL, NULL, NULL);
-	if (alone && rows)
-		pg_batch_add(b, &notice_drop_first, NULL, on_dropped, NULL);
+	if (alone && rows) {
+		pg_params_init(p, r->arena);
+		pg_add_int8(p, r->notices[0].id);
+		pg_batch_add(b, &notice_drop, p, on_dropped, NULL);
+	}
+	rows = rows && r->n_notices > 0;
 	r->notices_limit = 1;
 	pg_batch_send(b, 0, rows || pg_error_is_conflict(error) ? on_ended_more : on_ended, r);
-}
-
-/* ---- who is told ---- */
-
-static bool was_tried(const struct notice *n, const char *person)
-{
-	if (n->recipient && strcmp(n->recipient, person) == 0)
-		return true;
-	for (int i = 0; i < n->n_tried; i++)
-		if (n->tried[i] && strcmp(n->tried[i], person) == 0)
-			return true;
-	return false;
-}
-
-static const struct person *untried(const struct judge *j, const struct notice *n, const char *id)
-{
-	const struct person *p = directory_person(j->live->directory, id);
-
-	if (p)
-		p = directory_present(j->live->directory, p, j->now);
-	return p && p->email && !was_tried(n, p->id) ? p : NULL;
-}
-
-static const struct person *last_owner(const struct judge *j, const struct notice *n)
-{
-	const struct route *route = n->route ? settings_route(j->live->settings, n->route) : NULL;
-	const struct target *t = route ? &route->owner[route->n_owner - 1] : NULL;
-	const struct person *p = NULL;
-
-	if (t && t->kind == TARGET_PERSON)
-		return untried(j, n, t->name);
-	for (int i = 0; t && t->kind == TARGET_TEAM && !p && i < t->team->members.n; i++)
-		p = untried(j, n, t->team->members.items[i]);
-	return p;
-}
-
-static const struct person *next_person(const struct judge *j, const struct notice *n)
-{
-	const struct directory *d = j->live->directory;
-	const struct person *failed = directory_person(d, n->recipient), *p = NULL;
-	const struct absence *away = failed ? directory_absence(d, failed->id, j->now) : NULL;
-
-	if (away && away->deputy)
-		p = untried(j, n, away->deputy);
-	if (!p && failed && failed->deputy)
-		p = untried(j, n, failed->deputy);
-	if (!p && failed && failed->reports_to)
-		p = untried(j, n, failed->reports_to);
-	return p ? p : last_owner(j, n);
-}
-
-static const struct rule *first_rule(const struct settings *s, const struct notice *n)
-{
-	for (int k = 0; k < n->n_rules; k++)
-		for (int i = 0; i < s->n_rules; i++)
-			if (s->rules[i].kind == RULE_CASE && s->rules[i].priority == n->priority &&
-			    strcmp(s->rules[i].id, n->rules[k]) == 0)
-				return &s->rules[i];
-	return NULL;
-}
-
-/* A new owner without a mail address is told through the deputy or the manager, as at opening. */
-static void reach_instead(const struct judge *j, struct recipient *to)
-{
-	const struct person *missed = to->person;
-	const char *const ids[] = {missed->deputy, missed->reports_to};
-
-	for (size_t i = 0; i < ARRAY_SIZE(ids) && !to->person->email; i++) {
-		const struct person *p = directory_person(j->live->directory, ids[i]);
-
-		if (!p || !p->email)
-			continue;
-		to->person = p;
-		to->reason = REASON_FALLBACK;
-		to->for_person = missed;
-	}
-}
-
-static void plan_notice(struct judge *j, struct notice *n, struct claimed *c)
-{
-	const struct directory *d = j->live->directory;
-	struct plan *p = &j->plans[j->n_plans];
-	struct recipient *to = arena_new_obj(j->arena, struct recipient);
-	const struct person *owner = directory_person(d, n->owner);
-
-	*p = (struct plan){.claimed = c,
-			   .action = PLAN_TELL,
-			   .winner = -1,
-			   .case_id = n->case_id,
-			   .priority = n->priority,
-			   .recipients = to,
-			   .n_recipients = 1,
-			   .acknowledge_due = n->acknowledge_due,
-			   .resolve_due = n->resolve_due,
-			   .rule = first_rule(j->live->settings, n)};
-	p->owner.person = owner;
-	p->owner.team = n->team;
-	if (n->kind == NOTICE_ASSIGNED) {
-		if (!owner || !str_eq(n->to, n->owner))
-			return;
-		to->person = directory_present(d, owner, j->now);
-		to->person = to->person ? to->person : owner;
-		to->reason = to->person == owner ? REASON_ASSIGNED : REASON_DEPUTY;
-		to->for_person = to->person == owner ? directory_find(d, n->actor) : owner;
-		to->is_owner = true;
-		p->alert = ALERT_ASSIGNED;
-		p->kind = "case.assigned";
-		p->dedup = arena_printf(j->arena, "case:%lld:assigned:%lld", (long long)n->case_id, (long long)n->event_id);
-		reach_instead(j, to);
-	} else {
-		char id[UUID_TEXT_BYTES];
-
-		to->person = next_person(j, n);
-		if (!to->person) {
-			log_error("case %lld: nobody is left who could be told instead of person %s", (long long)n->case_id,
-				  n->recipient);
-			return;
-		}
-		to->reason = REASON_FALLBACK;
-		to->for_person = directory_person(d, n->recipient);
-		to->is_owner = str_eq(n->recipient, n->owner);
-		p->alert = ALERT_FORWARDED;
-		p->kind = "case.opened";
-		p->step = "forwarded";
-		p->dedup = arena_printf(j->arena, "message:%s:forwarded", uuid_text(&n->message_id, id));
-	}
-	n->told = to->person->email && j->live->settings->email.set;
-	j->n_plans += n->told;
 }
 
 /* ---- rounds ---- */
@@ -213,45 +88,72 @@ static void on_committed(void *arg, const struct pg_error *error)
 	notices_end(r, more);
 }
 
+static void add_held(struct intake_run *r, struct pg_batch *b, const struct outbox_message *all, int n)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array people;
+
+	pg_array_init(&people, r->arena, PG_TEXT);
+	for (int i = 0; i < n; i++)
+		if (all[i].held_for)
+			pg_array_text(&people, all[i].recipient);
+	if (people.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &people);
+	pg_batch_add(b, &notice_release_soon, p, NULL, NULL);
+}
+
+static void add_messages(struct intake_run *r, struct pg_batch *b)
+{
+	struct judge *j = &r->judge;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct outbox_message *all;
+	int n = 0;
+
+	for (int i = 0; i < j->n_plans; i++)
+		n += j->plans[i].n_messages;
+	if (n == 0)
+		return;
+	all = arena_new_array(r->arena, struct outbox_message, (size_t)n);
+	n = 0;
+	for (int i = 0; i < j->n_plans; i++)
+		for (int k = 0; k < j->plans[i].n_messages; k++) {
+			all[n] = j->plans[i].messages[k];
+			all[n++].queued_at = WALL_NONE;
+		}
+	outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
+	pg_batch_add(b, &outbox_insert, p, NULL, NULL);
+	add_held(r, b, all, n);
+}
+
 static void on_rendered(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
-	struct judge *j = &r->judge;
-	struct pg_batch *b;
-	struct pg_params *p, *q;
-	struct outbox_message *all;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 	struct pg_array handed_on;
-	int n = 0;
+	struct pg_batch *b;
 
 	if (error) {
 		notices_failed(r, error);
 		return;
 	}
 	b = pg_batch_new(r->flow->work);
-	all = arena_new_array(r->arena, struct outbox_message, (size_t)MAX(j->n_plans, 1));
-	for (int i = 0; i < j->n_plans; i++)
-		for (int k = 0; k < j->plans[i].n_messages; k++) {
-			all[n] = j->plans[i].messages[k];
-			all[n++].queued_at = WALL_NONE;
-		}
-	if (n) {
-		p = arena_new_obj(r->arena, struct pg_params);
-		outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
-		pg_batch_add(b, &outbox_insert, p, NULL, NULL);
-	}
+	add_messages(r, b);
 	pg_array_init(&handed_on, r->arena, PG_UUID);
 	for (int i = 0; i < r->n_notices; i++)
 		if (r->notices[i].kind == NOTICE_UNDELIVERED && (r->notices[i].told || !r->notices[i].stands))
 			pg_array_uuid(&handed_on, &r->notices[i].message_id);
 	if (handed_on.count) {
-		q = arena_new_obj(r->arena, struct pg_params);
-		pg_params_init(q, r->arena);
-		pg_add_array(q, &handed_on);
-		pg_batch_add(b, &notice_handed_on, q, NULL, NULL);
+		pg_params_init(p, r->arena);
+		pg_add_array(p, &handed_on);
+		pg_batch_add(b, &notice_handed_on, p, NULL, NULL);
 	}
 	pg_batch_add(b, &stmt_commit, NULL, NULL, NULL);
 	pg_batch_send(b, 0, on_committed, r);
 }
+
+/* ---- what the words need ---- */
 
 static void on_responses(void *arg, const struct pg_rows *rows)
 {
@@ -259,6 +161,13 @@ static void on_responses(void *arg, const struct pg_rows *rows)
 	int64_t last = 0;
 
 	r->n_claimed = intake_read(rows, r->arena, &r->claimed, &last);
+}
+
+static void on_past(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+
+	notice_read_past(rows, r->arena, r->notices, r->n_notices);
 }
 
 static void on_now(void *arg, const struct pg_rows *rows)
@@ -269,21 +178,86 @@ static void on_now(void *arg, const struct pg_rows *rows)
 	r->judge.directory_version = pg_get_int8(rows, 0, 1);
 }
 
+static struct claimed *find_response(struct intake_run *r, int64_t id)
+{
+	for (int k = 0; k < r->n_claimed; k++)
+		if (r->claimed[k].response.id == id)
+			return &r->claimed[k];
+	return NULL;
+}
+
+static void notices_plan(struct intake_run *r)
+{
+	struct judge *j = &r->judge;
+
+	j->facts.now = j->now;
+	j->plans = arena_new_array(r->arena, struct plan, (size_t)r->n_notices);
+	for (int i = 0; i < r->n_notices; i++) {
+		struct notice *n = &r->notices[i];
+		struct claimed *shown = find_response(r, n->response_id);
+		struct claimed *opener = n->by_customer ? find_response(r, n->facts.response_id) : NULL;
+
+		n->opener = opener ? &opener->response : NULL;
+		if (shown)
+			notice_plan(j, n, shown);
+	}
+	judge_render(j);
+}
+
+static void on_lookup_rows(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+
+	owner_lookup_read(rows, r->arena, r->judge.facts.lookups, r->judge.facts.n_lookups);
+}
+
+static void on_lookups(void *arg, const struct pg_error *error)
+{
+	struct intake_run *r = arg;
+
+	if (error)
+		notices_failed(r, error);
+	else
+		notices_plan(r);
+}
+
+/* Escalation steps may name somebody by a lookup. */
+static void notices_lookup(struct intake_run *r)
+{
+	struct judge *j = &r->judge;
+	struct owner_facts *f = &j->facts;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_batch *b;
+
+	*f = (struct owner_facts){.directory = j->live->directory, .arena = r->arena};
+	f->lookups = arena_new_array(r->arena, struct owner_lookup, (size_t)r->n_notices);
+	for (int i = 0; i < r->n_notices; i++) {
+		const struct target *t = notice_lookup(j, &r->notices[i]);
+		struct claimed *c = find_response(r, r->notices[i].response_id);
+		const char *value = t && c ? owner_lookup_value(t, &c->response, r->arena) : NULL;
+
+		if (value)
+			f->lookups[f->n_lookups++] = (struct owner_lookup){t->name, value, NULL};
+	}
+	if (f->n_lookups == 0) {
+		notices_plan(r);
+		return;
+	}
+	owner_lookups_sort(f->lookups, f->n_lookups);
+	owner_lookup_params(p, r->arena, f->lookups, f->n_lookups);
+	b = pg_batch_new(r->flow->work);
+	pg_batch_add(b, &owner_lookup_stmt, p, on_lookup_rows, r);
+	pg_batch_send(b, 0, on_lookups, r);
+}
+
 static void on_directory(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
-	struct judge *j = &r->judge;
 
-	if (error) {
+	if (error)
 		notices_failed(r, error);
-		return;
-	}
-	j->plans = arena_new_array(r->arena, struct plan, (size_t)r->n_notices);
-	for (int i = 0; i < r->n_notices; i++)
-		for (int k = 0; r->notices[i].stands && k < r->n_claimed; k++)
-			if (r->claimed[k].response.id == r->notices[i].response_id)
-				plan_notice(j, &r->notices[i], &r->claimed[k]);
-	judge_render(j);
+	else
+		notices_lookup(r);
 }
 
 /* Who is told may have been entered, or gone away, since anything was judged. */
@@ -304,11 +278,23 @@ static void on_notices(void *arg, const struct pg_rows *rows)
 	r->n_notices = notice_read(rows, r->arena, &r->notices);
 }
 
+static void add_ids(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, const struct pg_array *ids,
+		    pg_rows_fn *fn)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array copy = *ids;
+
+	if (copy.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &copy);
+	pg_batch_add(b, stmt, p, fn, r);
+}
+
 static void on_claimed(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
-	struct pg_params *p;
-	struct pg_array ids;
+	struct pg_array responses, cases;
 	struct pg_batch *b;
 
 	if (error) {
@@ -323,13 +309,17 @@ static void on_claimed(void *arg, const struct pg_error *error)
 	}
 	r->judge =
 		(struct judge){.live = r->flow->live, .conn = r->flow->work, .arena = r->arena, .done = on_rendered, .arg = r};
-	p = arena_new_obj(r->arena, struct pg_params);
-	pg_array_init(&ids, r->arena, PG_INT8);
-	for (int i = 0; i < r->n_notices; i++)
-		pg_array_int8(&ids, r->notices[i].response_id);
-	pg_params_init(p, r->arena);
-	pg_add_array(p, &ids);
-	pg_batch_add(b, &intake_reread, p, on_responses, r);
+	pg_array_init(&responses, r->arena, PG_INT8);
+	pg_array_init(&cases, r->arena, PG_INT8);
+	for (int i = 0; i < r->n_notices; i++) {
+		pg_array_int8(&responses, r->notices[i].response_id);
+		if (r->notices[i].by_customer)
+			pg_array_int8(&responses, r->notices[i].facts.response_id);
+		if (notice_shows_past(&r->notices[i]))
+			pg_array_int8(&cases, r->notices[i].facts.id);
+	}
+	add_ids(r, b, &intake_reread, &responses, on_responses);
+	add_ids(r, b, &notice_history, &cases, on_past);
 	pg_batch_add(b, &case_now, NULL, on_now, r);
 	pg_batch_send(b, 0, on_read, r);
 }
@@ -340,6 +330,7 @@ void notices_start(struct intake_run *r)
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
 	r->notices_limit = r->notices_limit ? r->notices_limit : NOTICES_AT_ONCE;
+	r->n_notices = 0;
 	pg_params_init(p, r->arena);
 	pg_add_int4(p, r->notices_limit);
 	pg_batch_add(b, &stmt_begin, NULL, NULL, NULL);

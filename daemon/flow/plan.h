@@ -47,6 +47,8 @@ struct plan {
 	const char *facts; /* JSON */
 
 	int64_t case_id;
+	const struct notice *notice; /* PLAN_TELL; NULL: no notice */
+	bool held;                   /* its mails wait for what falls due with them */
 	enum alert_kind alert;
 	const char *kind, *step; /* of its messages: "case.opened", NULL */
 	const char *dedup;       /* start of their dedup keys: "case:812:opened" */

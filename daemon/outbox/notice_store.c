@@ -1,23 +1,63 @@
 /*
  * SQL of notices; see notice_store.h.
  *
+ * Numbers and flags are read only from details that the daemon itself wrote: in others anybody may have put anything.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "outbox/notice_store.h"
+
+#define BY_DAEMON(kind) "e.kind = '" kind "' AND e.actor = 'daemon'"
 
 const struct pg_stmt notice_claim = {
 	"notice_claim",
 	"WITH n AS (DELETE FROM closeloop.notices WHERE id = ANY (ARRAY("
 	"  SELECT id FROM closeloop.notices ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))"
-	"  RETURNING id, case_id, kind, event_id, message_id)"
-	" SELECT n.id, n.case_id, c.response_id, coalesce(n.event_id, 0), n.kind = 'undelivered', n.message_id,"
-	"  c.priority::text, c.status IN ('open', 'acknowledged', 'in_progress', 'waiting'), c.acknowledged_at IS NOT NULL,"
-	"  c.owner, c.team, c.route, m.recipient, e.actor, btrim(e.details ->> 'to'), c.rules,"
-	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE t.case_id = c.id AND t.channel = 'email'"
-	"   AND (t.state IN ('failed', 'dead') OR t.step = 'forwarded')),"
-	"  c.acknowledge_due_at, c.resolve_due_at"
-	" FROM n JOIN closeloop.cases c ON c.id = n.case_id LEFT JOIN closeloop.messages m ON m.id = n.message_id"
-	" LEFT JOIN closeloop.case_events e ON e.id = n.event_id ORDER BY n.id",
+	"  RETURNING id, case_id, event_id, message_id)"
+	" SELECT n.id, n.message_id, m.recipient,"
+	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE n.message_id IS NOT NULL AND t.case_id = c.id"
+	"   AND t.channel = 'email' AND (t.state IN ('failed', 'dead') OR t.step = 'forwarded')),"
+	"  coalesce(e.id, 0), e.at, e.actor, e.kind, e.from_status::text, e.to_status::text, e.note,"
+	"  (e.details - ARRAY['before', 'cancelled'])::text, btrim(e.details ->> 'to'), e.details ->> 'step',"
+	"  e.details ->> 'target', e.details ->> 'condition',"
+	"  CASE WHEN " BY_DAEMON(
+		"reminded") " THEN (e.details ->> 'n')::int END,"
+			    "  CASE WHEN " BY_DAEMON(
+				    "reminded") " THEN (e.details ->> 'of')::int END,"
+						"  coalesce(" BY_DAEMON(
+							"reminded") " AND e.details @> '{\"warning\": true}', false),"
+								    "  coalesce(e.actor = 'daemon' AND e.details @> "
+								    "'{\"waiting_over\": true}', false),"
+								    "  coalesce(CASE WHEN e.actor = 'daemon' THEN (e.details "
+								    "->> 'response_id')::bigint END, c.response_id),"
+								    "  c.id, c.response_id, c.customer_id, c.status::text, "
+								    "c.priority::text, c.owner, c.team, c.route, c.follow_up, "
+								    "c.rules,"
+								    "  c.opened_at, c.acknowledged_at, c.first_action_at, "
+								    "c.contacted_at, c.resolved_at, c.closed_at, "
+								    "c.acknowledge_due_at,"
+								    "  c.resolve_due_at, c.next_action_at, "
+								    "coalesce(c.waiting_since, w.at), c.waiting_until, "
+								    "c.root_cause, c.resolution,"
+								    "  c.outcome::text, c.reopened, c.handovers, c.link_epoch, "
+								    "c.version, 0, false, c.ruleset,"
+								    "  coalesce((SELECT max(t.at) FROM closeloop.case_events t "
+								    "WHERE t.case_id = c.id AND t.kind = 'assigned'), "
+								    "c.opened_at),"
+								    "  CASE WHEN e.kind IN ('reopened', 'outcome') THEN "
+								    "(SELECT t.actor FROM closeloop.case_events t"
+								    "   WHERE t.case_id = c.id AND t.kind = 'resolved' ORDER "
+								    "BY t.id DESC LIMIT 1) END,"
+								    "  NULL::text, NULL::timestamptz, NULL::text"
+								    " FROM n JOIN closeloop.cases c ON c.id = n.case_id LEFT "
+								    "JOIN closeloop.messages m ON m.id = n.message_id"
+								    " LEFT JOIN closeloop.case_events e ON e.id = n.event_id"
+								    " LEFT JOIN LATERAL (SELECT t.at FROM "
+								    "closeloop.case_events t WHERE t.case_id = c.id AND t.kind "
+								    "= 'waiting'"
+								    "  ORDER BY t.id DESC LIMIT 1) w ON e.details @> "
+								    "'{\"waiting_over\": true}'"
+								    " ORDER BY n.id",
 	1,
 	{PG_INT4},
 };
@@ -29,38 +69,32 @@ const struct pg_stmt notice_handed_on = {
 	{PG_UUID_ARRAY},
 };
 
-const struct pg_stmt notice_drop_first = {
-	"notice_drop_first",
-	"DELETE FROM closeloop.notices WHERE id = (SELECT min(id) FROM closeloop.notices) RETURNING case_id",
-	0,
-	{0},
+const struct pg_stmt notice_drop = {
+	"notice_drop",
+	"DELETE FROM closeloop.notices WHERE id = $1 RETURNING case_id",
+	1,
+	{PG_INT8},
 };
 
-int notice_read(const struct pg_rows *rows, struct arena *a, struct notice **ret)
-{
-	int n = pg_count(rows);
+const struct pg_stmt notice_release_soon = {
+	"notice_release_soon",
+	"SELECT closeloop.digest_soon($1)",
+	1,
+	{PG_TEXT_ARRAY},
+};
 
-	*ret = arena_new_array(a, struct notice, (size_t)n);
-	for (int i = 0; i < n; i++) {
-		struct notice *x = &(*ret)[i];
-		const char **texts[] = {&x->owner, &x->team, &x->route, &x->recipient, &x->actor, &x->to};
-
-		x->id = pg_get_int8(rows, i, 0);
-		x->case_id = pg_get_int8(rows, i, 1);
-		x->response_id = pg_get_int8(rows, i, 2);
-		x->event_id = pg_get_int8(rows, i, 3);
-		x->kind = pg_get_bool(rows, i, 4) ? NOTICE_UNDELIVERED : NOTICE_ASSIGNED;
-		if (!pg_is_null(rows, i, 5))
-			x->message_id = pg_get_uuid(rows, i, 5);
-		priority_parse(pg_get_text(rows, i, 6, NULL), &x->priority);
-		x->stands = pg_get_bool(rows, i, 7);
-		x->acknowledged = pg_get_bool(rows, i, 8);
-		for (size_t k = 0; k < ARRAY_SIZE(texts); k++)
-			*texts[k] = arena_strdup(a, pg_get_text(rows, i, 9 + (int)k, NULL));
-		x->n_rules = pg_get_text_array(rows, i, 15, a, &x->rules);
-		x->n_tried = pg_get_text_array(rows, i, 16, a, &x->tried);
-		x->acknowledge_due = x->acknowledged ? WALL_NONE : pg_get_time(rows, i, 17);
-		x->resolve_due = pg_get_time(rows, i, 18);
-	}
-	return n;
-}
+const struct pg_stmt notice_history = {
+	"notice_history",
+	"SELECT e.case_id, e.at, e.kind, e.actor, e.details ->> 'to', e.note, e.details ->> 'how',"
+	" coalesce(e.details @> '{\"reached\": true}', false), coalesce(e.details @> '{\"warning\": true}', false),"
+	" CASE WHEN " BY_DAEMON(
+		"reminded") " THEN (e.details ->> 'n')::int END,"
+			    " CASE WHEN " BY_DAEMON(
+				    "reminded") " THEN (e.details ->> 'of')::int END,"
+						" CASE WHEN e.kind = 'waiting' THEN (e.details ->> 'until')::timestamptz END"
+						" FROM (SELECT DISTINCT unnest($1) AS id) c CROSS JOIN LATERAL (SELECT * FROM "
+						"closeloop.case_events t"
+						"  WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 30) e ORDER BY e.id",
+	1,
+	{PG_INT8_ARRAY},
+};

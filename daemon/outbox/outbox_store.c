@@ -10,20 +10,22 @@
 const struct pg_stmt outbox_insert = {
 	"outbox_insert",
 	"INSERT INTO closeloop.messages (id, case_id, response_id, kind, step, channel, endpoint, recipient, address, payload,"
-	" dedup_key, queued_at, state, attempt, fence, lease_until, next_at, daemon)"
+	" dedup_key, queued_at, state, attempt, fence, lease_until, next_at, daemon, held_for)"
 	" SELECT id, case_id, response_id, kind, step, CASE WHEN endpoint = 'email' THEN 'email' ELSE 'webhook' END, endpoint,"
 	"  recipient, address, payload, dedup_key, coalesce(queued_at, clock_timestamp()),"
-	"  (CASE WHEN leased THEN 'leased' ELSE 'queued' END)::closeloop.message_state, leased::int, leased::int,"
+	"  (CASE WHEN leased THEN 'leased' WHEN held_for IS NOT NULL THEN 'held' ELSE 'queued' END)::closeloop.message_state,"
+	"  leased::int, leased::int,"
 	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' END,"
 	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' ELSE clock_timestamp() END,"
-	"  CASE WHEN leased THEN $13 END"
+	"  CASE WHEN leased THEN $13 END, held_for"
 	" FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-	"  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[])"
-	"  AS m (id, case_id, response_id, kind, step, endpoint, recipient, address, payload, dedup_key, queued_at, leased)"
+	"  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $14::text[])"
+	"  AS m (id, case_id, response_id, kind, step, endpoint, recipient, address, payload, dedup_key, queued_at, leased,"
+	"  held_for)"
 	" ON CONFLICT (dedup_key) DO NOTHING RETURNING id",
-	13,
+	14,
 	{PG_UUID_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
-	 PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_TEXT},
+	 PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_TEXT, PG_TEXT_ARRAY},
 };
 
 /*
@@ -188,7 +190,7 @@ static void array_id(struct pg_array *a, int64_t id)
 
 void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon)
 {
-	struct pg_array ids, cases, responses, texts[7], queued, leased;
+	struct pg_array ids, cases, responses, texts[8], queued, leased;
 
 	pg_array_init(&ids, a, PG_UUID);
 	pg_array_init(&cases, a, PG_INT8);
@@ -208,6 +210,7 @@ void outbox_insert_params(struct pg_params *p, struct arena *a, const struct out
 		pg_array_text(&texts[4], m[i].address);
 		pg_array_text_n(&texts[5], m[i].payload, m[i].payload_bytes);
 		pg_array_text(&texts[6], m[i].dedup_key);
+		pg_array_text(&texts[7], m[i].held_for);
 		pg_array_time(&queued, m[i].queued_at);
 		pg_array_bool(&leased, m[i].leased);
 	}
@@ -215,11 +218,12 @@ void outbox_insert_params(struct pg_params *p, struct arena *a, const struct out
 	pg_add_array(p, &ids);
 	pg_add_array(p, &cases);
 	pg_add_array(p, &responses);
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(texts) - 1; i++)
 		pg_add_array(p, &texts[i]);
 	pg_add_array(p, &queued);
 	pg_add_array(p, &leased);
 	pg_add_text(p, daemon);
+	pg_add_array(p, &texts[ARRAY_SIZE(texts) - 1]);
 }
 
 struct delivery *outbox_read(const struct pg_rows *rows, int row)

@@ -24,6 +24,7 @@ struct outbox_message {
 	const char *dedup_key;
 	struct wall_time queued_at; /* the trigger's clock; WALL_NONE: now */
 	bool leased;                /* handed over to the channel right after the commit */
+	const char *held_for;       /* it waits, and why: "budget", "quiet", "digest", "due"; NULL: it may leave */
 };
 
 /* → ids that were written: a dedup_key that exists already writes nothing. */

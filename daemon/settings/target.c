@@ -6,6 +6,7 @@
 #include "settings/load.h"
 #include "settings/value.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -124,6 +125,35 @@ bool target_read(struct load *l, const struct item *it, const struct text_pos *p
 	}
 	load_error(l, it, pos, "expected " TARGET_WORDS ", got '%s'%s", text, target_guess(l, text));
 	return false;
+}
+
+/* Checked when it was read from a file; but the team or fact may have gone from the configuration since. */
+int target_of_text(const struct settings *s, const char *text, struct arena *a, struct target *ret)
+{
+	char *rest, *part;
+
+	*ret = (struct target){.kind = TARGET_OWNER, .text = text};
+	if (strcmp(text, "owner") == 0)
+		return 0;
+	if (strcmp(text, "manager") == 0) {
+		ret->kind = TARGET_MANAGER;
+	} else if ((ret->name = after_prefix(text, "person:"))) {
+		ret->kind = TARGET_PERSON;
+	} else if ((ret->name = after_prefix(text, "team:"))) {
+		ret->kind = TARGET_TEAM;
+		ret->team = settings_team(s, ret->name);
+		return ret->team ? 0 : -ENOENT;
+	} else if ((ret->name = after_prefix(text, "from:"))) {
+		ret->kind = TARGET_FROM;
+	} else if ((ret->name = after_prefix(text, "lookup:"))) {
+		ret->kind = TARGET_LOOKUP;
+		rest = arena_strdup(a, ret->name);
+		while ((part = strsep(&rest, "+")) && ret->n_dimensions < LOOKUP_DIMENSIONS_MAX)
+			ret->dimensions[ret->n_dimensions++] = part;
+	} else {
+		return -EINVAL;
+	}
+	return 0;
 }
 
 bool notify_read(struct load *l, const struct item *it, const struct text_pos *pos, const char *text, struct notify *ret)
