@@ -11,7 +11,7 @@
 #include "flow/judge.h"
 #include "flow/look.h"
 #include "flow/stats.h"
-#include "outbox/notice_store.h"
+#include "flow/notice.h"
 #include "sql/schema.h"
 
 #define INTAKE_BATCH_MAX 1000
