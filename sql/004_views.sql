@@ -1,4 +1,4 @@
--- Views for people and reports. They show no address, no telephone number and no message text.
+-- Views for people and reports. They show no address, no telephone number and no message text. How promises are kept: 009.
 --
 -- SPDX-License-Identifier: Apache-2.0
 
@@ -48,46 +48,6 @@ FROM closeloop.responses
 WHERE nps IS NOT NULL
 GROUP BY touchpoint;
 COMMENT ON VIEW closeloop.nps_by_touchpoint IS 'Net promoter score, -100 to 100, per moment of truth over all time.';
-
--- One row per value, not per combination: medians can't be added up.
-CREATE OR REPLACE VIEW closeloop.follow_up_performance AS
-SELECT CASE grouping(c.owner, c.team, r.touchpoint, w.week)
-		WHEN 15 THEN 'all' WHEN 7 THEN 'owner' WHEN 11 THEN 'team' WHEN 13 THEN 'touchpoint' ELSE 'week' END AS dimension,
-	CASE grouping(c.owner, c.team, r.touchpoint, w.week)
-		WHEN 7 THEN c.owner WHEN 11 THEN c.team WHEN 13 THEN r.touchpoint WHEN 14 THEN w.week::text END AS value,
-	count(*) AS opened,
-	count(f.acknowledged_at) AS acknowledged,
-	count(*) FILTER (WHERE c.acknowledged_at <= c.acknowledge_due_at) AS acknowledged_in_time,
-	count(*) FILTER (WHERE c.acknowledged_at > c.acknowledge_due_at
-		OR (c.acknowledged_at IS NULL AND closeloop.is_unresolved(c.status) AND c.acknowledge_due_at < now()))
-		AS acknowledged_late,
-	count(*) FILTER (WHERE c.status IN ('resolved', 'closed')) AS resolved,
-	count(*) FILTER (WHERE c.status IN ('resolved', 'closed') AND c.resolved_at <= c.resolve_due_at) AS resolved_in_time,
-	count(*) FILTER (WHERE (c.status IN ('resolved', 'closed') AND c.resolved_at > c.resolve_due_at)
-		OR (c.status IN ('open', 'acknowledged', 'in_progress') AND c.resolve_due_at < now())) AS resolved_late,
-	count(*) FILTER (WHERE c.status = 'dismissed') AS dismissed,
-	count(*) FILTER (WHERE closeloop.is_unresolved(c.status)) AS unresolved,
-	count(c.contacted_at) AS contacted,
-	percentile_cont(0.5) WITHIN GROUP (ORDER BY f.acknowledged_at - c.opened_at) AS median_to_acknowledge,
-	percentile_cont(0.9) WITHIN GROUP (ORDER BY f.acknowledged_at - c.opened_at) AS p90_to_acknowledge,
-	percentile_cont(0.5) WITHIN GROUP (ORDER BY s.time_to_resolve) AS median_to_resolve,
-	percentile_cont(0.9) WITHIN GROUP (ORDER BY s.time_to_resolve) AS p90_to_resolve,
-	sum(c.reopened) AS reopened,
-	sum(c.handovers) AS handovers,
-	count(*) FILTER (WHERE c.outcome = 'recovered') AS recovered,
-	count(*) FILTER (WHERE c.outcome = 'unchanged') AS unchanged,
-	count(*) FILTER (WHERE c.outcome = 'lost') AS lost
-FROM closeloop.cases AS c
-JOIN closeloop.responses AS r ON r.id = c.response_id
-CROSS JOIN LATERAL (SELECT date_trunc('week', c.opened_at)::date AS week) AS w
-CROSS JOIN LATERAL (SELECT min(e.at) AS acknowledged_at FROM closeloop.case_events AS e
-	WHERE e.case_id = c.id AND e.from_status = 'open'
-		AND e.to_status IN ('acknowledged', 'in_progress', 'waiting', 'resolved')) AS f
-CROSS JOIN LATERAL (SELECT CASE WHEN c.status IN ('resolved', 'closed') THEN c.resolved_at - c.opened_at END
-	AS time_to_resolve) AS s
-GROUP BY GROUPING SETS ((), (c.owner), (c.team), (r.touchpoint), (w.week));
-COMMENT ON VIEW closeloop.follow_up_performance IS
-	'How promises were kept: over all, and by owner, team, touchpoint and week of opening. Times count from opening to the first acknowledgement and to the last solution; "in time" and "late" speak of the present round, after hand-overs and reopenings.';
 
 CREATE OR REPLACE VIEW closeloop.message_overview AS
 SELECT id, seq, case_id, response_id, kind, step, channel, endpoint, recipient, state, attempt, next_at, created_at, sent_at,

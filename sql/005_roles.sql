@@ -67,7 +67,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.promise_due(timestamptz, closeloop.promise, text, text),'
 			' closeloop.promise_before(timestamptz, closeloop.promise, text, text),'
 			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.open_after(timestamptz, interval, text, text),'
-			' closeloop.clocks_replace(jsonb, jsonb)',
+			' closeloop.clocks_replace(jsonb, jsonb), closeloop.follow_up_times(timestamptz)',
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
 			' closeloop.follow_up_version(jsonb), closeloop.case_opening_clocks(int, text, timestamptz),'
 			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)',
@@ -102,7 +102,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_pages() RETURNS boolean
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
 			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
-			' closeloop.open_time(timestamptz, timestamptz, text, text)'])
+			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.follow_up_times(timestamptz)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_pages() IS 'closeloop_pages: reads cases, and moves them only through functions.';
 
@@ -114,7 +114,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_reader() RETURNS boolean
 		'SELECT ON closeloop.case_overview, closeloop.nps_by_touchpoint, closeloop.follow_up_performance,'
 			' closeloop.message_overview',
 		'EXECUTE ON FUNCTION closeloop.score_text(closeloop.responses), closeloop.is_unresolved(closeloop.case_status),'
-			' closeloop.open_time(timestamptz, timestamptz, text, text)'])
+			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.follow_up_times(timestamptz)'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_reader() IS 'closeloop_reader: the views.';
 
