@@ -468,6 +468,8 @@ BEGIN
 		AND NOT EXISTS (TABLE closeloop.person_clocks EXCEPT SELECT * FROM unnest(new_people))
 		AND NOT EXISTS (SELECT * FROM unnest(new_people) EXCEPT TABLE closeloop.person_clocks) THEN
 		RETURN false;
+	ELSIF EXISTS (SELECT FROM unnest(new_calendars) AS c, unnest(c.opens, c.closes) AS s (opens, closes) WHERE s.opens >= s.closes) THEN
+		RAISE EXCEPTION 'hours must end after they begin' USING ERRCODE = 'check_violation';
 	END IF;
 	LOCK TABLE closeloop.calendars, closeloop.person_clocks IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM closeloop.calendars;

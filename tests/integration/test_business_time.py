@@ -1,0 +1,254 @@
+"""
+Business time of PostgreSQL (sql/006_business_time.sql) against an implementation that is slow and obviously right.
+
+The oracle below walks over the minutes of UTC one by one and asks Python's zoneinfo what the clock on the wall shows; it knows
+nothing of offsets, gaps or folds. Calendars, moments and promises are drawn at random, many of them close to the days on which the
+clocks change, and around leap days and holidays. Both sides read the zone database of the system, so its version doesn't matter
+(Debian's PostgreSQL is built with it; a server with zones of its own may differ for dates after its release).
+
+A failure prints the calendar, the call, both answers and the seed. CLOSELOOP_SEED=N draws the same cases again;
+CLOSELOOP_BUSINESS_CALENDARS=N draws more of them (15 by default).
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import datetime
+import functools
+import json
+import os
+import random
+import zoneinfo
+
+UTC = datetime.timezone.utc
+SECOND, MINUTE, DAY = 1000000, 60000000, 86400000000  # microseconds
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Seoul", "Australia/Lord_Howe", "Asia/Kathmandu"]
+CALENDARS = int(os.environ.get("CLOSELOOP_BUSINESS_CALENDARS", "15"))
+CASES_EACH = 50
+
+
+# ---- the oracle: moments are microseconds since 1970, minutes and days are counted from there too ----
+
+@functools.lru_cache(maxsize=6000)
+def wall_clock(zone, day):
+    """What the wall shows at each minute of a day of UTC: [(date as its number, minute of the day)]."""
+    tz = zoneinfo.ZoneInfo(zone)
+    local = (datetime.datetime.fromtimestamp((day * 1440 + i) * 60, tz) for i in range(1440))
+    return [(t.toordinal(), t.hour * 60 + t.minute) for t in local]
+
+
+class Oracle:
+    """One calendar in one zone. A local time is a pair: the date's number, microseconds since its midnight."""
+
+    def __init__(self, zone, hours, holidays):
+        self.zone, self.hours, self.holidays = zone, hours, {d.toordinal() for d in holidays}
+        self.minutes_of, self.flags_of = {}, {}
+
+    def works(self, date):
+        return date not in self.holidays and any(d == (date - 1) % 7 + 1 for d, _, _ in self.hours)
+
+    def own_minutes(self, date):
+        """Minutes, counted from midnight, of the shifts that begin on a day; they may be those of the next one."""
+        if date not in self.minutes_of:
+            lines = [h for h in self.hours if h[0] == (date - 1) % 7 + 1] if self.works(date) else []
+            self.minutes_of[date] = {m for _, start, end in lines for m in range(start, end)}
+        return self.minutes_of[date]
+
+    def shift(self, date, minute):
+        """The day of the shift that is open when the wall shows this, or None."""
+        if minute in self.own_minutes(date):
+            return date
+        return date - 1 if minute + 1440 in self.own_minutes(date - 1) else None
+
+    def local(self, at):
+        date, minute = wall_clock(self.zone, at // DAY)[at // MINUTE % 1440]
+        return date, minute * MINUTE + at % MINUTE
+
+    def flags(self, day):
+        """Which minutes of a day of UTC are open."""
+        if day not in self.flags_of:
+            self.flags_of[day] = [self.shift(*w) is not None for w in wall_clock(self.zone, day)]
+        return self.flags_of[day]
+
+    def is_open(self, at):
+        return self.flags(at // DAY)[at // MINUTE % 1440]
+
+    def open_time(self, start, end):
+        passed = 0
+        while start < end:
+            minute_end = min(start // MINUTE * MINUTE + MINUTE, end)
+            if self.is_open(start):
+                passed += minute_end - start
+            start = minute_end
+        return passed
+
+    def after(self, at, amount):
+        """The first moment by which so much open time has passed; without an amount, the next that is open."""
+        while True:
+            minute_end = at // MINUTE * MINUTE + MINUTE
+            if self.is_open(at):
+                if at + amount <= minute_end:
+                    return at + amount
+                amount -= minute_end - at
+            at = minute_end
+
+    def before(self, at, amount):
+        """The last moment from which so much open time is left; without an amount, the last until which it is open."""
+        while True:
+            minute_start = (at - 1) // MINUTE * MINUTE
+            if self.is_open(minute_start):
+                if at - amount >= minute_start:
+                    return at - amount
+                amount -= at - minute_start
+            at = minute_start
+
+    def first_moment(self, date, since_midnight):
+        """When the wall first shows this, or something later."""
+        wanted = date * DAY + since_midnight
+        at = (date - datetime.date(1970, 1, 1).toordinal() - 2) * DAY
+        while True:
+            shown_date, shown = self.local(at)
+            missing = wanted - shown_date * DAY - shown
+            if missing < MINUTE:
+                return at + max(missing, 0)
+            at += MINUTE
+
+    def shift_at(self, at):
+        date, since_midnight = self.local(at)
+        return self.shift(date, since_midnight // MINUTE)
+
+    def days(self, at, n, unit, step):
+        """So many working days or weeks on (step 1) or back (step -1)."""
+        if not self.is_open(at) and step > 0:
+            at = self.after(at, 0)
+        if self.is_open(at):
+            shift, (date, since_midnight) = self.shift_at(at), self.local(at)
+        else:  # backwards from a closing time
+            at = self.before(at, 0)
+            shift, (date, since_midnight) = self.shift_at(at - 1), self.local(at - 1)
+            since_midnight += 1
+        target = shift + step * n * 7 if unit == "w" else shift
+        while unit == "d" and n > 0:
+            target += step
+            n -= self.works(target)
+        at = self.first_moment(date + target - shift, since_midnight)
+        if self.is_open(at) or self.is_open(at - 1):
+            return at
+        return self.after(at, 0) if step > 0 else self.before(at, 0)
+
+    def promise(self, at, promise, step):
+        n, unit = int(promise[:-1]), promise[-1]
+        if unit in "dw":
+            return self.days(at, n, unit, step)
+        amount = n * {"s": 1, "m": 60, "h": 3600}[unit] * SECOND
+        return self.after(at, amount) if step > 0 else self.before(at, amount)
+
+
+# ---- what is drawn ----
+
+def draw_hours(rng):
+    """Lines of a week as (day, from, to), of which some overlap, go past midnight or begin in a gap."""
+    kind = rng.randrange(6)
+    week = range(1, 8)
+    if kind == 0:
+        days = sorted(rng.sample(week, rng.randint(1, 7)))
+        return [(d, *line) for d in days for line in ((540, 720), (780, 1080))]
+    if kind == 1:
+        return [(d, 0, 1440) for d in week]
+    if kind == 2:
+        return [(d, 1320, 1320 + rng.choice([60, 120, 240, 480, 1560])) for d in sorted(rng.sample(week, rng.randint(1, 7)))]
+    if kind == 3:
+        return [(d, rng.choice([90, 105, 120, 130, 150]), rng.choice([155, 165, 180, 200, 600])) for d in (*rng.sample(range(1, 7), 2), 7)]
+    lines = []
+    for _ in range(rng.randint(1, 9)):
+        start = rng.randrange(1440)
+        lines.append((rng.randint(1, 7), start, min(start + rng.choice([1, 7, 60, 240, 600, 1500]), 2880)))
+    return lines
+
+
+@functools.lru_cache(maxsize=None)
+def changes(zone):
+    """Noons from 2023 to 2031 before which the clocks changed."""
+    tz = zoneinfo.ZoneInfo(zone)
+    noons = [datetime.datetime(2023, 1, 1, 12, tzinfo=UTC) + datetime.timedelta(days=i) for i in range(9 * 365)]
+    return [b for a, b in zip(noons, noons[1:]) if a.astimezone(tz).utcoffset() != b.astimezone(tz).utcoffset()]
+
+
+def draw_middles(rng, zone):
+    """Days around which the moments of a zone are drawn: two changes of its clock, a leap day, and any."""
+    leap = datetime.datetime(rng.choice([2024, 2028]), 2, 29, 12, tzinfo=UTC)
+    any_day = datetime.datetime(2024, 1, 1, tzinfo=UTC) + datetime.timedelta(days=rng.randrange(2400))
+    return [int(m.timestamp()) * SECOND for m in (*rng.sample(changes(zone) or [leap, any_day], 2), leap, any_day)]
+
+
+def draw_moment(rng, middles):
+    return rng.choice(middles) + rng.randrange(-4 * 1440, 4 * 1440) * MINUTE + rng.choice([0, 0, SECOND, 59500000, 30000001])
+
+
+def draw_promise(rng, hours):
+    unit = rng.choice("smhhddddw")
+    most = 4 * sum(end - start for _, start, end in hours)  # four weeks of open time, in minutes
+    if unit in "dw":
+        return f"{rng.randint(1, 60 if unit == 'd' else 8)}{unit}"
+    size = {"s": 60, "m": 1, "h": 1 / 60}[unit]
+    return f"{max(1, rng.randint(1, max(1, int(min(most, rng.choice([10, 600, 30000])) * size))))}{unit}"
+
+
+def draw(rng, i, middles):
+    zone, hours = rng.choice(ZONES), draw_hours(rng)
+    moments = [draw_moment(rng, middles[zone]) for _ in range(CASES_EACH)]
+    days = sorted({datetime.date.fromtimestamp(m // SECOND) + datetime.timedelta(days=rng.randint(-3, 30)) for m in moments})
+    holidays = rng.sample(days, min(len(days), rng.choice([0, 0, 5, 20])))
+    calendar = {"name": f"c{i}", "timezone": "owner" if rng.random() < 0.3 else zone, "hours": hours,
+                "holidays": [str(d) for d in holidays]}
+    person = {"person": f"p{i}", "calendar": f"c{i}", "timezone": zone}
+    named = rng.choice(["owner", f"c{i}"])
+    cases = [{"at": at, "promise": draw_promise(rng, hours), "calendar": named, "person": f"p{i}",
+              "to": at + rng.randrange(1, 9000) * MINUTE + rng.randrange(60) * SECOND} for at in moments]
+    return calendar, person, Oracle(zone, hours, holidays), cases
+
+
+# ---- both sides ----
+
+CALLS = ["promise_due(at, promise)", "promise_before(at, promise)", "open_time(at, to)", "open_after(at, '90 min')"]
+
+
+def answers(site, cases):
+    """One statement for all cases; times come back in microseconds, so that nothing is rounded on the way."""
+    return site.q("""
+        SELECT (extract(epoch FROM closeloop.promise_due(at, p, c, o)) * 1000000)::bigint,
+            (extract(epoch FROM closeloop.promise_before(at, p, c, o)) * 1000000)::bigint,
+            (extract(epoch FROM closeloop.open_time(at, till, c, o)) * 1000000)::bigint,
+            (extract(epoch FROM closeloop.open_after(at, make_interval(mins => 90), c, o)) * 1000000)::bigint
+        FROM unnest(%s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::text[]) WITH ORDINALITY
+            AS t (at, till, p, c, o, i) ORDER BY i""",
+                  [str(moment(k["at"])) for k in cases], [str(moment(k["to"])) for k in cases],
+                  *([k[f] for k in cases] for f in ("promise", "calendar", "person")))
+
+
+def wanted(oracle, k):
+    return [oracle.promise(k["at"], k["promise"], 1), oracle.promise(k["at"], k["promise"], -1),
+            oracle.open_time(k["at"], k["to"]), oracle.after(k["at"], 90 * MINUTE)]
+
+
+def moment(us):
+    return datetime.datetime(1970, 1, 1, tzinfo=UTC) + datetime.timedelta(microseconds=us)
+
+
+def words(call, us):
+    return datetime.timedelta(microseconds=us) if call.startswith("open_time") else moment(us)
+
+
+def test_business_time_is_that_of_the_oracle(site):
+    seed = int(os.environ.get("CLOSELOOP_SEED") or random.randrange(10**9))
+    rng = random.Random(seed)
+    middles = {zone: draw_middles(rng, zone) for zone in ZONES}
+    drawn = [draw(rng, i, middles) for i in range(CALENDARS)]
+    people = [{"person": "", "timezone": "Asia/Seoul"}] + [person for _, person, _, _ in drawn]
+    assert site.one("SELECT closeloop.clocks_replace(%s, %s)", json.dumps([c for c, _, _, _ in drawn]), json.dumps(people))
+    wrong = []
+    for calendar, person, oracle, cases in drawn:
+        for k, got in zip(cases, answers(site, cases)):
+            shown = {**k, "at": str(moment(k["at"])), "to": str(moment(k["to"]))}
+            wrong += [f"{call}\n  {calendar} {person}\n  {shown}\n  got {words(call, g)}, expected {words(call, w)}"
+                      for call, g, w in zip(CALLS, got, wanted(oracle, k)) if g != w]
+    print(f"{CALENDARS * CASES_EACH} cases, seed {seed}")
+    assert not wrong, f"{len(wrong)} wrong; CLOSELOOP_SEED={seed}\n" + "\n".join(wrong[:5])
