@@ -14,6 +14,7 @@
 
 static void (*const start[BETWEEN_JOBS])(struct intake_run *r) = {
 	[BETWEEN_NOTICES] = notices_start,
+	[BETWEEN_RELEASE] = release_start,
 };
 
 bool between_waits(const struct between *b)

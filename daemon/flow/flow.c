@@ -103,6 +103,7 @@ static void on_heartbeat(struct deadline *d)
 	if (!f->work_ready || f->stopping)
 		return;
 	f->intake.between.due[BETWEEN_NOTICES] = true; /* with the next look; one that somebody waits for comes with a NOTIFY */
+	f->intake.between.due[BETWEEN_RELEASE] = true;
 	if (pg_conn_is_up(f->outbox))
 		flow_beat(f);
 }
@@ -553,6 +554,7 @@ struct flow *flow_new(const struct flow_options *o)
 	deadline_init(&f->stop_by, f->loop, "stop", on_stop_by);
 	intake_run_init(&f->intake, f);
 	courier_init(&f->courier, f);
+	f->release = release_new(f);
 	c.label = "work";
 	c.on_up = on_work_up;
 	c.on_down = on_work_down;
@@ -583,6 +585,7 @@ struct flow *flow_free(struct flow *f)
 	f->outbox = pg_conn_free(f->outbox);
 	courier_fini(&f->courier);
 	intake_run_fini(&f->intake);
+	f->release = release_free(f->release);
 	deadline_disarm(&f->retry_check);
 	deadline_disarm(&f->heartbeat);
 	deadline_disarm(&f->stop_by);

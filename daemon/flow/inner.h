@@ -10,6 +10,7 @@
 #include "flow/flow.h"
 #include "flow/judge.h"
 #include "flow/look.h"
+#include "flow/release.h"
 #include "flow/stats.h"
 #include "flow/notice.h"
 #include "sql/schema.h"
@@ -22,6 +23,7 @@
 
 enum between_job {
 	BETWEEN_NOTICES, /* notices.c: mails about cases that are there */
+	BETWEEN_RELEASE, /* release.c: what is held, and mornings; after all that may be held */
 	BETWEEN_JOBS
 };
 
@@ -193,6 +195,7 @@ struct flow {
 	struct deadline retry_check, heartbeat, stop_by;
 	struct intake_run intake;
 	struct courier courier;
+	struct release *release;
 	struct stats stats;
 };
 
