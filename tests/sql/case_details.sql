@@ -5,12 +5,13 @@ BEGIN;
 SELECT no_plan();
 SET LOCAL client_min_messages = warning;
 
--- A case opened an hour ago: acknowledge within 4 h, resolve within 2 days.
+-- A case opened an hour ago: acknowledge within 4 h, resolve within 2 days, and somebody is told if not.
+CREATE TEMP TABLE version AS SELECT closeloop.follow_up_version('{"name": "standard", "acknowledge_within": "4h", "resolve_within": "2d",
+	"escalate": [{"id": "boss", "when": "unacknowledged", "to": "manager"}, {"id": "head", "when": "unresolved", "to": "person:jiwoo"}]}') AS id;
 CREATE FUNCTION pg_temp.opened() RETURNS bigint LANGUAGE sql AS $$
 	WITH r AS (INSERT INTO closeloop.responses (nps) VALUES (2) RETURNING id)
-	INSERT INTO closeloop.cases (response_id, owner, opened_at, acknowledge_within, resolve_within, acknowledge_due_at,
-		resolve_due_at, next_action_at)
-	SELECT id, 'minsu', now() - interval '1 hour', '4 hours', '2 days', now() + interval '3 hours',
+	INSERT INTO closeloop.cases (response_id, owner, opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at)
+	SELECT id, 'minsu', now() - interval '1 hour', (SELECT v.id FROM version AS v), now() + interval '3 hours',
 		now() + interval '47 hours', now() + interval '3 hours' FROM r RETURNING id
 $$;
 CREATE FUNCTION pg_temp.go(c bigint, action text, note text DEFAULT NULL, details jsonb DEFAULT '{}', actor text DEFAULT 'minsu')
@@ -66,6 +67,26 @@ SELECT is(pg_temp.refused(:c, 'contacted', details => d::jsonb), 'CL002', 'conta
 	FROM unnest(ARRAY['{}', '{"how": "phone"}', '{"reached": true}', '{"how": "pigeon", "reached": true}',
 		'{"how": "phone", "reached": "yes"}']) AS d;
 
+-- ---- calls that reached nobody, hand-overs that reached nobody ----
+SELECT pg_temp.opened() AS c \gset
+SELECT pg_temp.go(:c, 'contacted', details => '{"how": "phone", "reached": false}') FROM generate_series(1, 3);
+SELECT pg_temp.go(:c, 'start');
+SELECT row_eq(format('SELECT status::text, unreached, contacted_at FROM pg_temp.go(%s, ''contacted'', details => ''{"how": "phone", "reached": false}'')', :c),
+	ROW('in_progress'::text, 4, NULL::timestamptz), 'attempts count, and a case in progress stays so');
+SELECT pg_temp.go(:c, 'assign', details => format('{"to": "p%s"}', i)::jsonb) FROM generate_series(1, 3) AS i;
+SELECT row_eq(format('SELECT handovers, ping_pong FROM pg_temp.now(%s)', :c), ROW(3, false), 'three hand-overs may happen');
+SELECT row_eq(format('SELECT handovers, ping_pong FROM pg_temp.go(%s, ''assign'', details => ''{"to": "p4"}'')', :c), ROW(4, true),
+	'the fourth without a contact is ping-pong');
+SELECT row_eq(format('SELECT handovers, ping_pong FROM pg_temp.go(%s, ''undo'')', :c), ROW(3, false), 'unless it is undone');
+SELECT pg_temp.go(:c, 'assign', details => '{"to": "p5"}');
+SELECT row_eq(format('SELECT handovers, unreached, ping_pong FROM pg_temp.go(%s, ''contacted'', details => ''{"how": "phone", "reached": false}'')', :c),
+	ROW(4, 5, true), 'a call that nobody took doesn''t help');
+SELECT row_eq(format('SELECT handovers, ping_pong FROM pg_temp.go(%s, ''contacted'', details => ''{"how": "phone", "reached": true}'')', :c),
+	ROW(4, false), 'one that was does');
+SELECT pg_temp.go(:c, 'assign', details => format('{"to": "q%s"}', i)::jsonb) FROM generate_series(1, 3) AS i;
+SELECT row_eq(format('SELECT handovers, ping_pong FROM pg_temp.now(%s)', :c), ROW(7, false), 'and is counted from');
+SELECT row_eq(format('SELECT handovers, ping_pong FROM pg_temp.go(%s, ''assign'', details => ''{"to": "q4"}'')', :c), ROW(8, true), 'to the next four');
+
 -- ---- wait ----
 SELECT is(pg_temp.refused(:c, 'wait', details => d::jsonb), 'CL002', 'wait with ' || d)
 	FROM unnest(ARRAY['{}', '{"until": null}', '{"until": "soon"}', '{"until": "2020-01-01"}', '{"until": "infinity"}',
@@ -113,13 +134,13 @@ SELECT is((pg_temp.go(:c, 'assign', details => '{"to": "tono", "team": "b"}')).t
 
 CREATE FUNCTION pg_temp.told(c bigint) RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(e.actor || ' to ' || (e.details ->> 'to'), ', ' ORDER BY n.id), '') FROM closeloop.notices AS n
-	JOIN closeloop.case_events AS e ON e.id = n.event_id WHERE n.case_id = c AND n.kind = 'assigned'
+	JOIN closeloop.case_events AS e ON e.id = n.event_id WHERE n.case_id = c AND n.kind IN ('assigned', 'opened')
 $$;
 SELECT is(pg_temp.told(:c), 'minsu to jiwoo, minsu to tono', 'the new owners will be told');
 SELECT pg_temp.go(:c, 'undo');
 SELECT is(pg_temp.told(:c), 'minsu to jiwoo', 'not of what was undone before they were');
 SELECT pg_temp.go(:c, 'assign', details => '{"to": "hanna"}', actor => 'hanna');
-SELECT is(pg_temp.told(:c), 'minsu to jiwoo', 'nor who takes it himself');
+SELECT is(pg_temp.told(:c), 'minsu to jiwoo, hanna to hanna', 'who takes it himself knows, but a webhook may want to');
 
 -- ---- note ----
 SELECT is(pg_temp.refused(:c, 'note'), 'CL002', 'a note needs a text');
@@ -212,13 +233,13 @@ SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sen
 SELECT is(jsonb_array_length(details -> 'cancelled'), 2, 'the event knows which') FROM closeloop.case_events WHERE case_id = :c
 	ORDER BY id DESC LIMIT 1;
 SELECT pg_temp.go(:c, 'undo');
-SELECT is(pg_temp.states(:c), 'queued=queued held=held leased=leased sent=sent failed=failed dead=dead end=queued',
-	'undo lets them wait again');
+SELECT is(pg_temp.states(:c), 'queued=queued held=held leased=leased sent=sent failed=failed dead=dead end=cancelled',
+	'undo lets them wait again, and calls back what told of the end');
 SELECT pg_temp.go(:c, 'dismiss', 'x');
-SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sent=sent failed=failed dead=dead end=queued',
+SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sent=sent failed=failed dead=dead end=cancelled',
 	'dismissing cancels as well');
 SELECT pg_temp.go(:c, 'reopen');
-SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sent=sent failed=failed dead=dead end=queued',
+SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sent=sent failed=failed dead=dead end=cancelled',
 	'reopening does not bring old alerts back');
 SELECT is(pg_temp.states(:other), 'queued=queued held=held leased=leased sent=sent failed=failed dead=dead end=queued',
 	'other cases are left alone');
@@ -227,7 +248,7 @@ SELECT is(pg_temp.states(:other), 'queued=queued held=held leased=leased sent=se
 INSERT INTO closeloop.responses (customer_id, nps) VALUES ('k1', 5) RETURNING id AS r \gset
 SELECT row_eq(format($$SELECT status::text, customer_id, priority::text, owner, follow_up, acknowledge_due_at, next_action_at, version
 	FROM closeloop.case_open_by_hand(%s, 'jiwoo', 'high', 'minsu', 'rang us',
-		'{"follow_up": "standard", "acknowledge_within": "4 hours", "resolve_within": "2 days"}')$$, :r),
+		jsonb_build_object('follow_up_version', %s))$$, :r, (SELECT id FROM version)),
 	ROW('open'::text, 'k1'::text, 'high'::text, 'minsu'::text, 'standard'::text, now() + interval '4 hours', now() + interval '4 hours', 1),
 	'a case is opened by hand with its promises');
 SELECT row_eq(format('SELECT relation, case_id IS NOT NULL FROM closeloop.case_responses WHERE response_id = %s', :r),
@@ -235,7 +256,15 @@ SELECT row_eq(format('SELECT relation, case_id IS NOT NULL FROM closeloop.case_r
 SELECT row_eq(format($$SELECT e.kind, e.actor, e.note, e.to_status::text FROM closeloop.case_events e JOIN closeloop.cases c ON c.id = e.case_id WHERE c.response_id = %s$$, :r),
 	ROW('opened'::text, 'jiwoo'::text, 'rang us'::text, 'open'::text), 'with its event');
 SELECT is(pg_temp.told(id), 'jiwoo to minsu', 'of which the owner is told') FROM closeloop.cases WHERE response_id = :r;
+SELECT is((SELECT follow_up_version FROM closeloop.cases WHERE response_id = :r), (SELECT id FROM version), 'it keeps the version');
 SELECT throws_ok(format($$SELECT closeloop.case_open_by_hand(%s, 'jiwoo', 'high', 'minsu')$$, :r), 'CL002', NULL, 'not twice');
+INSERT INTO closeloop.responses (nps) VALUES (5) RETURNING id AS r \gset
+SELECT row_eq(format($$SELECT follow_up, acknowledge_due_at, resolve_due_at, next_action_at FROM closeloop.case_open_by_hand(%s, 'jiwoo', 'high', 'minsu', NULL,
+	'{"definition": {"name": "quick", "acknowledge_within": "3s", "remind_every": "1s", "remind_at_most": 2}}')$$, :r),
+	ROW('quick'::text, now() + interval '3 seconds', NULL::timestamptz, now() + interval '1 second'), 'promises may come along, of seconds too');
+INSERT INTO closeloop.responses (nps) VALUES (5) RETURNING id AS r \gset
+SELECT row_eq(format($$SELECT follow_up, follow_up_version, acknowledge_due_at, next_action_at FROM closeloop.case_open_by_hand(%s, 'jiwoo', 'high', 'minsu')$$, :r),
+	ROW(NULL::text, NULL::int, NULL::timestamptz, NULL::timestamptz), 'or there are none');
 SELECT throws_ok($$SELECT closeloop.case_open_by_hand(0, 'jiwoo', 'high', 'minsu')$$, 'CL003', NULL, 'not for an unknown response');
 INSERT INTO closeloop.responses (nps) VALUES (5) RETURNING id AS r \gset
 SELECT throws_ok(format($$SELECT closeloop.case_open_by_hand(%s, 'jiwoo', 'high', ' ')$$, :r), 'CL002', NULL, 'not without an owner');
@@ -243,5 +272,41 @@ INSERT INTO closeloop.case_responses (response_id, relation, rules) VALUES (:r, 
 SELECT is((closeloop.case_open_by_hand(:r, 'jiwoo', NULL, 'minsu')).priority::text, 'normal', 'for a response that was only noted, too');
 SELECT row_eq(format('SELECT relation, rules FROM closeloop.case_responses WHERE response_id = %s', :r),
 	ROW('opened'::text, '{quiet}'::text[]), 'what its rules were is kept');
+
+-- ---- somebody leaves ----
+DELETE FROM closeloop.notices;
+UPDATE closeloop.cases SET owner = 'elsewhere';
+SELECT pg_temp.opened() AS a \gset
+SELECT pg_temp.opened() AS b \gset
+SELECT pg_temp.opened() AS solved \gset
+SELECT pg_temp.opened() AS hers \gset
+SELECT pg_temp.go(:solved, 'resolve');
+SELECT pg_temp.go(:b, 'wait', details => '{"until": "2099-01-01"}');
+SELECT pg_temp.go(:hers, 'assign', details => '{"to": "jiwoo"}');
+SELECT results_eq($$SELECT * FROM closeloop.case_assign_all(' minsu', 'tono ', 'hanna', 'minsu has left')$$, ARRAY[:a, :b]::bigint[],
+	'all that is unresolved goes on');
+SELECT results_eq(format('SELECT owner, status::text, handovers FROM closeloop.cases WHERE id IN (%s, %s) ORDER BY id', :a, :b),
+	$$VALUES ('tono', 'open', 1), ('tono', 'open', 1)$$, 'as by single hand-overs');
+SELECT is(pg_temp.told(:a) || ', ' || pg_temp.told(:b), 'hanna to tono, hanna to tono', 'of which the new owner is told');
+SELECT is((pg_temp.now(:solved)).owner, 'minsu', 'what is solved stays whose it was');
+SELECT is(note, 'minsu has left', 'the note says why') FROM closeloop.case_events WHERE case_id = :a AND kind = 'assigned';
+SELECT is_empty($$SELECT closeloop.case_assign_all('minsu', 'tono', 'hanna')$$, 'nothing is left');
+SELECT throws_ok(sql, 'CL002', NULL, sql) FROM unnest(ARRAY[$$SELECT closeloop.case_assign_all('tono', ' tono', 'hanna')$$,
+	$$SELECT closeloop.case_assign_all('', 'tono', 'hanna')$$, $$SELECT closeloop.case_assign_all('tono', NULL, 'hanna')$$,
+	$$SELECT closeloop.case_assign_all('tono', 'minsu', ' ')$$]) AS sql;
+
+-- ---- who must hear of it ----
+CREATE FUNCTION pg_temp.heard(c bigint) RETURNS text LANGUAGE sql AS $$
+	SELECT coalesce(string_agg(n.kind, ' ' ORDER BY n.id), '') FROM closeloop.notices AS n JOIN closeloop.case_events AS e
+		ON e.id = n.event_id AND e.kind = n.kind WHERE n.case_id = c
+$$;
+SELECT pg_temp.opened() AS c \gset
+INSERT INTO closeloop.case_events (case_id, actor, kind, details) SELECT :c, 'daemon', k, '{}' FROM unnest(ARRAY['opened', 'joined', 'amended']) AS k;
+SELECT is(pg_temp.heard(:c), '', 'what rules open, join or amend is told where it is judged');
+SELECT pg_temp.go(:c, a, 'x', d::jsonb) FROM (VALUES ('acknowledge', '{}'), ('note', '{}'), ('start', '{}'), ('contacted', '{"how": "mail", "reached": true}'),
+	('wait', '{"until": "2099-01-01"}'), ('resolve', '{}'), ('close', '{}'), ('reopen', '{}'), ('assign', '{"to": "jiwoo"}'), ('dismiss', '{}')) AS x (a, d);
+SELECT is(pg_temp.heard(:c), 'acknowledged resolved closed reopened assigned dismissed', 'every move that a mail or a webhook may tell of');
+SELECT pg_temp.go(:c, 'undo');
+SELECT is(pg_temp.heard(:c), 'acknowledged resolved closed reopened assigned', 'but not of what was undone before it was told');
 SELECT * FROM finish();
 ROLLBACK;

@@ -23,8 +23,8 @@ SELECT results_eq('SELECT touchpoint, n, promoters, passives, detractors, nps FR
 -- ---- cases ----
 CREATE FUNCTION pg_temp.opened(touchpoint text, owner text, team text, ago interval) RETURNS bigint LANGUAGE sql AS $$
 	WITH r AS (INSERT INTO closeloop.responses (touchpoint, customer_name, comment, csat) VALUES (touchpoint, 'Kim', 'bad', 2) RETURNING id)
-	INSERT INTO closeloop.cases (response_id, owner, team, opened_at, acknowledge_within, resolve_within, acknowledge_due_at, resolve_due_at)
-	SELECT id, owner, team, now() - ago, '4 hours', '2 days', now() - ago + interval '4 hours', now() - ago + interval '2 days' FROM r
+	INSERT INTO closeloop.cases (response_id, owner, team, opened_at, acknowledge_due_at, resolve_due_at)
+	SELECT id, owner, team, now() - ago, now() - ago + interval '4 hours', now() - ago + interval '2 days' FROM r
 	RETURNING id
 $$;
 -- Acts, and sets the clock of what happened back.
