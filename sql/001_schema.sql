@@ -97,6 +97,10 @@ CREATE TABLE IF NOT EXISTS closeloop.inbox (
 	autovacuum_analyze_threshold = 5000);
 COMMENT ON TABLE closeloop.inbox IS
 	'Responses that nobody has judged yet, written by the triggers on responses. The truth; NOTIFY is only a hint.';
+-- Rows that are there when the column comes may be either.
+ALTER TABLE closeloop.inbox ADD COLUMN IF NOT EXISTS changed boolean NOT NULL DEFAULT true;
+ALTER TABLE closeloop.inbox ALTER changed SET DEFAULT false;
+COMMENT ON COLUMN closeloop.inbox.changed IS 'The response may have been judged before: it was not just inserted.';
 CREATE INDEX IF NOT EXISTS inbox_set_aside ON closeloop.inbox (set_aside_at) WHERE set_aside_at IS NOT NULL;
 
 -- ---- cases ----
@@ -175,7 +179,8 @@ CREATE INDEX IF NOT EXISTS cases_owner_unresolved ON closeloop.cases (owner)
 	WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting');
 CREATE INDEX IF NOT EXISTS cases_customer ON closeloop.cases (customer_id, opened_at) WHERE customer_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS cases_next_action ON closeloop.cases (next_action_at) WHERE next_action_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cases_opened ON closeloop.cases (opened_at);
+CREATE INDEX IF NOT EXISTS cases_since ON closeloop.cases USING brin (opened_at);
+DROP INDEX IF EXISTS closeloop.cases_opened;
 
 CREATE TABLE IF NOT EXISTS closeloop.case_responses (
 	response_id bigint PRIMARY KEY REFERENCES closeloop.responses,
@@ -262,20 +267,43 @@ CREATE INDEX IF NOT EXISTS messages_undelivered ON closeloop.messages (seq) WHER
 CREATE INDEX IF NOT EXISTS messages_case ON closeloop.messages (case_id, seq) WHERE case_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_response ON closeloop.messages (response_id) WHERE case_id IS NULL;
 CREATE INDEX IF NOT EXISTS messages_recipient ON closeloop.messages (recipient, created_at) WHERE channel = 'email';
-CREATE INDEX IF NOT EXISTS messages_created ON closeloop.messages (created_at);
+CREATE INDEX IF NOT EXISTS messages_since ON closeloop.messages USING brin (created_at);
+DROP INDEX IF EXISTS closeloop.messages_created;
 
 CREATE TABLE IF NOT EXISTS closeloop.attempts (
-	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	message_id uuid NOT NULL REFERENCES closeloop.messages ON DELETE CASCADE,
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	message_id uuid NOT NULL,
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	outcome text NOT NULL CHECK (outcome IN ('sent', 'retry', 'failed', 'ambiguous', 'blocked', 'credentials', 'gone', 'released')),
 	code int,
 	duration_ms int,
 	error text,
-	answer text
+	answer text,
+	CONSTRAINT attempts_message PRIMARY KEY (message_id, id)
 );
 COMMENT ON TABLE closeloop.attempts IS 'One row per delivery attempt, with the start of the receiver''s answer.';
-CREATE INDEX IF NOT EXISTS attempts_message ON closeloop.attempts (message_id, id);
+-- Attempts are written for messages that the same statement has just moved, so nothing is checked here; they go with their message.
+ALTER TABLE closeloop.attempts DROP CONSTRAINT IF EXISTS attempts_message_id_fkey;
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'closeloop.attempts'::regclass AND conname = 'attempts_pkey') THEN
+		ALTER TABLE closeloop.attempts DROP CONSTRAINT attempts_pkey,
+			ADD CONSTRAINT attempts_message PRIMARY KEY USING INDEX attempts_message;
+	END IF;
+END
+$$;
+CREATE OR REPLACE FUNCTION closeloop.attempts_go() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	DELETE FROM closeloop.attempts AS a USING gone AS m WHERE a.message_id = m.id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION closeloop.attempts_go() IS 'Trigger on messages: the attempts of deleted messages are deleted too.';
+CREATE OR REPLACE TRIGGER attempts_go AFTER DELETE ON closeloop.messages
+	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION closeloop.attempts_go();
 
 CREATE TABLE IF NOT EXISTS closeloop.endpoints (
 	name text PRIMARY KEY,

@@ -78,8 +78,8 @@ CREATE OR REPLACE FUNCTION closeloop.capture_update() RETURNS trigger
 	SET enable_nestloop = off
 	AS $$
 BEGIN
-	INSERT INTO closeloop.inbox (response_id)
-	SELECT n.id FROM after_update n JOIN before_update o ON o.id = n.id
+	INSERT INTO closeloop.inbox (response_id, changed)
+	SELECT n.id, true FROM after_update n JOIN before_update o ON o.id = n.id
 	WHERE (n.source, n.source_id, n.survey, n.touchpoint, n.channel, n.customer_id, n.customer_name, n.customer_email,
 		n.customer_phone, n.account, n.account_name, n.region, n.language, n.nps, n.csat, n.ces, n.ratings,
 		n.contact_requested, n.comment, n.attributes, n.responded_at)

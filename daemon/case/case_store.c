@@ -77,16 +77,25 @@ const struct pg_stmt case_open_stmt = {
 	 PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TEXT},
 };
 
+#define RECORD                                                                                                  \
+	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, ruleset, at)" \
+	" SELECT response, case_id, relation, rules::text[], facts, $6, now()"                                  \
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[])"                         \
+	"  AS q (response, case_id, relation, rules, facts)"
+
+const struct pg_stmt case_record_new_stmt = {
+	"case_record_new",
+	RECORD,
+	6,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT},
+};
+
 /* A response noted before may open a case after a change: the row is the same, so there is never a second. */
 const struct pg_stmt case_record_stmt = {
 	"case_record",
-	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, ruleset, at)"
-	" SELECT response, case_id, relation, rules::text[], facts, $6, now()"
-	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[])"
-	"  AS q (response, case_id, relation, rules, facts)"
-	" ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
-	"  rules = excluded.rules, facts = excluded.facts, ruleset = excluded.ruleset, at = excluded.at"
-	" WHERE c.case_id IS NULL",
+	RECORD " ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
+	       "  rules = excluded.rules, facts = excluded.facts, ruleset = excluded.ruleset, at = excluded.at"
+	       " WHERE c.case_id IS NULL",
 	6,
 	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT},
 };

@@ -26,6 +26,11 @@ extern const struct pg_stmt case_now;
 extern const struct pg_stmt case_local_times;
 
 extern const struct pg_stmt case_open_stmt, case_record_stmt, case_event_stmt;
+/*
+ * The same as case_record_stmt for responses that are locked and have no row (case_judged, after the lock): nobody else can write
+ * one meanwhile, and looking for it costs as much as writing it.
+ */
+extern const struct pg_stmt case_record_new_stmt;
 
 /* A row of cases as it opens. Times are the transaction's. */
 struct case_opening {

@@ -62,9 +62,10 @@ struct intake_run {
 	struct arena *arena;
 	struct judge judge;
 	struct claimed *claimed;
-	int n_claimed;   /* decoded */
-	int n_rows;      /* inbox rows taken, orphans included */
-	int claim_limit; /* rows asked for by the claim under way */
+	int n_claimed;          /* decoded */
+	int n_rows;             /* inbox rows taken, orphans included */
+	struct pg_params *done; /* … and where they lie */
+	int claim_limit;        /* rows asked for by the claim under way */
 	int64_t low_water;
 	int limit;       /* rows of the next claim; halved when a batch fails */
 	bool look_again; /* something was notified while busy */

@@ -278,15 +278,41 @@ static void on_committed(void *arg, const struct pg_error *error)
 	batch_succeeded(r);
 }
 
+/* Records of responses that have none yet, or of those that were judged before. */
+static void add_records(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, bool judged)
+{
+	struct judge *j = &r->judge;
+	struct case_record *records = arena_new_array(r->arena, struct case_record, (size_t)MAX(j->n_plans, 1));
+	struct pg_params *p;
+	int n = 0;
+
+	for (int i = 0; i < j->n_plans; i++) {
+		const struct plan *plan = &j->plans[i];
+		bool opens = plan->action == PLAN_OPEN;
+
+		if (plan->claimed->judged != judged || (!opens && plan->action != PLAN_PRAISE && plan->action != PLAN_NOTE))
+			continue;
+		records[n++] = (struct case_record){plan->claimed->response.id, opens ? plan->case_id : 0,
+						    opens                         ? "opened"
+						    : plan->action == PLAN_PRAISE ? "praised"
+										  : "noted",
+						    plan->rules, plan->facts};
+	}
+	if (n == 0)
+		return;
+	p = arena_new_obj(r->arena, struct pg_params);
+	case_record_params(p, r->arena, records, n, r->flow->live->settings->sha256);
+	pg_batch_add(b, stmt, p, NULL, NULL);
+}
+
 static void add_cases(struct intake_run *r, struct pg_batch *b)
 {
 	struct judge *j = &r->judge;
 	size_t room = (size_t)MAX(j->n_plans, 1);
 	struct case_opening *cases = arena_new_array(r->arena, struct case_opening, room);
-	struct case_record *records = arena_new_array(r->arena, struct case_record, room);
 	struct case_event *events = arena_new_array(r->arena, struct case_event, room);
 	const char *ruleset = r->flow->live->settings->sha256;
-	int n_cases = 0, n_records = 0, n_events = 0;
+	int n_cases = 0, n_events = 0;
 	struct pg_params *p;
 
 	for (int i = 0; i < j->n_plans; i++) {
@@ -312,23 +338,14 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 			events[n_events++] =
 				(struct case_event){plan->claimed->case_id, "amended", NULL, judge_event_details(j, plan)};
 		}
-		if (plan->action == PLAN_OPEN || plan->action == PLAN_PRAISE || plan->action == PLAN_NOTE)
-			records[n_records++] = (struct case_record){response->id, plan->action == PLAN_OPEN ? plan->case_id : 0,
-								    plan->action == PLAN_OPEN     ? "opened"
-								    : plan->action == PLAN_PRAISE ? "praised"
-												  : "noted",
-								    plan->rules, plan->facts};
 	}
 	if (n_cases) {
 		p = arena_new_obj(r->arena, struct pg_params);
 		case_open_params(p, r->arena, cases, n_cases, ruleset);
 		pg_batch_add(b, &case_open_stmt, p, NULL, NULL);
 	}
-	if (n_records) {
-		p = arena_new_obj(r->arena, struct pg_params);
-		case_record_params(p, r->arena, records, n_records, ruleset);
-		pg_batch_add(b, &case_record_stmt, p, NULL, NULL);
-	}
+	add_records(r, b, &case_record_new_stmt, false);
+	add_records(r, b, &case_record_stmt, true);
 	if (n_events) {
 		p = arena_new_obj(r->arena, struct pg_params);
 		case_event_params(p, r->arena, events, n_events);
@@ -347,6 +364,8 @@ static void on_inserted(void *arg, const struct pg_rows *rows)
 		struct plan *p = &j->plans[i];
 		int kept = 0;
 
+		if (p->action == PLAN_OPEN)
+			continue;
 		for (int k = 0; k < p->n_messages; k++) {
 			struct uuid id = at < pg_count(rows) ? pg_get_uuid(rows, at, 0) : (struct uuid){0};
 
@@ -361,7 +380,9 @@ static void on_inserted(void *arg, const struct pg_rows *rows)
 	}
 }
 
-static void add_messages(struct intake_run *r, struct pg_batch *b)
+/* Messages of cases that open are new; others may have been written before. */
+static void add_messages(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, pg_rows_fn *on_rows,
+			 bool opening)
 {
 	struct judge *j = &r->judge;
 	struct outbox_message *all;
@@ -369,13 +390,14 @@ static void add_messages(struct intake_run *r, struct pg_batch *b)
 	int n = 0;
 
 	for (int i = 0; i < j->n_plans; i++)
-		n += j->plans[i].n_messages;
+		if ((j->plans[i].action == PLAN_OPEN) == opening)
+			n += j->plans[i].n_messages;
 	if (n == 0)
 		return;
 	all = arena_new_array(r->arena, struct outbox_message, (size_t)n);
 	n = 0;
 	for (int i = 0; i < j->n_plans; i++)
-		for (int k = 0; k < j->plans[i].n_messages; k++) {
+		for (int k = 0; k < j->plans[i].n_messages && (j->plans[i].action == PLAN_OPEN) == opening; k++) {
 			struct outbox_message *m = &j->plans[i].messages[k];
 
 			m->leased = courier_reserve(&r->flow->courier, m->endpoint);
@@ -383,7 +405,7 @@ static void add_messages(struct intake_run *r, struct pg_batch *b)
 		}
 	p = arena_new_obj(r->arena, struct pg_params);
 	outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
-	pg_batch_add(b, &outbox_insert, p, on_inserted, r);
+	pg_batch_add(b, stmt, p, on_rows, r);
 }
 
 static void add_positions(struct intake_run *r, struct pg_batch *b)
@@ -444,10 +466,12 @@ static void intake_commit(struct intake_run *r)
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
 	intake_enter(r, INTAKE_COMMITTING);
+	pg_batch_add(b, &intake_done, r->done, NULL, NULL);
 	add_returned(r, b);
 	if (r->judge.n_plans) {
 		add_cases(r, b);
-		add_messages(r, b);
+		add_messages(r, b, &outbox_insert_new, NULL, true);
+		add_messages(r, b, &outbox_insert, on_inserted, false);
 		add_positions(r, b);
 	}
 	pg_batch_add(b, &stmt_commit, NULL, NULL, NULL);
@@ -506,6 +530,8 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 	struct intake_run *r = arg;
 
 	r->n_rows = pg_count(rows);
+	r->done = arena_new_obj(r->arena, struct pg_params);
+	intake_done_params(r->done, r->arena, rows);
 	r->n_claimed = intake_read(rows, r->arena, &r->claimed, r->single_id ? &(int64_t){0} : &r->low_water);
 }
 

@@ -14,16 +14,17 @@
 
 /*
  * LIMIT 1 keeps each look-up one of its own. As a plain join, planned in a new installation while the tables are empty, it
- * read all responses for every row of a batch, until ANALYZE came by.
+ * read all responses for every row of a batch, until ANALYZE came by. What was just inserted was never judged: no look-up.
  */
 #define RESPONSE_OF_C                                                                                                    \
 	"LEFT JOIN LATERAL (SELECT t.*, t.xmin FROM closeloop.responses t WHERE t.id = c.response_id LIMIT 1) r ON true" \
 	" LEFT JOIN LATERAL (SELECT t.response_id, t.case_id FROM closeloop.case_responses t"                            \
-	"  WHERE t.response_id = c.response_id LIMIT 1) j ON r.id IS NOT NULL"
+	"  WHERE c.changed AND t.response_id = c.response_id LIMIT 1) j ON true"
 
 enum {
 	COLUMN_INBOX_ID,
 	COLUMN_QUEUED_AT,
+	COLUMN_PLACE,
 	COLUMN_ID,
 	COLUMN_ROW_VERSION,
 	COLUMN_FIRST_TEXT, /* source … comment: 14 texts in the order of struct response */
@@ -42,32 +43,42 @@ enum {
 
 /*
  * The low-water mark keeps the scan off the dead rows that a held xmin leaves behind (30 k → 140 k rows/s);
- * the caller looks from 0 again every second, because ids don't commit in order. Rows are deleted by their place, which spares
- * the index: they are locked, so they stay there; one that moved before the lock isn't deleted, and claimed the next time.
+ * the caller looks from 0 again every second, because ids don't commit in order. Locked here and deleted with the commit
+ * (intake_done): a DELETE … RETURNING would keep all its rows in store before it gives out the first.
  */
 const struct pg_stmt intake_claim = {
 	"intake_claim",
-	"WITH c AS (DELETE FROM closeloop.inbox WHERE ctid = ANY (ARRAY("
-	"   SELECT ctid FROM closeloop.inbox"
-	"   WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()"
-	"   ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))"
-	"  RETURNING id, response_id, available_at)"
-	" SELECT c.id, c.available_at, " RESPONSE_COLUMNS " FROM c " RESPONSE_OF_C " ORDER BY c.id",
+	"SELECT c.id, c.available_at, c.ctid, " RESPONSE_COLUMNS " FROM (SELECT id, response_id, available_at, changed, ctid"
+	"  FROM closeloop.inbox"
+	"  WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()"
+	"  ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED) c " RESPONSE_OF_C,
 	2,
 	{PG_INT8, PG_INT4},
 };
 
+/*
+ * By their place, which spares the index: they are locked, so they stay there. One that moved before the lock isn't deleted, and
+ * claimed the next time.
+ */
+const struct pg_stmt intake_done = {
+	"intake_done",
+	"DELETE FROM closeloop.inbox WHERE ctid = ANY ($1)",
+	1,
+	{PG_TID_ARRAY},
+};
+
 const struct pg_stmt intake_claim_one = {
 	"intake_claim_one",
-	"WITH c AS (DELETE FROM closeloop.inbox WHERE id = $1 AND set_aside_at IS NULL RETURNING id, response_id, available_at)"
-	" SELECT c.id, least(c.available_at, clock_timestamp()), " RESPONSE_COLUMNS " FROM c " RESPONSE_OF_C,
+	"SELECT c.id, least(c.available_at, clock_timestamp()), c.ctid, " RESPONSE_COLUMNS
+	" FROM (SELECT id, response_id, available_at, true AS changed, ctid FROM closeloop.inbox"
+	"  WHERE id = $1 AND set_aside_at IS NULL FOR UPDATE) c " RESPONSE_OF_C,
 	1,
 	{PG_INT8},
 };
 
 const struct pg_stmt intake_reread = {
 	"intake_reread",
-	"SELECT 0::bigint, clock_timestamp(), " RESPONSE_COLUMNS " FROM closeloop.responses r"
+	"SELECT 0::bigint, clock_timestamp(), NULL::tid, " RESPONSE_COLUMNS " FROM closeloop.responses r"
 	" LEFT JOIN closeloop.case_responses j ON j.response_id = r.id WHERE r.id = ANY ($1)",
 	1,
 	{PG_INT8_ARRAY},
@@ -111,8 +122,8 @@ const struct pg_stmt intake_blame = {
 
 const struct pg_stmt intake_return_poison = {
 	"intake_return_poison",
-	"INSERT INTO closeloop.inbox (response_id, tries, last_error, set_aside_at)"
-	" SELECT id, 3, error, clock_timestamp() FROM unnest($1::bigint[], $2::text[]) AS p (id, error)",
+	"INSERT INTO closeloop.inbox (response_id, changed, tries, last_error, set_aside_at)"
+	" SELECT id, true, 3, error, clock_timestamp() FROM unnest($1::bigint[], $2::text[]) AS p (id, error)",
 	2,
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY},
 };
@@ -123,8 +134,8 @@ const struct pg_stmt intake_return_poison = {
  */
 const struct pg_stmt intake_return = {
 	"intake_return",
-	"INSERT INTO closeloop.inbox (response_id, available_at)"
-	" SELECT id, clock_timestamp() + interval '1 second' FROM unnest($1::bigint[]) AS changed (id)"
+	"INSERT INTO closeloop.inbox (response_id, changed, available_at)"
+	" SELECT id, true, clock_timestamp() + interval '1 second' FROM unnest($1::bigint[]) AS changed (id)"
 	" WHERE NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
 	"  FOR KEY SHARE SKIP LOCKED)",
 	1,
@@ -185,6 +196,17 @@ static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a
 	decode_ratings(json, json ? n : 0, a, r, &c->poison);
 	json = pg_get_text(rows, row, COLUMN_ATTRIBUTES, &n);
 	decode_attributes(json, json ? n : 0, a, r, &c->poison);
+}
+
+void intake_done_params(struct pg_params *p, struct arena *a, const struct pg_rows *rows)
+{
+	struct pg_array places;
+
+	pg_array_init(&places, a, PG_TID);
+	for (int i = 0; i < pg_count(rows); i++)
+		pg_array_tid(&places, pg_get_tid(rows, i, COLUMN_PLACE));
+	pg_params_init(p, a);
+	pg_add_array(p, &places);
 }
 
 int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **ret, int64_t *ret_last)

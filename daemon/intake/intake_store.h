@@ -1,7 +1,7 @@
 /*
  * The inbox: claiming rows and giving them back. SQL of stage 1.
  *
- * A claim deletes inbox rows inside the caller's transaction and returns the responses they name. Rows that were
+ * A claim locks inbox rows inside the caller's transaction and returns the responses they name; intake_done deletes them there. Rows that were
  * tried before (tries > 0) are left to intake_pick, which takes them one at a time.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -27,6 +27,9 @@ struct claimed {
 
 /* ($1 low-water mark: rows with a higher id, $2 most rows) */
 extern const struct pg_stmt intake_claim;
+/* ($1 places) what was claimed is done with. To be sent before intake_return, which would take it for a row that still waits. */
+extern const struct pg_stmt intake_done;
+void intake_done_params(struct pg_params *p, struct arena *a, const struct pg_rows *rows);
 /* () → whether new rows wait, whether rows tried before wait: one statement, without a transaction around it. */
 extern const struct pg_stmt intake_peek;
 /* The same for one row: ($1 inbox id). */
@@ -47,7 +50,7 @@ extern const struct pg_stmt intake_reread;
 extern const struct pg_stmt intake_promise;
 
 /*
- * Rows of a claim, decoded into the arena. Returns their number: rows whose response was deleted meanwhile are consumed
+ * Rows of a claim, decoded into the arena, in the order of their inbox ids. Returns their number: rows whose response was deleted meanwhile are consumed
  * silently. *ret_last is raised to the highest inbox id seen.
  */
 int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **ret, int64_t *ret_last);

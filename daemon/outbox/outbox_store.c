@@ -7,22 +7,34 @@
 
 #define FINAL_STATES "('sent', 'failed', 'dead', 'cancelled')"
 
+#define INSERT                                                                                                                 \
+	"INSERT INTO closeloop.messages (id, case_id, response_id, kind, step, channel, endpoint, recipient, address, "        \
+	"payload,"                                                                                                             \
+	" dedup_key, queued_at, state, attempt, fence, lease_until, next_at, daemon, held_for)"                                \
+	" SELECT id, case_id, response_id, kind, step, CASE WHEN endpoint = 'email' THEN 'email' ELSE 'webhook' END, "         \
+	"endpoint,"                                                                                                            \
+	"  recipient, address, payload, dedup_key, coalesce(queued_at, clock_timestamp()),"                                    \
+	"  (CASE WHEN leased THEN 'leased' WHEN held_for IS NOT NULL THEN 'held' ELSE 'queued' END)::closeloop.message_state," \
+	"  leased::int, leased::int,"                                                                                          \
+	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' END,"                                               \
+	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' ELSE clock_timestamp() END,"                        \
+	"  CASE WHEN leased THEN $13 END, held_for"                                                                            \
+	" FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"     \
+	"  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $14::text[])"                                          \
+	"  AS m (id, case_id, response_id, kind, step, endpoint, recipient, address, payload, dedup_key, queued_at, leased,"   \
+	"  held_for)"
+
 const struct pg_stmt outbox_insert = {
 	"outbox_insert",
-	"INSERT INTO closeloop.messages (id, case_id, response_id, kind, step, channel, endpoint, recipient, address, payload,"
-	" dedup_key, queued_at, state, attempt, fence, lease_until, next_at, daemon, held_for)"
-	" SELECT id, case_id, response_id, kind, step, CASE WHEN endpoint = 'email' THEN 'email' ELSE 'webhook' END, endpoint,"
-	"  recipient, address, payload, dedup_key, coalesce(queued_at, clock_timestamp()),"
-	"  (CASE WHEN leased THEN 'leased' WHEN held_for IS NOT NULL THEN 'held' ELSE 'queued' END)::closeloop.message_state,"
-	"  leased::int, leased::int,"
-	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' END,"
-	"  CASE WHEN leased THEN clock_timestamp() + interval '30 seconds' ELSE clock_timestamp() END,"
-	"  CASE WHEN leased THEN $13 END, held_for"
-	" FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-	"  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $14::text[])"
-	"  AS m (id, case_id, response_id, kind, step, endpoint, recipient, address, payload, dedup_key, queued_at, leased,"
-	"  held_for)"
-	" ON CONFLICT (dedup_key) DO NOTHING RETURNING id",
+	INSERT " ON CONFLICT (dedup_key) DO NOTHING RETURNING id",
+	14,
+	{PG_UUID_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
+	 PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_TEXT, PG_TEXT_ARRAY},
+};
+
+const struct pg_stmt outbox_insert_new = {
+	"outbox_insert_new",
+	INSERT,
 	14,
 	{PG_UUID_ARRAY, PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
 	 PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_TEXT, PG_TEXT_ARRAY},

@@ -29,6 +29,8 @@ struct outbox_message {
 
 /* → ids that were written: a dedup_key that exists already writes nothing. */
 extern const struct pg_stmt outbox_insert;
+/* The same for the first messages of cases that this transaction opens: their keys are new. → nothing. */
+extern const struct pg_stmt outbox_insert_new;
 void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon);
 
 /* ($1 endpoints, $2 how many of each, $3 daemon, $4 none that was due before) → deliveries, at most one per case, endpoint and recipient. */

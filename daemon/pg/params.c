@@ -257,6 +257,17 @@ void pg_array_uuid(struct pg_array *a, const struct uuid *v)
 		pg_array_null(a);
 }
 
+void pg_array_tid(struct pg_array *a, uint64_t v)
+{
+	uint16_t item = htobe16((uint16_t)v);
+	char *p;
+
+	assert(a->element == PG_TID);
+	p = array_element(a, 6);
+	store32(p, (uint32_t)(v >> 16));
+	memcpy(p + 4, &item, 2);
+}
+
 static enum pg_type array_of(enum pg_type element)
 {
 	switch (element) {
@@ -267,6 +278,7 @@ static enum pg_type array_of(enum pg_type element)
 	case PG_TEXT: return PG_TEXT_ARRAY;
 	case PG_FLOAT8: return PG_FLOAT8_ARRAY;
 	case PG_TIMESTAMPTZ: return PG_TIMESTAMPTZ_ARRAY;
+	case PG_TID: return PG_TID_ARRAY;
 	case PG_UUID: return PG_UUID_ARRAY;
 	case PG_JSONB: return PG_JSONB_ARRAY;
 	default: break;

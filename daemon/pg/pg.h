@@ -27,6 +27,7 @@ enum pg_type { /* type OIDs, pg_type.dat */
 	       PG_INT2 = 21,
 	       PG_INT4 = 23,
 	       PG_TEXT = 25,
+	       PG_TID = 27,
 	       PG_FLOAT8 = 701,
 	       PG_TIMESTAMPTZ = 1184,
 	       PG_UUID = 2950,
@@ -36,6 +37,7 @@ enum pg_type { /* type OIDs, pg_type.dat */
 	       PG_INT4_ARRAY = 1007,
 	       PG_INT8_ARRAY = 1016,
 	       PG_TEXT_ARRAY = 1009,
+	       PG_TID_ARRAY = 1010,
 	       PG_FLOAT8_ARRAY = 1022,
 	       PG_TIMESTAMPTZ_ARRAY = 1185,
 	       PG_UUID_ARRAY = 2951,
@@ -91,6 +93,7 @@ void pg_array_text(struct pg_array *a, const char *v); /* NULL: null element; al
 void pg_array_text_n(struct pg_array *a, const char *v, size_t n);
 void pg_array_time(struct pg_array *a, struct wall_time v);
 void pg_array_uuid(struct pg_array *a, const struct uuid *v);
+void pg_array_tid(struct pg_array *a, uint64_t v); /* of pg_get_tid() */
 void pg_add_array(struct pg_params *p, struct pg_array *a);
 
 /* ---- results ---- */
@@ -114,6 +117,8 @@ const char *pg_get_text(const struct pg_rows *r, int row, int column, size_t *re
 /* timestamptz; infinity is INT64_MAX, -infinity INT64_MIN + 1. */
 struct wall_time pg_get_time(const struct pg_rows *r, int row, int column);
 struct uuid pg_get_uuid(const struct pg_rows *r, int row, int column);
+/* A row's place (ctid): valid while the row is locked. */
+uint64_t pg_get_tid(const struct pg_rows *r, int row, int column);
 /* Elements of an array column, copied into the arena; returns their number. A null element is 0 or NULL. */
 int pg_get_int8_array(const struct pg_rows *r, int row, int column, struct arena *a, const int64_t **ret);
 int pg_get_text_array(const struct pg_rows *r, int row, int column, struct arena *a, const char *const **ret);

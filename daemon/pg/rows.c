@@ -173,6 +173,15 @@ struct uuid pg_get_uuid(const struct pg_rows *r, int row, int column)
 	return u;
 }
 
+/* uint32 block, uint16 item */
+uint64_t pg_get_tid(const struct pg_rows *r, int row, int column)
+{
+	const char *v = value_of(r, row, column);
+
+	assert(PQftype(r->result, column) == PG_TID);
+	return v ? (uint64_t)load32(v) << 16 | load16(v + 4) : 0;
+}
+
 /* ---- arrays: int32 dimensions, int32 flags, oid; per dimension int32 length, int32 lower bound; elements ---- */
 
 struct array_reader {

@@ -44,13 +44,14 @@ static void a_lease_outlives_two_renewals_that_are_lost(void **state)
 
 static void intake(void **state)
 {
-	HAS(intake_claim, "tries = 0 AND set_aside_at IS NULL", "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED", "DELETE");
+	HAS(intake_claim, "tries = 0 AND set_aside_at IS NULL", "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED");
+	HAS(intake_done, "DELETE FROM closeloop.inbox");
 	HAS(intake_claim_one, "WHERE id = $1 AND set_aside_at IS NULL");
 	HAS(intake_pick_head, "tries = tries + 1", "CASE WHEN tries >= 3", "tries = 0", "FOR UPDATE SKIP LOCKED",
 	    "available_at = clock_timestamp() + interval", "available_at <= clock_timestamp()");
 	HAS(intake_pick_tried, "tries > 0", "available_at <= clock_timestamp()");
 	HAS(intake_blame, "CASE WHEN $3 AND tries >= 3");
-	HAS(intake_return, "INSERT INTO closeloop.inbox (response_id, available_at)",
+	HAS(intake_return, "INSERT INTO closeloop.inbox (response_id, changed, available_at)",
 	    "NOT EXISTS (SELECT FROM closeloop.inbox i WHERE i.response_id = changed.id AND i.set_aside_at IS NULL"
 	    "  FOR KEY SHARE SKIP LOCKED)");
 	HAS(intake_promise, "closeloop.raise_awake(");
