@@ -13,9 +13,20 @@
 #define BATCHES_AT_MOST 16
 
 static void (*const start[BETWEEN_JOBS])(struct intake_run *r) = {
+	[BETWEEN_SWEEP] = sweep_start,
+	[BETWEEN_RECOMPUTE] = recompute_start,
 	[BETWEEN_NOTICES] = notices_start,
 	[BETWEEN_RELEASE] = release_start,
 };
+
+const struct pg_stmt between_peek = {"between_peek", "SELECT EXISTS (SELECT FROM closeloop.notices)", 0, {0}};
+
+void between_on_peek(void *arg, const struct pg_rows *rows)
+{
+	struct between *b = arg;
+
+	b->due[BETWEEN_NOTICES] |= pg_get_bool(rows, 0, 0);
+}
 
 bool between_waits(const struct between *b)
 {

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define HEARTBEAT_US (15 * US_PER_S)
+#define HEARTBEAT_EARLY_US (11 * US_PER_S) /* with an idle look that comes so late after the last one */
 #define CHECK_AGAIN_US (5 * US_PER_S)
 #define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
 
@@ -95,17 +96,29 @@ static void flow_beat(struct flow *f)
 	pg_batch_send(b, 0, on_beaten, f);
 }
 
+static void flow_pulse(struct flow *f)
+{
+	deadline_arm(&f->heartbeat, HEARTBEAT_US);
+	f->beat_at = mono_now();
+	if (!f->work_ready || f->stopping)
+		return;
+	f->intake.between.due[BETWEEN_RELEASE] = true;
+	if (pg_conn_is_up(f->outbox))
+		flow_beat(f);
+}
+
 static void on_heartbeat(struct deadline *d)
 {
 	struct flow *f = container_of(d, struct flow, heartbeat);
 
-	deadline_arm(d, HEARTBEAT_US);
-	if (!f->work_ready || f->stopping)
-		return;
 	f->intake.between.due[BETWEEN_NOTICES] = true; /* with the next look; one that somebody waits for comes with a NOTIFY */
-	f->intake.between.due[BETWEEN_RELEASE] = true;
-	if (pg_conn_is_up(f->outbox))
-		flow_beat(f);
+	flow_pulse(f);
+}
+
+void flow_idle_look(struct flow *f)
+{
+	if (deadline_is_armed(&f->heartbeat) && mono_now().us - f->beat_at.us >= HEARTBEAT_EARLY_US)
+		flow_pulse(f);
 }
 
 /* ---- the way to readiness ---- */
@@ -382,6 +395,7 @@ static void on_notify(void *arg, const char *payload)
 	struct flow *f = arg;
 
 	intake_run_between(&f->intake, BETWEEN_NOTICES);
+	followup_hint(&f->followup);
 	courier_hint(&f->courier); /* mostly it is a response, and its messages come from the intake */
 }
 
@@ -513,6 +527,7 @@ void flow_stop(struct flow *f, int64_t grace_us)
 	deadline_disarm(&f->retry_check);
 	deadline_arm(&f->stop_by, grace_us);
 	intake_run_stop(&f->intake);
+	followup_stop(&f->followup);
 	courier_stop(&f->courier, grace_us - US_PER_S);
 	flow_progress(f);
 }
@@ -554,6 +569,7 @@ struct flow *flow_new(const struct flow_options *o)
 	deadline_init(&f->stop_by, f->loop, "stop", on_stop_by);
 	intake_run_init(&f->intake, f);
 	courier_init(&f->courier, f);
+	followup_init(&f->followup, f);
 	f->release = release_new(f);
 	c.label = "work";
 	c.on_up = on_work_up;
@@ -585,6 +601,7 @@ struct flow *flow_free(struct flow *f)
 	f->outbox = pg_conn_free(f->outbox);
 	courier_fini(&f->courier);
 	intake_run_fini(&f->intake);
+	followup_fini(&f->followup);
 	f->release = release_free(f->release);
 	deadline_disarm(&f->retry_check);
 	deadline_disarm(&f->heartbeat);

@@ -22,8 +22,10 @@
 /* ---- between.c: jobs of the work connection between two batches ---- */
 
 enum between_job {
-	BETWEEN_NOTICES, /* notices.c: mails about cases that are there */
-	BETWEEN_RELEASE, /* release.c: what is held, and mornings; after all that may be held */
+	BETWEEN_SWEEP,     /* followup_run.c: promises come due */
+	BETWEEN_RECOMPUTE, /* followup_run.c: calendars have changed */
+	BETWEEN_NOTICES,   /* notices.c: mails about cases that are there */
+	BETWEEN_RELEASE,   /* release.c: what is held, and mornings; after all that may be held */
 	BETWEEN_JOBS
 };
 
@@ -38,9 +40,35 @@ struct intake_run;
 bool between_next(struct between *b, int rows, enum between_job *ret);
 /* It ends with intake_run_continue(). */
 void between_start(struct intake_run *r, enum between_job job);
+/* () → whether a job has something to do that nobody told us of: an idle look asks, which is less than to begin the job. */
+extern const struct pg_stmt between_peek;
+void between_on_peek(void *between, const struct pg_rows *rows);
 /* A job waits for its turn after the next look. */
 bool between_waits(const struct between *b);
 void notices_start(struct intake_run *r);
+void sweep_start(struct intake_run *r);
+void recompute_start(struct intake_run *r);
+
+/* ---- followup_run.c ---- */
+
+struct followup_run {
+	struct flow *flow;
+	struct deadline due;
+	struct mono_time armed_to;
+	int swept;       /* cases of the sweep under way */
+	int64_t next_us; /* until the nearest due time */
+	bool started;
+	int64_t recompute_after; /* case; 0: from the first */
+	int64_t moved;
+	bool announced; /* it is said even when nothing moved */
+};
+
+void followup_init(struct followup_run *f, struct flow *flow);
+void followup_fini(struct followup_run *f);
+void followup_start(struct followup_run *f); /* the work connection is ready */
+void followup_stop(struct followup_run *f);
+/* A case moved or opened: something may be due sooner than was known. */
+void followup_hint(struct followup_run *f);
 
 /* ---- intake_run.c: claims, judges, commits ---- */
 
@@ -194,14 +222,18 @@ struct flow {
 	} told;
 	int batch_limit; /* to start with: smaller after a crash */
 	struct deadline retry_check, heartbeat, stop_by;
+	struct mono_time beat_at; /* the last one */
 	struct intake_run intake;
 	struct courier courier;
+	struct followup_run followup;
 	struct release *release;
 	struct stats stats;
 };
 
 /* The batch is done: swap the configuration if a new one waits, go on with stopping. */
 void flow_between_batches(struct flow *f);
+/* An idle look: if a heartbeat is near it comes now, so that one wake-up serves both. */
+void flow_idle_look(struct flow *f);
 void flow_progress(struct flow *f);
 
 #endif

@@ -59,6 +59,7 @@ static void intake_next(struct intake_run *r, int64_t in_us)
 	arena_reset(r->arena);
 	r->n_claimed = r->n_rows = 0;
 	r->single_id = 0;
+	r->between.due[BETWEEN_RECOMPUTE] |= r->flow->live->clocks_changed;
 	if (intake_may_run(r) && between_next(&r->between, rows, &job)) {
 		r->after_between_us = in_us;
 		intake_enter(r, INTAKE_BETWEEN);
@@ -249,8 +250,10 @@ static void count_committed(struct intake_run *r)
 			for (int k = 0; k < settings->n_rules; k++)
 				if (p->results[k] == TRI_TRUE)
 					stats_add(&s->rules, settings->rules[k].id, 1);
-		if (p->action == PLAN_OPEN)
+		if (p->action == PLAN_OPEN) {
 			s->cases[p->priority]++;
+			followup_hint(&r->flow->followup);
+		}
 	}
 	s->fallbacks += (uint64_t)r->judge.fallbacks;
 }
@@ -692,8 +695,10 @@ static void intake_peek_now(struct intake_run *r)
 
 	intake_enter(r, INTAKE_CLAIMING);
 	pg_batch_add(b, &intake_peek, NULL, on_peeked, r);
+	pg_batch_add(b, &between_peek, NULL, between_on_peek, &r->between);
 	pg_batch_send(b, 0, on_peek_done, r);
 	courier_poll(&r->flow->courier);
+	flow_idle_look(r->flow);
 }
 
 /* ---- from outside ---- */
@@ -740,7 +745,8 @@ void intake_run_start(struct intake_run *r)
 	r->look_again = true;
 	r->idle = false;
 	r->failures = 0;
-	memset(r->between.due, true, sizeof(r->between.due));
+	r->between.due[BETWEEN_NOTICES] = r->between.due[BETWEEN_RELEASE] = true;
+	followup_start(&r->flow->followup);
 	intake_next(r, 0);
 }
 

@@ -7,8 +7,6 @@
  */
 #include "outbox/notice_store.h"
 
-#define BY_DAEMON(kind) "e.kind = '" kind "' AND e.actor = 'daemon'"
-
 const struct pg_stmt notice_claim = {
 	"notice_claim",
 	"WITH n AS (DELETE FROM closeloop.notices WHERE id = ANY (ARRAY("
@@ -20,44 +18,27 @@ const struct pg_stmt notice_claim = {
 	"  coalesce(e.id, 0), e.at, e.actor, e.kind, e.from_status::text, e.to_status::text, e.note,"
 	"  (e.details - ARRAY['before', 'cancelled'])::text, btrim(e.details ->> 'to'), e.details ->> 'step',"
 	"  e.details ->> 'target', e.details ->> 'condition',"
-	"  CASE WHEN " BY_DAEMON(
-		"reminded") " THEN (e.details ->> 'n')::int END,"
-			    "  CASE WHEN " BY_DAEMON(
-				    "reminded") " THEN (e.details ->> 'of')::int END,"
-						"  coalesce(" BY_DAEMON(
-							"reminded") " AND e.details @> '{\"warning\": true}', false),"
-								    "  coalesce(e.actor = 'daemon' AND e.details @> "
-								    "'{\"waiting_over\": true}', false),"
-								    "  coalesce(CASE WHEN e.actor = 'daemon' THEN (e.details "
-								    "->> 'response_id')::bigint END, c.response_id),"
-								    "  c.id, c.response_id, c.customer_id, c.status::text, "
-								    "c.priority::text, c.owner, c.team, c.route, c.follow_up, "
-								    "c.rules,"
-								    "  c.opened_at, c.acknowledged_at, c.first_action_at, "
-								    "c.contacted_at, c.resolved_at, c.closed_at, "
-								    "c.acknowledge_due_at,"
-								    "  c.resolve_due_at, c.next_action_at, "
-								    "coalesce(c.waiting_since, w.at), c.waiting_until, "
-								    "c.root_cause, c.resolution,"
-								    "  c.outcome::text, c.reopened, c.handovers, c.link_epoch, "
-								    "c.version, 0, false, c.ruleset,"
-								    "  coalesce((SELECT max(t.at) FROM closeloop.case_events t "
-								    "WHERE t.case_id = c.id AND t.kind = 'assigned'), "
-								    "c.opened_at),"
-								    "  CASE WHEN e.kind IN ('reopened', 'outcome') THEN "
-								    "(SELECT t.actor FROM closeloop.case_events t"
-								    "   WHERE t.case_id = c.id AND t.kind = 'resolved' ORDER "
-								    "BY t.id DESC LIMIT 1) END,"
-								    "  NULL::text, NULL::timestamptz, NULL::text"
-								    " FROM n JOIN closeloop.cases c ON c.id = n.case_id LEFT "
-								    "JOIN closeloop.messages m ON m.id = n.message_id"
-								    " LEFT JOIN closeloop.case_events e ON e.id = n.event_id"
-								    " LEFT JOIN LATERAL (SELECT t.at FROM "
-								    "closeloop.case_events t WHERE t.case_id = c.id AND t.kind "
-								    "= 'waiting'"
-								    "  ORDER BY t.id DESC LIMIT 1) w ON e.details @> "
-								    "'{\"waiting_over\": true}'"
-								    " ORDER BY n.id",
+	"  CASE WHEN d.own AND e.kind = 'reminded' THEN (e.details ->> 'n')::int END,"
+	"  CASE WHEN d.own AND e.kind = 'reminded' THEN (e.details ->> 'of')::int END,"
+	"  d.own AND e.kind = 'reminded' AND e.details @> '{\"warning\": true}',"
+	"  d.own AND e.details @> '{\"waiting_over\": true}',"
+	"  coalesce(CASE WHEN d.own THEN (e.details ->> 'response_id')::bigint END, c.response_id),"
+	"  c.id, c.response_id, c.customer_id, c.status::text, c.priority::text, c.owner, c.team, c.route, c.follow_up, c.rules,"
+	"  c.opened_at, c.acknowledged_at, c.first_action_at, c.contacted_at, c.resolved_at, c.closed_at, c.acknowledge_due_at,"
+	"  c.resolve_due_at, c.next_action_at, coalesce(c.waiting_since, w.at), c.waiting_until, c.root_cause, c.resolution,"
+	"  c.outcome::text, c.reopened, c.handovers, c.link_epoch, c.version, c.unreached, c.ping_pong, c.ruleset,"
+	"  greatest(c.opened_at, c.assigned_at), u.actor, s.target, s.at, s.condition"
+	" FROM n JOIN closeloop.cases c ON c.id = n.case_id LEFT JOIN closeloop.messages m ON m.id = n.message_id"
+	" LEFT JOIN closeloop.case_events e ON e.id = n.event_id"
+	" CROSS JOIN LATERAL (SELECT coalesce(e.actor = 'daemon', false) AS own) d"
+	" LEFT JOIN LATERAL (SELECT p.target, p.at, p.condition FROM closeloop.case_plans(ARRAY[c.id]) p"
+	"  WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1) s"
+	"  ON e.kind IN ('assigned', 'opened', 'reminded', 'escalated', 'reopened')"
+	" LEFT JOIN LATERAL (SELECT t.at FROM closeloop.case_events t WHERE t.case_id = c.id AND t.kind = 'waiting'"
+	"  ORDER BY t.id DESC LIMIT 1) w ON e.details ? 'waiting_over'"
+	" LEFT JOIN LATERAL (SELECT t.actor FROM closeloop.case_events t WHERE t.case_id = c.id AND t.kind = 'resolved'"
+	"  ORDER BY t.id DESC LIMIT 1) u ON e.kind IN ('reopened', 'outcome')"
+	" ORDER BY n.id",
 	1,
 	{PG_INT4},
 };
@@ -87,14 +68,11 @@ const struct pg_stmt notice_history = {
 	"notice_history",
 	"SELECT e.case_id, e.at, e.kind, e.actor, e.details ->> 'to', e.note, e.details ->> 'how',"
 	" coalesce(e.details @> '{\"reached\": true}', false), coalesce(e.details @> '{\"warning\": true}', false),"
-	" CASE WHEN " BY_DAEMON(
-		"reminded") " THEN (e.details ->> 'n')::int END,"
-			    " CASE WHEN " BY_DAEMON(
-				    "reminded") " THEN (e.details ->> 'of')::int END,"
-						" CASE WHEN e.kind = 'waiting' THEN (e.details ->> 'until')::timestamptz END"
-						" FROM (SELECT DISTINCT unnest($1) AS id) c CROSS JOIN LATERAL (SELECT * FROM "
-						"closeloop.case_events t"
-						"  WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 30) e ORDER BY e.id",
+	" CASE WHEN e.kind = 'reminded' AND e.actor = 'daemon' THEN (e.details ->> 'n')::int END,"
+	" CASE WHEN e.kind = 'reminded' AND e.actor = 'daemon' THEN (e.details ->> 'of')::int END,"
+	" CASE WHEN e.kind = 'waiting' THEN (e.details ->> 'until')::timestamptz END"
+	" FROM (SELECT DISTINCT unnest($1) AS id) c CROSS JOIN LATERAL (SELECT * FROM closeloop.case_events t"
+	"  WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 30) e ORDER BY e.id",
 	1,
 	{PG_INT8_ARRAY},
 };

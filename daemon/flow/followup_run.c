@@ -1,0 +1,173 @@
+/*
+ * Promises come due: the sweep, and due times computed anew when calendars changed. Jobs of between.c.
+ *
+ *   WAITING ──nearest due time, or 30 s──▶ sweep 500 cases ──full──▶ sweep again …
+ *      ▲                                          │ fewer
+ *      └──────────── when is the next? ◀──────────┘
+ *
+ * What is due stands in rows and PostgreSQL does it (sql/007_follow_up.sql); its events become notices, and those mails and
+ * webhooks. The timer here is only the alarm clock: a case that moves, or a batch that opens some, may have brought the next
+ * due time nearer, so within a second it is asked for anew.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/log.h"
+#include "flow/inner.h"
+#include "followup/sweep_store.h"
+
+#define SWEEP_CASES 500
+#define SWEEP_EVERY_US (30 * US_PER_S)
+#define SWEEP_SOON_US US_PER_S
+#define SWEEP_PAST_US (200 * US_PER_MS) /* something is due that another daemon works on */
+#define RECOMPUTE_CASES 500
+
+static void followup_arm(struct followup_run *f, int64_t in_us)
+{
+	f->armed_to = (struct mono_time){mono_now().us + in_us};
+	deadline_arm(&f->due, in_us);
+}
+
+void followup_hint(struct followup_run *f)
+{
+	if (f->armed_to.us - mono_now().us > SWEEP_SOON_US)
+		followup_arm(f, SWEEP_SOON_US);
+}
+
+static void on_due(struct deadline *d)
+{
+	struct followup_run *f = container_of(d, struct followup_run, due);
+
+	followup_arm(f, SWEEP_EVERY_US); /* if nobody gets to it */
+	if (!f->flow->work_ready || f->flow->stopping)
+		return;
+	if (f->recompute_after != 0) /* it failed on the way */
+		f->flow->intake.between.due[BETWEEN_RECOMPUTE] = true;
+	intake_run_between(&f->flow->intake, BETWEEN_SWEEP);
+}
+
+/* ---- the sweep ---- */
+
+static void on_swept_rows(void *arg, const struct pg_rows *rows)
+{
+	struct followup_run *f = arg;
+
+	f->swept = pg_get_int4(rows, 0, 0);
+}
+
+static void on_next(void *arg, const struct pg_rows *rows)
+{
+	struct followup_run *f = arg;
+
+	f->next_us = SWEEP_EVERY_US;
+	if (!pg_is_null(rows, 0, 0) && pg_get_float8(rows, 0, 0) * (double)US_PER_S < (double)SWEEP_EVERY_US)
+		f->next_us = MAX((int64_t)(pg_get_float8(rows, 0, 0) * (double)US_PER_S), SWEEP_PAST_US);
+}
+
+static void on_swept(void *arg, const struct pg_error *error)
+{
+	struct followup_run *f = arg;
+	struct intake_run *r = &f->flow->intake;
+
+	if (error) {
+		if (error->lost)
+			return; /* intake_run_lost() follows */
+		log_warning("follow-up: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+		followup_arm(f, pg_error_is_conflict(error) ? SWEEP_SOON_US : SWEEP_EVERY_US);
+		intake_run_continue(r, BETWEEN_SWEEP, false);
+		return;
+	}
+	if (f->swept) {
+		log_debug("follow-up: cases=%d", f->swept);
+		r->between.due[BETWEEN_NOTICES] = true;
+	}
+	followup_arm(f, f->next_us);
+	intake_run_continue(r, BETWEEN_SWEEP, f->swept == SWEEP_CASES);
+}
+
+void sweep_start(struct intake_run *r)
+{
+	struct followup_run *f = &r->flow->followup;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	f->swept = 0;
+	f->next_us = SWEEP_EVERY_US;
+	pg_params_init(p, r->arena);
+	pg_add_int4(p, SWEEP_CASES);
+	pg_batch_add(b, &follow_up_sweep, p, on_swept_rows, f);
+	pg_batch_add(b, &follow_up_next, NULL, on_next, f);
+	pg_batch_send(b, 0, on_swept, f);
+}
+
+/* ---- calendars have changed ---- */
+
+static void on_recomputed_rows(void *arg, const struct pg_rows *rows)
+{
+	struct followup_run *f = arg;
+
+	f->moved += pg_get_int4(rows, 0, 0);
+	f->recompute_after = pg_get_int8(rows, 0, 1); /* 0: there are no more */
+}
+
+static void on_recomputed(void *arg, const struct pg_error *error)
+{
+	struct followup_run *f = arg;
+	struct intake_run *r = &f->flow->intake;
+
+	if (error && error->lost)
+		return;
+	if (error)
+		log_warning("due times: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	else if (f->recompute_after == 0 && (f->moved > 0 || f->announced))
+		log_info("due times: %lld case(s) moved with the new calendars", (long long)f->moved);
+	if (f->recompute_after == 0)
+		r->between.due[BETWEEN_SWEEP] = true;
+	intake_run_continue(r, BETWEEN_RECOMPUTE, f->recompute_after != 0 && (!error || pg_error_is_conflict(error)));
+}
+
+void recompute_start(struct intake_run *r)
+{
+	struct followup_run *f = &r->flow->followup;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	if (r->flow->live->clocks_changed) /* also while an earlier change is still being worked off: from the first again */
+		f->recompute_after = 0;
+	if (f->recompute_after == 0) {
+		f->announced = r->flow->live->clocks_changed;
+		f->moved = 0;
+	}
+	r->flow->live->clocks_changed = false;
+	pg_params_init(p, r->arena);
+	pg_add_int8(p, f->recompute_after);
+	pg_add_int4(p, RECOMPUTE_CASES);
+	pg_batch_add(b, &follow_up_recompute, p, on_recomputed_rows, f);
+	pg_batch_send(b, 0, on_recomputed, f);
+}
+
+/* ---- from outside ---- */
+
+void followup_init(struct followup_run *f, struct flow *flow)
+{
+	*f = (struct followup_run){.flow = flow};
+	deadline_init(&f->due, flow->loop, "follow up", on_due);
+}
+
+void followup_fini(struct followup_run *f)
+{
+	deadline_disarm(&f->due);
+}
+
+void followup_start(struct followup_run *f)
+{
+	followup_arm(f, SWEEP_EVERY_US);
+	f->flow->intake.between.due[BETWEEN_SWEEP] = true;
+	/* A daemon may have ended between writing new calendars and this. */
+	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= !f->started || f->recompute_after != 0;
+	f->started = true;
+}
+
+void followup_stop(struct followup_run *f)
+{
+	deadline_disarm(&f->due);
+}
