@@ -194,11 +194,15 @@ static const struct pg_stmt sql_transition = {
 };
 static const struct pg_stmt sql_assign_all = {
 	"cli_assign_all",
-	"SELECT to_json(t)::text FROM (SELECT id FROM closeloop.cases WHERE owner = $1"
-	" AND status IN ('open', 'acknowledged', 'in_progress', 'waiting') ORDER BY id) c,"
-	" LATERAL closeloop.case_transition(c.id, 'assign', $2, $3, $4) t",
+	"SELECT coalesce(array_agg(id), '{}') FROM closeloop.case_assign_all($1, $2, $3, $4) id",
 	4,
-	{PG_TEXT, PG_TEXT, PG_TEXT, PG_JSONB},
+	{PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT},
+};
+static const struct pg_stmt sql_assigned = {
+	"cli_assigned",
+	"SELECT to_json(c)::text FROM closeloop.cases c WHERE id = ANY ($1) ORDER BY id",
+	1,
+	{PG_INT8_ARRAY},
 };
 
 static const char *told_details(struct told *t)
@@ -244,10 +248,12 @@ static void put_done(struct cli *c, struct buf *out, const struct action *action
 
 static int assign_all(struct cli *c, const struct args *a, struct told *t)
 {
-	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	struct pg_rows *moved CLEANUP(pg_rows_freep) = NULL, *rows CLEANUP(pg_rows_freep) = NULL;
 	const char *from = args_get(a, "--from");
+	const int64_t *ids;
+	struct pg_array all;
 	struct pg_params p;
-	int r;
+	int r, n;
 
 	if (a->n_words || args_get(a, "--version"))
 		return cli_fail(EXIT_USAGE_ERROR, "case assign --from moves everything of a person: no case and no --version");
@@ -255,10 +261,21 @@ static int assign_all(struct cli *c, const struct args *a, struct told *t)
 		return cli_fail(EXIT_USAGE_ERROR, "case assign: --from and --to are the same person");
 	pg_params_init(&p, c->arena);
 	pg_add_text(&p, from);
+	pg_add_text(&p, args_get(a, "--to"));
 	pg_add_text(&p, c->actor);
 	pg_add_text(&p, t->note);
-	pg_add_jsonb(&p, told_details(t));
-	r = cli_run(c, &sql_assign_all, &p, &rows);
+	r = cli_run(c, &sql_assign_all, &p, &moved);
+	if (r)
+		return r;
+	n = pg_get_int8_array(moved, 0, 0, c->arena, &ids);
+	pg_array_init(&all, c->arena, PG_INT8);
+	for (int i = 0; i < n; i++)
+		pg_array_int8(&all, ids[i]);
+	pg_params_init(&p, c->arena);
+	pg_add_array(&p, &all);
+	r = cli_run(c, &sql_assigned, &p, &rows);
+	if (r == 0 && n == 0)
+		r = cli_person_warn(c, "--from", from);
 	return r ? r : cli_print_changed(c, rows, arena_printf(c->arena, "handed over to %s", args_get(a, "--to")));
 }
 

@@ -17,7 +17,7 @@
 #define MESSAGE_COLUMNS                                                                                            \
 	"m.id, m.seq, m.case_id, m.response_id, m.kind, m.step, m.channel, m.endpoint, m.recipient, m.address,"    \
 	" m.dedup_key, m.state, m.attempt, m.next_at, m.lease_until, m.fence, m.daemon, m.digest_id, m.queued_at," \
-	" m.created_at, m.sent_at, m.last_code, m.last_error, m.handed_on"
+	" m.created_at, m.sent_at, m.last_code, m.last_error, m.handed_on, m.held_for"
 
 static const struct pg_stmt sql_messages = {
 	"cli_messages",
@@ -44,10 +44,32 @@ static const struct column message_columns[] = {
 	{"ANSWER", CELL_TEXT, 0},
 	{0},
 };
+/* What a held mail waits for: a digest that is on its way, or the time at which this person's are looked at. */
+#define HELD_WHY                                                                                          \
+	"CASE WHEN m.digest_id IS NOT NULL THEN 'in a digest on its way' ELSE CASE m.held_for"            \
+	" WHEN 'budget' THEN 'over budget' WHEN 'quiet' THEN 'quiet hours' WHEN 'digest' THEN 'asked for" \
+	" as a digest' WHEN 'due' THEN 'falls due with others' ELSE 'held' END END"
+static const struct pg_stmt sql_held = {
+	"cli_messages_held",
+	"SELECT to_json(j)::text, now(), 'C-' || m.case_id, regexp_replace(m.kind, '^case[.]', ''), m.recipient, " HELD_WHY ","
+	" b.digest_at, m.created_at, m.id::text"
+	" FROM (SELECT * FROM closeloop.messages m WHERE m.state = 'held' AND ($1::text IS NULL OR m.recipient = $1)"
+	"  AND ($2::bigint IS NULL OR m.case_id = $2) ORDER BY m.recipient, m.seq LIMIT $3) m"
+	" LEFT JOIN closeloop.alert_budgets b ON b.person = m.recipient AND m.digest_id IS NULL,"
+	" LATERAL (SELECT " MESSAGE_COLUMNS ", b.digest_at AS leaves_at) j ORDER BY m.recipient, m.seq",
+	3,
+	{PG_TEXT, PG_INT8, PG_INT8},
+};
+static const struct column held_columns[] = {
+	{"CASE", CELL_TEXT, 0},  {"KIND", CELL_TEXT, 12}, {"FOR", CELL_TEXT, 20}, {"WAITS", CELL_TEXT, 24},
+	{"LEAVES", CELL_AGO, 0}, {"MADE", CELL_AGO, 0},   {"ID", CELL_TEXT, 0},   {0},
+};
 static const struct option list_options[] = {
 	{"--endpoint", "NAME", "only this one's: email, or a webhook"},
 	{"--state", "STATE", "queued held leased sent failed dead cancelled; several with commas"},
 	{"--case", "CASE", "only this case's"},
+	{"--held", NULL, "mails kept back: for whom, why, and when they leave"},
+	{"--person", "PERSON", "with --held: only those for this person"},
 	{"--limit", "N", "at most so many (default 50)"},
 	{0},
 };
@@ -71,6 +93,34 @@ static int states_check(struct cli *c, const char *states)
 	return 0;
 }
 
+static int held_list(struct cli *c, const struct args *a)
+{
+	struct listing list = {&sql_held, held_columns, "nothing is held", LIMIT_DEFAULT};
+	const char *of_case = args_get(a, "--case"), *person = args_get(a, "--person");
+	struct pg_params p;
+	int64_t case_id = 0;
+	int r = cli_number("--limit", args_get(a, "--limit"), LIST_LIMIT_MAX, &list.limit);
+
+	if (r == 0 && (args_get(a, "--state") || args_get(a, "--endpoint")))
+		r = cli_fail(EXIT_USAGE_ERROR, "message list --held takes no --state and no --endpoint: only mails are held");
+	if (r == 0 && of_case)
+		r = cli_case_id(of_case, &case_id);
+	if (r == 0)
+		r = cli_db(c);
+	if (r == 0 && person)
+		r = cli_person_warn(c, "--person", person);
+	if (r)
+		return r;
+	pg_params_init(&p, c->arena);
+	pg_add_text(&p, person);
+	if (of_case)
+		pg_add_int8(&p, case_id);
+	else
+		pg_add_null(&p, PG_INT8);
+	pg_add_int8(&p, list.limit + 1);
+	return cli_list(c, &list, &p);
+}
+
 static int message_list(struct cli *c, const struct args *a)
 {
 	struct listing list = {&sql_messages, message_columns, "no messages", LIMIT_DEFAULT};
@@ -79,6 +129,10 @@ static int message_list(struct cli *c, const struct args *a)
 	int64_t case_id = 0;
 	int r = cli_number("--limit", args_get(a, "--limit"), LIST_LIMIT_MAX, &list.limit);
 
+	if (args_has(a, "--held"))
+		return held_list(c, a);
+	if (r == 0 && args_get(a, "--person"))
+		r = cli_fail(EXIT_USAGE_ERROR, "message list --person goes with --held");
 	if (r == 0)
 		r = states_check(c, args_get(a, "--state"));
 	if (r == 0 && of_case)
@@ -124,7 +178,11 @@ static const struct pg_stmt sql_lines = {
 	" ('case', 'C-' || m.case_id),"
 	" ('response', m.response_id::text),"
 	" ('to', concat_ws(' ', m.endpoint, m.recipient, m.address)),"
-	" ('state', concat_ws(', ', m.state::text, CASE WHEN m.handed_on THEN 'the next person was told instead' END)),"
+	" ('state', concat_ws(', ', m.state::text, CASE WHEN m.handed_on THEN 'the next person was told instead' END,"
+	"  CASE WHEN m.state = 'held' THEN concat_ws(', ', " HELD_WHY ", CASE WHEN m.digest_id IS NULL THEN (SELECT 'leaves '"
+	"   || to_char(b.digest_at AT TIME ZONE $2, 'YYYY-MM-DD HH24:MI:SS') FROM closeloop.alert_budgets b"
+	"   WHERE b.person = m.recipient) END) END)),"
+	" ('digest', CASE WHEN m.state <> 'held' THEN 'left as a line of message ' || m.digest_id END),"
 	" ('made', to_char(m.created_at AT TIME ZONE $2, 'YYYY-MM-DD HH24:MI:SS')),"
 	" ('sent', to_char(m.sent_at AT TIME ZONE $2, 'YYYY-MM-DD HH24:MI:SS')),"
 	" ('next try', CASE WHEN m.state = 'queued' THEN to_char(m.next_at AT TIME ZONE $2, 'YYYY-MM-DD HH24:MI:SS') END),"

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define GAP 2
+#define CUT_MIN 6    /* columns that a cut cell keeps */
+#define LAST_MIN 16  /* and that the last one is left, if it can be done */
 #define CELL_FIRST 2 /* column of the statement that holds the first cell */
 #define CELL_BYTES_MAX (64 * 1024)
 
@@ -51,6 +53,30 @@ static int columns_measure(const struct pg_rows *rows, int n_rows, const struct 
 	return n;
 }
 
+/*
+ * On a narrow terminal the widest of the columns that may be cut (max_columns) give way, so that the last one, whose heading
+ * must fit, is left some room. Returns what all but the last take.
+ */
+static int columns_fit(const struct column *columns, int *widths, int n, int terminal)
+{
+	int used = 0, last = MIN(widths[n - 1], LAST_MIN);
+
+	for (int i = 0; i < n - 1; i++)
+		used += widths[i] + GAP;
+	while (used + last > terminal) {
+		int widest = -1;
+
+		for (int i = 0; i < n - 1; i++)
+			if (columns[i].max_columns && widths[i] > CUT_MIN && (widest < 0 || widths[i] > widths[widest]))
+				widest = i;
+		if (widest < 0)
+			break;
+		widths[widest]--;
+		used--;
+	}
+	return used;
+}
+
 /* Spaces at the end of a line are nobody's. */
 static void end_line(struct buf *out)
 {
@@ -62,11 +88,9 @@ static void end_line(struct buf *out)
 void cli_put_table(struct buf *out, const struct pg_rows *rows, int n_rows, const struct column *columns)
 {
 	struct buf room CLEANUP(buf_fini) = BUF_INIT(CELL_BYTES_MAX);
-	int widths[COLUMNS_MAX], n = columns_measure(rows, n_rows, columns, widths), used = 0,
-				 terminal = text_terminal_columns();
+	int widths[COLUMNS_MAX], n = columns_measure(rows, n_rows, columns, widths), terminal = text_terminal_columns(), used;
 
-	for (int i = 0; i < n - 1; i++)
-		used += widths[i] + GAP;
+	used = columns_fit(columns, widths, n, terminal);
 	/* The last column takes what is left: long texts are cut there and stand in full in `show`. */
 	widths[n - 1] = MIN(widths[n - 1], MAX(terminal - used, 8));
 	for (int row = -1; row < n_rows; row++) {

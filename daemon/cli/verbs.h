@@ -20,6 +20,7 @@ extern const struct verb help_verbs[];     /* help version */
 
 /* Verbs that stand alone in their files. */
 int check_run(struct cli *c, const struct args *a);
+int case_show_run(struct cli *c, const struct args *a);
 int status_run(struct cli *c, const struct args *a);
 int try_verb(struct cli *c, const struct args *a);
 extern const struct option check_options[], status_options[], try_options[];

@@ -20,13 +20,19 @@ LISTS = [("case", "list"), ("response", "list"), ("inbox", "list"), ("message", 
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)$")
 
 
-def open_case(site, status="open", **values):
+PROMISES = {"name": "standard", "acknowledge_within": "4h", "resolve_within": "2d", "warn_before": "4h", "remind_every": "1h",
+            "remind_at_most": 3, "close_after": "7d",
+            "escalate": [{"id": "boss", "when": "unacknowledged", "to": "manager"}, {"id": "head", "when": "unresolved", "to": "person:olga"}]}
+
+
+def open_case(site, status="open", owner="minsu", promises=None, **values):
     """A response and its case, as the daemon would write them; returns the case's id."""
     response = site.respond(**values)
     case = site.one("INSERT INTO closeloop.cases (response_id, customer_id, owner, priority, status, route, follow_up, rules,"
-                    " acknowledge_within, resolve_within, acknowledge_due_at, resolve_due_at)"
-                    " VALUES (%s, 'k1', 'minsu', 'high', %s, 'account', 'standard', '{detractor}', '4h', '2d',"
-                    " now() + interval '4 hours', now() + interval '2 days') RETURNING id", response, status)
+                    " follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at)"
+                    " SELECT %s, 'k1', %s, 'high', %s, 'account', 'standard', '{detractor}', v, o.* FROM"
+                    " closeloop.follow_up_version(%s) v, closeloop.case_opening_clocks(v, %s, now()) o RETURNING id",
+                    response, owner, status, json.dumps(promises or PROMISES), owner)
     site.q("INSERT INTO closeloop.case_responses (response_id, case_id, relation) VALUES (%s, %s, 'opened')", response, case)
     site.q("INSERT INTO closeloop.case_events (case_id, actor, kind, to_status) VALUES (%s, 'daemon', 'opened', 'open')", case)
     return case
@@ -216,7 +222,7 @@ def test_a_case_opened_by_hand(site):
     refused(site, "case", "open", response, code=1, says="needs --owner PERSON")
     made = object_of(site, "case", "open", response, "--owner", "anna", "--priority", "urgent", "--note", "asked by phone")
     assert made["owner"] == "anna" and made["priority"] == "urgent" and made["follow_up"] == "standard"
-    assert made["acknowledge_due_at"] and made["resolve_within"] == "48:00:00"
+    assert made["acknowledge_due_at"] and made["resolve_due_at"] and made["follow_up_version"]
     refused(site, "case", "open", response, "--owner", "anna", code=1, says="has a case")
     refused(site, "case", "open", "4711", "--owner", "anna", code=1)
 
