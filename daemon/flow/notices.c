@@ -81,6 +81,7 @@ static void on_committed(void *arg, const struct pg_error *error)
 		notices_failed(r, error);
 		return;
 	}
+	r->between.due[BETWEEN_RELEASE] |= r->judge.n_held > 0;
 	r->judge.n_plans = 0;
 	courier_kick(&r->flow->courier);
 	more = r->n_notices == r->notices_limit;
@@ -95,13 +96,14 @@ static void add_held(struct intake_run *r, struct pg_batch *b, const struct outb
 
 	pg_array_init(&people, r->arena, PG_TEXT);
 	for (int i = 0; i < n; i++)
-		if (all[i].held_for)
+		if (str_eq(all[i].held_for, "due"))
 			pg_array_text(&people, all[i].recipient);
 	if (people.count == 0)
 		return;
 	pg_params_init(p, r->arena);
 	pg_add_array(p, &people);
 	pg_batch_add(b, &notice_release_soon, p, NULL, NULL);
+	r->between.due[BETWEEN_RELEASE] = true;
 }
 
 static void add_messages(struct intake_run *r, struct pg_batch *b)

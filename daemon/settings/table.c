@@ -221,7 +221,7 @@ static const struct section sources = {.name = "sources",
 
 static const struct key escalate_keys[] = {
 	{"when", &type_word, AT(escalate_step, when), .required = true, .choices = words_escalate},
-	{"after", &type_promise, AT(escalate_step, after), .fallback = "", .min = 60, .max = YEARS(10)},
+	{"after", &type_promise, AT(escalate_step, after), .fallback = "", .min = 1, .max = YEARS(10)},
 	{"to", &type_target, AT(escalate_step, to), .required = true},
 };
 static const struct section escalate = {.name = "follow_ups.escalate",
@@ -234,13 +234,13 @@ static const struct section escalate = {.name = "follow_ups.escalate",
 
 static const struct key follow_up_keys[] = {
 	{"calendar", &type_follow_up_calendar, AT(follow_up, calendar), .fallback = ""},
-	{"acknowledge_within", &type_promise, AT(follow_up, acknowledge_within), .fallback = "4h", .min = 60, .max = YEARS(10)},
-	{"resolve_within", &type_promise, AT(follow_up, resolve_within), .fallback = "2d", .min = 60, .max = YEARS(10)},
-	{"warn_before", &type_promise, AT(follow_up, warn_before), .fallback = "", .min = 60, .max = YEARS(10)},
-	{"remind_every", &type_promise, AT(follow_up, remind_every), .fallback = "", .min = 60, .max = YEARS(10)},
+	{"acknowledge_within", &type_promise, AT(follow_up, acknowledge_within), .fallback = "4h", .min = 1, .max = YEARS(10)},
+	{"resolve_within", &type_promise, AT(follow_up, resolve_within), .fallback = "2d", .min = 1, .max = YEARS(10)},
+	{"warn_before", &type_promise, AT(follow_up, warn_before), .fallback = "", .min = 1, .max = YEARS(10)},
+	{"remind_every", &type_promise, AT(follow_up, remind_every), .fallback = "", .min = 1, .max = YEARS(10)},
 	{"remind_at_most", &type_int, AT(follow_up, remind_at_most), .fallback = "3", .min = 0, .max = 100},
-	{"close_after", &type_promise, AT(follow_up, close_after), .fallback = "7d", .min = 60, .max = YEARS(10)},
-	{"expire_after", &type_promise, AT(follow_up, expire_after), .fallback = "", .min = 60, .max = YEARS(10)},
+	{"close_after", &type_promise, AT(follow_up, close_after), .fallback = "7d", .min = 1, .max = YEARS(10)},
+	{"expire_after", &type_promise, AT(follow_up, expire_after), .fallback = "", .min = 1, .max = YEARS(10)},
 	{"escalate", GROUPS_OF(escalate, follow_up, escalate), .otherwise = "none"},
 };
 static const struct section follow_ups = {.name = "follow_ups",

@@ -1,0 +1,87 @@
+"""
+Promises come due: reminders, escalation, waiting, closing by itself, and the webhooks of every transition.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+
+from company import text_of
+
+STEPS = """{ standard: { acknowledge_within = "3s"; resolve_within = "1h"; remind_every = "1s"; remind_at_most = 2;
+  escalate: { boss: { when = "unacknowledged"; to = "manager"; };
+              head: { when = "unacknowledged"; after = "4s"; to = "lookup:account"; }; }; }; }"""
+
+
+def types(site):
+    return [json.loads(r.body)["type"] for r in site.hook.requests]
+
+
+def events(site):
+    return [e[0] for e in site.q("SELECT kind FROM closeloop.case_events ORDER BY id")]
+
+
+def subjects(mails):
+    return [str(m.message["Subject"]) for m in mails]
+
+
+def test_a_case_that_nobody_acknowledges_is_reminded_then_escalated(site):
+    site.daemon(follow_ups=STEPS)
+    site.own(("account", "acme", "minsu"))
+    site.respond(account="elbhof")
+    ours = site.mails(3, to="anna", seconds=20)
+    assert subjects(ours)[1:] == [f"Re: {subjects(ours)[0]}"] * 2
+    assert "1 von 2" in text_of(ours[1])
+    assert "2 von 2" in text_of(ours[2])
+    boss = site.mails(1, to="olga", seconds=20)[0]
+    assert "Anna Groß" in text_of(boss)
+    # The last step names whoever owns the account, who is Anna again.
+    assert len(site.mails(4, to="anna")) == 4
+    site.wait(lambda: types(site).count("case.escalated") == 2, "the webhooks of both steps")
+    assert types(site) == ["case.opened", "case.reminder", "case.reminder", "case.escalated", "case.escalated"]
+    assert events(site) == ["opened", "reminded", "reminded", "escalated", "escalated"]
+    body = json.loads(site.hook.requests[3].body)["data"]
+    assert body["event"]["kind"] == "escalated"
+    assert body["case"]["status"] == "open"
+
+
+def test_acknowledging_stops_reminders_and_webhooks_tell_of_every_move(site):
+    site.daemon(follow_ups="""{ standard: { acknowledge_within = "1h"; remind_every = "2s"; remind_at_most = 3; close_after = "2s"; }; }""")
+    site.respond(account="elbhof")
+    site.mails(1, to="anna")
+    site.run("--as", "anna", "case", "acknowledge", "1")
+    site.run("--as", "anna", "case", "resolve", "1", "--note", "phoned")
+    site.wait(lambda: site.one("SELECT status::text FROM closeloop.cases") == "closed", "closed by itself")
+    site.wait(lambda: "case.closed" in types(site), "its webhook")
+    assert types(site) == ["case.opened", "case.acknowledged", "case.resolved", "case.closed"]
+    assert events(site) == ["opened", "acknowledged", "resolved", "closed"]
+    assert len(site.mailbox.to("anna@halden.example")) == 1
+    site.run("--as", "ben", "case", "reopen", "1", "--note", "not solved")
+    again = site.mails(2, to="anna")[1]
+    assert "Ben Hall" in text_of(again) and "not solved" in text_of(again)
+    site.run("--as", "anna", "case", "dismiss", "1", "--note", "a test")
+    site.wait(lambda: types(site)[4:] == ["case.reopened", "case.dismissed"], "the rest")
+
+
+def test_waiting_comes_back_by_itself_and_the_owner_is_told(site):
+    site.daemon(follow_ups='{ standard: { acknowledge_within = "1h"; resolve_within = "1h"; }; }')
+    site.respond(account="elbhof")
+    site.mails(1, to="anna")
+    until = site.one("SELECT to_char(now() + interval '2 seconds', 'YYYY-MM-DD\"T\"HH24:MI:SSOF')") + ":00"
+    site.q("SELECT closeloop.case_transition(1, 'wait', 'anna', 'spare part', jsonb_build_object('until', now() + interval '2 seconds'))")
+    assert until
+    mail = site.mails(2, to="anna")[1]
+    assert "spare part" in text_of(mail)
+    assert site.one("SELECT status::text FROM closeloop.cases") == "acknowledged"
+
+
+def test_what_falls_due_together_is_one_mail(site):
+    site.daemon(follow_ups='{ standard: { acknowledge_within = "1h"; remind_every = "4s"; remind_at_most = 1; }; }')
+    with site.connect() as connection, connection.cursor() as cursor:
+        for i in range(20):
+            site.respond(cursor, customer_id=f"k{i}", account="elbhof")
+    site.mails(20, to="anna")
+    mails = site.mails(21, to="anna", seconds=30)
+    assert "20" in str(mails[20].message["Subject"])
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'held'") == 0, "the end of what was held")
+    assert len(site.mailbox.to("anna@halden.example")) == 21
+    assert site.q("SELECT state::text, count(*) FROM closeloop.messages WHERE kind = 'case.reminder' GROUP BY 1") == [("sent", 20)]
