@@ -7,6 +7,7 @@
 
 #include "base/escape.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,40 @@ static const char *const priorities[PRIORITY_COUNT][LANGUAGE_COUNT] = {
 	[PRIORITY_NORMAL] = {"Normal", "보통", "Normal"},
 	[PRIORITY_HIGH] = {"High", "높음", "Hoch"},
 	[PRIORITY_URGENT] = {"Urgent", "긴급", "Dringend"},
+};
+
+static const char *const reminders[][LANGUAGE_COUNT] = {
+	{"Reminder %d of %d", "%d차 알림(총 %d회)", "Erinnerung %d von %d"},
+	{"Reminder %d", "%d차 알림", "Erinnerung %d"},
+};
+static const char *const warning[LANGUAGE_COUNT] = {"The time to solve it is running out", "해결 기한이 다가옵니다",
+						    "Die Zeit für die Lösung läuft ab"};
+static const char *const escalated[][LANGUAGE_COUNT] = {
+	[CONDITION_UNACKNOWLEDGED] = {"Escalated: not acknowledged", "상위 보고: 미확인", "Eskaliert: nicht bestätigt"},
+	[CONDITION_UNRESOLVED] = {"Escalated: not solved", "상위 보고: 미해결", "Eskaliert: nicht gelöst"},
+};
+static const char *const outcomes[][LANGUAGE_COUNT] = {
+	[OUTCOME_RECOVERED] = {"Won back", "고객이 돌아왔습니다", "Zurückgewonnen"},
+	[OUTCOME_UNCHANGED] = {"The customer answered again", "고객이 다시 응답했습니다", "Neue Antwort vom Kunden"},
+	[OUTCOME_LOST] = {"Not won back", "고객의 마음을 되돌리지 못했습니다", "Nicht zurückgewonnen"},
+};
+static const char *const by_whom[LANGUAGE_COUNT] = {"by %s", "처리: %s", "durch %s"};
+
+/* Minutes, hours, days: what is left, then what is overdue. */
+static const struct {
+	int64_t below_s, unit_s;
+	const char *left[LANGUAGE_COUNT], *late[LANGUAGE_COUNT];
+} spans[] = {
+	{60, 1, {"%d s left", "%d초 남음", "noch %d Sek."}, {"due now", "지금 마감", "jetzt fällig"}},
+	{3600, 60, {"%d min left", "%d분 남음", "noch %d Min."}, {"overdue by %d min", "기한 %d분 지남", "%d Min. überfällig"}},
+	{48 * 3600,
+	 3600,
+	 {"%d h left", "%d시간 남음", "noch %d Std."},
+	 {"overdue by %d h", "기한 %d시간 지남", "%d Std. überfällig"}},
+	{INT64_MAX,
+	 24 * 3600,
+	 {"%d days left", "%d일 남음", "noch %d Tage"},
+	 {"overdue by %d days", "기한 %d일 지남", "%d Tage überfällig"}},
 };
 
 static const char *const acknowledge_by[LANGUAGE_COUNT] = {"acknowledge by %s", "%s까지 확인", "bestätigen bis %s"};
@@ -149,6 +184,26 @@ static char *chat_title(const struct body_parts *p)
 	return line_take(&out);
 }
 
+static const char *type_word(const struct body_parts *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(news); i++)
+		if (strcmp(news[i].type, p->event->type) == 0)
+			return news[i].text[p->settings->language];
+	return p->event->type;
+}
+
+/* A channel has read the comment when the case opened; it comes again where somebody new reads, or something new stands. */
+static bool comment_is_news(const char *type)
+{
+	static const char *const types[] = {"case.acknowledged", "case.reminder", "case.resolved", "case.closed",
+					    "case.dismissed"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return false;
+	return true;
+}
+
 static void put_due(struct buf *b, const struct local_time *t, enum language l)
 {
 	char when[32];
@@ -163,16 +218,104 @@ static void put_due(struct buf *b, const struct local_time *t, enum language l)
 	buf_printf(b, acknowledge_by[l], when);
 }
 
+/* How long until the promise that this event is about, or since. */
+static void put_left(struct buf *b, const struct local_time *due, int64_t left_s, enum language l)
+{
+	int64_t s = left_s < 0 ? -left_s : left_s;
+	char text[100];
+	size_t i = 0;
+
+	if (!due->set)
+		return;
+	while (s >= spans[i].below_s)
+		i++;
+	snprintf(text, sizeof(text), left_s > 0 ? spans[i].left[l] : spans[i].late[l], (int)(s / spans[i].unit_s));
+	put_part(b, text);
+}
+
+/* "Reminder 1 of 3 · 40 min left": what the event's details add to its type. */
+static void put_reminder(struct buf *b, const struct body_parts *p, const json_t *details)
+{
+	const struct alert *a = p->event->alert;
+	enum language l = p->settings->language;
+	int n = (int)json_integer_value(json_object_get(details, "n"));
+	int of = (int)json_integer_value(json_object_get(details, "of"));
+	bool warned = json_is_true(json_object_get(details, "warning"));
+	char text[100];
+
+	if (warned)
+		put_part(b, warning[l]);
+	else if (n > 0) {
+		snprintf(text, sizeof(text), reminders[of > 0 ? 0 : 1][l], n, of);
+		put_part(b, text);
+	} else
+		put_part(b, type_word(p));
+	if (a)
+		put_left(b, warned ? &a->resolve_due : &a->acknowledge_due, warned ? a->resolve_left_s : a->acknowledge_left_s,
+			 l);
+}
+
+/* A score of an outcome event: a number, or text as it is. */
+static void score_text(const json_t *score, char text[24])
+{
+	if (json_is_number(score))
+		snprintf(text, 24, "%g", json_number_value(score));
+	else
+		snprintf(text, 24, "%s", json_is_string(score) ? json_string_value(score) : "");
+}
+
+static void put_outcome(struct buf *b, const struct body_parts *p, const json_t *details)
+{
+	const char *stored = p->event->facts ? p->event->facts->outcome : NULL;
+	char from[24], to[24], text[64];
+	enum case_outcome outcome;
+
+	put_part(b,
+		 stored && case_outcome_parse(stored, &outcome) == 0 ? outcomes[outcome][p->settings->language] : type_word(p));
+	score_text(json_object_get(details, "from"), from);
+	score_text(json_object_get(details, "to"), to);
+	snprintf(text, sizeof(text), "%s → %s", from, to);
+	if (from[0] && to[0])
+		put_part(b, text);
+}
+
+static void put_what(struct buf *b, const struct body_parts *p)
+{
+	const struct event_facts *e = p->event->happened;
+	json_t *details = e && e->details ? json_loads(e->details, 0, NULL) : NULL;
+	const char *condition = json_string_value(json_object_get(details, "condition"));
+
+	if (str_eq(p->event->type, "case.reminder"))
+		put_reminder(b, p, details);
+	else if (str_eq(p->event->type, "case.outcome"))
+		put_outcome(b, p, details);
+	else if (str_eq(p->event->type, "case.escalated") && condition)
+		put_part(b, escalated[str_eq(condition, "unresolved")][p->settings->language]);
+	else
+		put_part(b, type_word(p));
+	json_decref(details);
+}
+
+/* Who did it, unless it was closeloop itself or the owner, who is named anyway. */
+static void put_actor(struct buf *b, const struct body_parts *p)
+{
+	const struct event_facts *e = p->event->happened;
+	char name[400], text[500];
+
+	if (!e || !e->actor || str_eq(e->actor, "daemon") || (p->event->facts && str_eq(e->actor, p->event->facts->owner)))
+		return;
+	snprintf(name, sizeof(name), "%s", first_text(p->event->alert ? p->event->alert->for_name : NULL, e->actor, NULL));
+	snprintf(text, sizeof(text), by_whom[p->settings->language], name);
+	put_part(b, text);
+}
+
 static char *chat_news(const struct body_parts *p)
 {
 	enum language l = p->settings->language;
 	struct buf b = BUF_INIT(LINE_BYTES_MAX);
-	const char *word = p->event->type;
 
-	for (size_t i = 0; i < ARRAY_SIZE(news); i++)
-		if (strcmp(news[i].type, p->event->type) == 0)
-			word = news[i].text[l];
-	put_part(&b, word);
+	put_what(&b, p);
+	put_actor(&b, p);
 	if (p->event->facts)
 		put_part(&b,
 			 p->event->alert && p->event->alert->owner_name ? p->event->alert->owner_name : p->event->facts->owner);
@@ -203,7 +346,10 @@ void chat_text_init(struct chat_text *t, const struct body_parts *p)
 	*t = (struct chat_text){0};
 	t->title = chat_title(p);
 	t->news = chat_news(p);
-	t->comment = comment && comment[strspn(comment, " \t\r\n")] ? xstrdup(comment) : NULL;
+	if (p->event->happened && p->event->happened->note)
+		t->note = xstrdup(p->event->happened->note);
+	t->comment =
+		comment && comment_is_news(p->event->type) && comment[strspn(comment, " \t\r\n")] ? xstrdup(comment) : NULL;
 	t->contact = chat_contact(p);
 	if (!p->event->facts)
 		return;
@@ -217,6 +363,7 @@ void chat_text_fini(struct chat_text *t)
 {
 	free(t->title);
 	free(t->news);
+	free(t->note);
 	free(t->comment);
 	free(t->contact);
 	free(t->button);

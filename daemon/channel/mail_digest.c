@@ -19,7 +19,7 @@ static json_t *say_with(const struct mail_build *b, enum mail_word word, const c
 {
 	json_t *in = json_object(), *said;
 
-	build_put(in, name, value);
+	build_line(in, name, value, LINE_CHARACTERS);
 	said = mail_words_say(b->words, word, in);
 	json_decref(in);
 	return said;
@@ -103,10 +103,27 @@ static void line_case(json_t *o, const struct digest_line *l)
 		build_put(o, "command_show", text);
 }
 
+/* Its other facts in a row; no line of it begins with a dot. */
+static void line_meta(json_t *o, bool praise)
+{
+	static const char *const names[] = {"priority", "touchpoint", "asked", "owner", "case"};
+	struct buf out = BUF_INIT(4096);
+
+	for (size_t i = praise ? 1 : 0; i < ARRAY_SIZE(names); i++) {
+		const char *text = json_string_value(json_object_get(o, names[i]));
+
+		if (text)
+			buf_printf(&out, "%s%s", out.n > 0 ? "\u00a0· " : "", text);
+	}
+	build_put(o, "meta", buf_str(&out));
+	buf_fini(&out);
+}
+
 static json_t *line_new(const struct mail_build *b, const struct digest_line *l, bool minimal)
 {
-	static const char *const names[] = {"who",  "score", "touchpoint", "due",          "late",    "what",         "asked",
-					    "case", "owner", "case_url",   "command_show", "excerpt", "score_padded", NULL};
+	static const char *const names[] = {"who",          "score",   "touchpoint",   "due",   "late",
+					    "what",         "asked",   "case",         "owner", "case_url",
+					    "command_show", "excerpt", "score_padded", "meta",  NULL};
 	bool praise = l->kind == ALERT_PRAISE;
 	char text[MAIL_SCORE_BYTES], padded[MAIL_SCORE_BYTES];
 	json_t *o = json_object();
@@ -135,6 +152,7 @@ static json_t *line_new(const struct mail_build *b, const struct digest_line *l,
 	}
 	json_object_set_new(o, "priority",
 			    mail_words_say(b->words, praise ? WORD_PRAISE : WORD_PRIORITY_LOW + l->priority, NULL));
+	line_meta(o, praise);
 	build_put(o, "priority_id", praise ? "praise" : priority_name(l->priority));
 	build_colours(o, praise ? COLOURS_PRAISE : (int)l->priority);
 	return o;

@@ -40,7 +40,10 @@ static void event_add(struct mail_build *b, json_t *list, const struct alert_eve
 	json_object_set_new(row, "by", json_null());
 	json_object_set_new(row, "note", json_null());
 	build_time(b, row, "when", &e->at, WORD_TIME_TODAY);
-	build_line(row, "by", e->actor, SHORT_WHO);
+	if (!build_blank(e->actor)) {
+		build_line(in, "name", e->actor, SHORT_WHO);
+		json_object_set_new(row, "by", mail_words_say(b->words, WORD_WHO_PERSON, in));
+	}
 	if (!b->a->minimal && !build_blank(e->note)) {
 		build_line(in, "text", e->note, NOTE_CHARACTERS / 2);
 		json_object_set_new(row, "note", mail_words_say(b->words, WORD_QUOTE, in));
@@ -116,7 +119,13 @@ static void put_solved(struct mail_build *b)
 	if (!a->resolved_at.set || (a->kind != ALERT_OUTCOME && a->kind != ALERT_REOPENED))
 		return;
 	o = moment(b, &a->resolved_at);
-	build_line(o, "by", a->resolved_by, SHORT_WHO);
+	if (!build_blank(a->resolved_by)) {
+		json_t *in = json_object();
+
+		build_line(in, "name", a->resolved_by, SHORT_WHO);
+		json_object_set_new(o, "by", mail_words_say(b->words, WORD_WHO_PERSON, in));
+		json_decref(in);
+	}
 	build_line(o, "cause", a->root_cause, LINE_CHARACTERS);
 	json_object_set_new(b->o, "solved", o);
 }

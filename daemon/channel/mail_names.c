@@ -157,6 +157,8 @@ const char *const mail_context_names[] = {
 	"command_status",
 	"how",
 	"has_first",
+	"thanks",
+	"meta",
 	NULL,
 };
 

@@ -170,6 +170,7 @@ static void fill_after(struct mail_sample *s, const struct sample_words *w, int 
 	s->response.nps = now;
 	s->response.comment = comment;
 	s->response.contact_requested = false;
+	a->n_ratings = 0;
 }
 
 static void fill_outcome(struct mail_sample *s, const struct sample_words *w, enum case_outcome outcome)
@@ -236,6 +237,8 @@ static void fill_kind(struct mail_sample *s, enum mail_sample_kind kind, const s
 		a->status = CASE_ACKNOWLEDGED;
 		a->acknowledge_due.set = false;
 		a->note = w->called;
+		a->next_condition = CONDITION_UNRESOLVED;
+		a->next_at = a->resolve_due;
 		a->reason = REASON_OWNER;
 	} else if (kind == MAIL_SAMPLE_REOPENED) {
 		fill_after(s, w, 1, w->again);

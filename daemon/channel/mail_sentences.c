@@ -22,7 +22,7 @@ static void say_todo(struct mail_build *b)
 	if (a->kind == ALERT_PRAISE)
 		build_say(b, "todo", WORD_TODO_PRAISE);
 	else if (a->kind == ALERT_OUTCOME && a->is_owner)
-		build_say(b, "todo", WORD_TODO_RECOVERED + a->outcome);
+		build_say(b, "thanks", WORD_THANKS_RECOVERED + a->outcome);
 	else if (a->kind == ALERT_ESCALATED && !a->is_owner)
 		build_say(b, "todo", WORD_TODO_ESCALATED);
 	else if (!a->is_owner || over(a))
@@ -88,7 +88,8 @@ static void say_first(struct mail_build *b)
 	if (due != WORD_COUNT)
 		build_say(b, "due", due);
 	say_todo(b);
-	build_flag(b, "has_first", build_get(b, "due") || build_get(b, "todo") || build_get(b, "alarm"));
+	build_flag(b, "has_first",
+		   build_get(b, "due") || build_get(b, "todo") || build_get(b, "thanks") || build_get(b, "alarm"));
 }
 
 static void say_reason(struct mail_build *b)
@@ -122,7 +123,7 @@ static void say_next(struct mail_build *b)
 		return;
 	if (a->kind == ALERT_REMINDER && a->n > 0 && a->n == a->of)
 		mail_words_put(b->words, WORD_NEXT_LAST, b->o, &out);
-	if (build_get(b, "next_person")) {
+	if (build_get(b, "next_person") && (a->next_condition == CONDITION_UNRESOLVED || a->status == CASE_OPEN)) {
 		if (out.n > 0)
 			buf_putc(&out, ' ');
 		mail_words_put(b->words, a->next_condition == CONDITION_UNRESOLVED ? WORD_NEXT_UNRESOLVED : WORD_NEXT, b->o,
@@ -160,7 +161,7 @@ static void say_preheader(struct mail_build *b)
 	/* What the subject can't say, being the same for the whole case. */
 	if (a->kind != ALERT_OPENED && a->kind != ALERT_PRAISE) {
 		build_join(&out, build_get(b, "news"));
-		if (out.n > 0 && out.p[out.n - 1] == '.')
+		if (out.n > 0 && out.p[out.n - 1] == '.' && !build_get(b, "left"))
 			out.p[--out.n] = '\0';
 	}
 	if (b->r->contact_requested && !over(a)) {

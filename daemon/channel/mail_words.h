@@ -147,9 +147,9 @@
 	X(TODO_ESCALATED, "todo.escalated")                               \
 	X(TODO_SOLVE, "todo.solve")                                       \
 	X(TODO_WAITING_OVER, "todo.waiting_over")                         \
-	X(TODO_RECOVERED, "todo.recovered")                               \
-	X(TODO_UNCHANGED, "todo.unchanged")                               \
-	X(TODO_LOST, "todo.lost")                                         \
+	X(THANKS_RECOVERED, "thanks.recovered")                           \
+	X(THANKS_UNCHANGED, "thanks.unchanged")                           \
+	X(THANKS_LOST, "thanks.lost")                                     \
 	X(WORD_COMMAND_TAKE, "word.command_take")                         \
 	X(WORD_COMMAND_RESOLVE, "word.command_resolve")                   \
 	X(WORD_THEN, "word.then")                                         \

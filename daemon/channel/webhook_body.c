@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,9 +115,41 @@ static void put_case(struct buf *b, const struct case_facts *c)
 	put_int(b, "reopened", c->reopened);
 	put_int(b, "handovers", c->handovers);
 	put_int(b, "link_epoch", c->link_epoch);
+	put_int(b, "unreached", c->unreached);
+	put_name(b, "ping_pong");
+	buf_puts(b, c->ping_pong ? "true" : "false");
 	put_text(b, "ruleset", c->ruleset);
 	put_int(b, "version", c->version);
 	put_text(b, "url", c->url);
+}
+
+/* Details as they are stored, but for what only undo needs. */
+static void put_event_details(struct buf *b, const char *stored)
+{
+	static const char *const inner[] = {"before", "cancelled"};
+	json_t *details = stored ? json_loads(stored, 0, NULL) : NULL;
+	char *text = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(inner) && json_is_object(details); i++)
+		json_object_del(details, inner[i]);
+	if (json_is_object(details))
+		text = json_dumps(details, JSON_COMPACT);
+	put_name(b, "details");
+	buf_puts(b, text ? text : "{}");
+	free(text);
+	json_decref(details);
+}
+
+static void put_event(struct buf *b, const struct event_facts *e)
+{
+	put_int(b, "id", e->id);
+	put_time(b, "at", e->at);
+	put_text(b, "actor", e->actor);
+	put_text(b, "kind", e->kind);
+	put_text(b, "from_status", e->from_status);
+	put_text(b, "to_status", e->to_status);
+	put_text(b, "note", e->note);
+	put_event_details(b, e->details);
 }
 
 static void put_scores(struct buf *b, const struct response *r)
@@ -195,6 +228,12 @@ void body_standard(const struct body_parts *p, struct buf *b)
 		put_name(b, "case");
 		buf_putc(b, '{');
 		put_case(b, p->event->facts);
+		buf_putc(b, '}');
+	}
+	if (p->event->happened) {
+		put_name(b, "event");
+		buf_putc(b, '{');
+		put_event(b, p->event->happened);
 		buf_putc(b, '}');
 	}
 	if (p->event->response) {

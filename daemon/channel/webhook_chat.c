@@ -72,6 +72,7 @@ void body_slack(const struct body_parts *p, struct buf *out)
 	buf_reset(&text);
 	slack_line(&text, t.title, "*", "*");
 	slack_line(&text, t.news, "", "");
+	slack_line(&text, t.note, "", "");
 	slack_quote(&text, t.comment);
 	slack_line(&text, t.contact, "", "");
 	if (!url_fits(&t))
@@ -112,6 +113,7 @@ static void teams_card(const struct chat_text *t, int comment_characters, struct
 		      "\"type\":\"AdaptiveCard\",\"version\":\"1.2\",\"body\":[");
 	teams_line(out, t->title, TEAMS_LINE_CHARACTERS, ",\"weight\":\"Bolder\",\"size\":\"Medium\"");
 	teams_line(out, t->news, TEAMS_LINE_CHARACTERS, "");
+	teams_line(out, t->note, TEAMS_LINE_CHARACTERS, "");
 	teams_line(out, t->comment, comment_characters, ",\"italic\":true");
 	teams_line(out, t->contact, TEAMS_LINE_CHARACTERS, "");
 	if (!url_fits(t))

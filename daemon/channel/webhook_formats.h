@@ -30,7 +30,8 @@ int body_template(const struct body_parts *p, struct diag_list *diags, struct bu
 struct chat_text {
 	char *title;   /* "[Urgent] Hanbit Precision 2/10 · Installation · C-812" */
 	char *news;    /* "New case · Minsu Kim · acknowledge by 14:40" */
-	char *comment; /* as the customer wrote it */
+	char *note;    /* what an employee wrote with the event */
+	char *comment; /* as the customer wrote it; only where it is news */
 	char *contact; /* with include = [ "contact" ] */
 	char *button;  /* "Open the case" */
 	char *command; /* "closeloop case show C-812" */

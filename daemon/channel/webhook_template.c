@@ -2,7 +2,7 @@
  * Bodies from a template file of the operator's own; see webhook_formats.h.
  *
  * The context is the standard body with its `data` opened up: {{type}} {{timestamp}} {{case.owner}} {{response.nps}},
- * and the words of chat messages: {{title}} {{news}} {{command}} {{url}}. The file ends in .json, so what is put in is
+ * {{event.kind}}, and the words of chat messages: {{title}} {{news}} {{note}} {{command}} {{url}}. The file ends in .json, so what is put in is
  * escaped for strings; what comes out must be JSON.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -60,6 +60,7 @@ static json_t *template_context(const struct body_parts *p)
 	json_object_del(context, "data");
 	set_text(context, "title", t.title);
 	set_text(context, "news", t.news);
+	set_text(context, "note", t.note);
 	set_text(context, "command", t.command);
 	set_text(context, "url", t.url);
 	return context;
@@ -128,7 +129,9 @@ static int template_check(const struct settings *s, const struct webhook *w, str
 				    .comment = "\"quoted\"\nsecond line",
 				    .responded_at = at,
 				    .received_at = at};
-	struct webhook_event event = {.type = "case.opened", .at = at, .facts = &facts, .response = &response};
+	struct event_facts happened = {.id = 1, .at = at, .actor = "sample", .kind = "opened", .to_status = "open"};
+	struct webhook_event event = {
+		.type = "case.opened", .at = at, .facts = &facts, .response = &response, .happened = &happened};
 	struct body_parts p = {s, w, &event};
 	struct buf body CLEANUP(buf_fini) = BUF_INIT(PAYLOAD_BYTES_MAX);
 	int before = diags->errors, r = body_template(&p, diags, &body);

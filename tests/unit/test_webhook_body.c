@@ -135,7 +135,7 @@ static void test_standard(void **state)
 	assert_string_equal(text_at(b->json, "timestamp"), "2027-03-02T01:38:12Z");
 	data = json_object_get(b->json, "data");
 	cf = json_object_get(data, "case");
-	assert_int_equal(json_object_size(cf), 29);
+	assert_int_equal(json_object_size(cf), 31);
 	assert_int_equal(json_integer_value(json_object_get(cf, "id")), 812);
 	assert_string_equal(text_at(cf, "owner"), "minsu-kim");
 	assert_true(json_is_null(json_object_get(cf, "team")));
@@ -270,7 +270,7 @@ static void test_teams(void **state)
 	b->webhook.format = WEBHOOK_TEAMS;
 	c.url = "https://feedback.example.com/c/x";
 	r.comment = "[click](http://evil.example)";
-	body_make(b, "case.acknowledged", &c, &r);
+	body_make(b, "case.amended", &c, &r);
 	card = json_object_get(json_array_get(json_object_get(b->json, "attachments"), 0), "content");
 	assert_string_equal(text_at(card, "version"), "1.2");
 	lines = json_object_get(card, "body");
@@ -279,6 +279,136 @@ static void test_teams(void **state)
 	for (size_t i = 0; i < json_array_size(lines); i++)
 		assert_string_equal(text_at(json_array_get(lines, i), "type"), "RichTextBlock");
 	assert_string_equal(text_at(json_array_get(json_object_get(card, "actions"), 0), "url"), c.url);
+}
+
+/* What is told of an event, as chat says it: title apart. */
+static const char *chat_after_title(struct body *b, const struct webhook_event *event)
+{
+	const char *text;
+
+	buf_reset(&b->text);
+	json_decref(b->json);
+	b->json = NULL;
+	b->webhook.format = WEBHOOK_SLACK;
+	assert_int_equal(webhook_body(&b->settings, &b->webhook, event, &b->text), 0);
+	b->json = json_loadb(buf_str(&b->text), b->text.n, 0, NULL);
+	assert_non_null(b->json);
+	text = slack_text(b);
+	assert_non_null(strchr(text, '\n'));
+	return strchr(text, '\n') + 1;
+}
+
+static void test_event(void **state)
+{
+	struct body *b = *state;
+	struct case_facts c = sample_case();
+	struct response r = sample_response();
+	struct event_facts e = {
+		.id = 77,
+		.at = {INT64_C(1803951492000000)},
+		.actor = "jiwoo-park",
+		.kind = "resolved",
+		.from_status = "in_progress",
+		.to_status = "resolved",
+		.note = "Said \"sorry\"\nand sent a part.",
+		.details = "{\"cause\": \"quality\", \"before\": {\"status\": \"in_progress\"}, \"cancelled\": [\"m\"]}",
+	};
+	struct webhook_event event = {"case.resolved", e.at, &c, &r, NULL, &e};
+	json_t *data, *ef;
+
+	assert_int_equal(webhook_body(&b->settings, &b->webhook, &event, &b->text), 0);
+	b->json = json_loadb(buf_str(&b->text), b->text.n, 0, NULL);
+	data = json_object_get(b->json, "data");
+	assert_int_equal(json_object_size(data), 3);
+	ef = json_object_get(data, "event");
+	assert_int_equal(json_object_size(ef), 8);
+	assert_int_equal(json_integer_value(json_object_get(ef, "id")), 77);
+	assert_string_equal(text_at(ef, "at"), "2027-03-02T01:38:12Z");
+	assert_string_equal(text_at(ef, "actor"), "jiwoo-park");
+	assert_string_equal(text_at(ef, "kind"), "resolved");
+	assert_string_equal(text_at(ef, "from_status"), "in_progress");
+	assert_string_equal(text_at(ef, "to_status"), "resolved");
+	assert_string_equal(text_at(ef, "note"), e.note);
+	/* What is there for undo only is nobody's business. */
+	assert_int_equal(json_object_size(json_object_get(ef, "details")), 1);
+	assert_string_equal(text_at(json_object_get(ef, "details"), "cause"), "quality");
+	/* In chat: what, by whom, whose; the note, and not the comment again. */
+	assert_string_equal(chat_after_title(b, &event), "Solved · by jiwoo-park · minsu-kim · asked to be contacted\n"
+							 "Said \"sorry\" and sent a part.\n"
+							 "`closeloop case show C-812`");
+	e.details = "not json";
+	e.note = NULL;
+	b->webhook.format = WEBHOOK_STANDARD;
+	buf_reset(&b->text);
+	json_decref(b->json);
+	assert_int_equal(webhook_body(&b->settings, &b->webhook, &event, &b->text), 0);
+	b->json = json_loadb(buf_str(&b->text), b->text.n, 0, NULL);
+	ef = json_object_get(json_object_get(b->json, "data"), "event");
+	assert_int_equal(json_object_size(json_object_get(ef, "details")), 0);
+	assert_true(json_is_null(json_object_get(ef, "note")));
+}
+
+static void test_event_words(void **state)
+{
+	static const struct {
+		const char *type, *details, *outcome, *want[LANGUAGE_COUNT];
+	} cases[] = {
+		{"case.reminder",
+		 "{\"n\":1,\"of\":3}",
+		 NULL,
+		 {"Reminder 1 of 3 · overdue by 2 h · ", "1차 알림(총 3회) · 기한 2시간 지남 · ",
+		  "Erinnerung 1 von 3 · 2 Std. überfällig · "}},
+		{"case.reminder", "{\"n\":4}", NULL, {"Reminder 4 · overdue", "4차 알림 · 기한", "Erinnerung 4 · 2 Std."}},
+		{"case.reminder",
+		 "{\"warning\":true}",
+		 NULL,
+		 {"The time to solve it is running out · 40 min left · ", "해결 기한이 다가옵니다 · 40분 남음 · ",
+		  "Die Zeit für die Lösung läuft ab · noch 40 Min. · "}},
+		{"case.escalated",
+		 "{\"condition\":\"unresolved\",\"step\":\"head\"}",
+		 NULL,
+		 {"Escalated: not solved · ", "상위 보고: 미해결 · ", "Eskaliert: nicht gelöst · "}},
+		{"case.escalated",
+		 "{\"condition\":\"unacknowledged\"}",
+		 NULL,
+		 {"Escalated: not acknowledged · ", "상위 보고: 미확인 · ", "Eskaliert: nicht bestätigt · "}},
+		{"case.outcome",
+		 "{\"from\":2,\"to\":9}",
+		 "recovered",
+		 {"Won back · 2 → 9 · ", "고객이 돌아왔습니다 · 2 → 9 · ", "Zurückgewonnen · 2 → 9 · "}},
+		{"case.outcome",
+		 "{}",
+		 "lost",
+		 {"Not won back · ", "고객의 마음을 되돌리지 못했습니다 · ", "Nicht zurückgewonnen · "}},
+		{"case.acknowledged", "{}", NULL, {"Acknowledged · ", "확인됨 · ", "Bestätigt · "}},
+		{"case.closed", "{}", NULL, {"Closed · ", "종료됨 · ", "Geschlossen · "}},
+		{"case.reopened", "{}", NULL, {"Opened again · ", "다시 열림 · ", "Wieder geöffnet · "}},
+		{"case.dismissed", "{}", NULL, {"Dismissed · ", "제외됨 · ", "Verworfen · "}},
+	};
+	struct body *b = *state;
+	struct case_facts c = sample_case();
+	struct response r = sample_response();
+	struct alert a = {.acknowledge_due = {.set = true},
+			  .acknowledge_left_s = -2 * 3600,
+			  .resolve_due = {.set = true},
+			  .resolve_left_s = 40 * 60,
+			  .response = &r};
+	struct event_facts e = {.actor = "daemon"};
+	struct webhook_event event = {NULL, {INT64_C(1803951492000000)}, &c, &r, &a, &e};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++) {
+			const char *said;
+
+			b->settings.language = (enum language)l;
+			event.type = cases[i].type;
+			e.details = cases[i].details;
+			c.outcome = cases[i].outcome;
+			said = chat_after_title(b, &event);
+			if (strncmp(said, cases[i].want[l], strlen(cases[i].want[l])) != 0)
+				fail_msg("want: %s\n got: %s", cases[i].want[l], said);
+			assert_null(strstr(said, "daemon"));
+		}
 }
 
 static void test_put(void **state)
@@ -376,6 +506,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slack, body_setup, body_teardown),
 		cmocka_unit_test_setup_teardown(test_limits, body_setup, body_teardown),
 		cmocka_unit_test_setup_teardown(test_teams, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_event, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_event_words, body_setup, body_teardown),
 		cmocka_unit_test(test_put),
 		cmocka_unit_test_setup_teardown(test_template, body_setup, body_teardown),
 	};

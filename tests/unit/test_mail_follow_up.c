@@ -1,0 +1,732 @@
+/*
+ * Mails of the follow-up: reminders, escalations, outcomes, digests, and what operators are told.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "channel/mail_sample.h"
+#include "channel/mail_text.h"
+#include "channel/render.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define DATE ((struct wall_time){INT64_C(1803951492) * US_PER_S})
+#define EVIL "x\r\nBcc: evil@example.net\r\n\r\n<script>alert(1)</script> \u202etxt \"'& {{comment}}"
+#define MINUTE 60
+#define HOUR 3600
+#define DAY (24 * 3600)
+
+static const struct settings plain_settings = {
+	.email = {.set = true, .from_name = "Care", .from_address = "care@example.com", .from_domain = "example.com"}};
+static struct mail_templates *built_in;
+
+static int load_built_in(void **state)
+{
+	struct diag_list *diags = diag_list_new();
+	struct buf said = BUF_INIT(1 << 16);
+	int r = mail_templates_new(&plain_settings, diags, &built_in);
+
+	diag_print(diags, &said);
+	fputs(buf_str(&said), stderr);
+	r = r != 0 || diags->n > 0;
+	buf_fini(&said);
+	diag_list_free(diags);
+	return r;
+}
+
+static int free_built_in(void **state)
+{
+	built_in = mail_templates_free(built_in);
+	return 0;
+}
+
+static struct mail_text rendered(const struct alert *a)
+{
+	struct mail_text m;
+	bool fallback = true;
+
+	assert_int_equal(mail_render(built_in, &plain_settings, a, &m, &fallback), 0);
+	assert_false(fallback);
+	return m;
+}
+
+static struct mail_text digest_rendered(const struct digest *d)
+{
+	struct mail_text m;
+	bool fallback = true;
+
+	assert_int_equal(digest_render(built_in, &plain_settings, d, &m, &fallback), 0);
+	assert_false(fallback);
+	return m;
+}
+
+static struct mail_text operator_rendered(const struct operator_news *n)
+{
+	struct mail_text m;
+	bool fallback = true;
+
+	assert_int_equal(operator_render(built_in, &plain_settings, n, &m, &fallback), 0);
+	assert_false(fallback);
+	return m;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("missing: %s\nin: %s", part, text);
+}
+
+static void assert_has_not(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("not wanted: %s\nin: %s", part, text);
+}
+
+static void assert_begins(const char *text, const char *want)
+{
+	if (strncmp(text, want, strlen(want)) != 0)
+		fail_msg("want: %s\n got: %s", want, text);
+}
+
+/* Whole sentences, nothing left to fill in, nothing empty. */
+static void assert_well_formed(const struct mail_text *m)
+{
+	static const char *const bad[] = {"{{",  "()",   " .",  " ,",   ":\n\n", " \n", "\n\n\n",
+					  "· ·", "  님", ". .", "· \n", "““",    "null"};
+	const char *const texts[] = {m->subject, m->text};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(bad); k++)
+			assert_has_not(texts[i], bad[k]);
+	assert_has_not(m->html, "{{");
+	assert_true(m->text[0] != '\n');
+}
+
+/* Only the header: in the body a customer may write what they like. */
+static void assert_no_header(const struct buf *message, const char *name)
+{
+	const char *end = strstr(buf_str(message), "\r\n\r\n");
+
+	assert_non_null(end);
+	for (const char *at = buf_str(message); (at = strstr(at, name)); at++)
+		assert_true(at > end);
+}
+
+/* ---- how long ---- */
+
+static void assert_left(enum language l, int64_t seconds, const char *want)
+{
+	struct mail_sample s;
+	struct mail_text m;
+	char first[200];
+
+	mail_sample_fill(&s, MAIL_SAMPLE_REMINDER, l);
+	s.alert.acknowledge_left_s = seconds;
+	m = rendered(&s.alert);
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(m.text, "\n"), m.text);
+	assert_non_null(strstr(first, " · "));
+	assert_string_equal(strstr(first, " · ") + strlen(" · "), want);
+	mail_text_fini(&m);
+}
+
+static void test_time_words(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *want[LANGUAGE_COUNT];
+	} cases[] = {
+		{1, {"1 s left", "1초 남음", "noch 1 Sek."}},
+		{59, {"59 s left", "59초 남음", "noch 59 Sek."}},
+		{MINUTE, {"1 min left", "1분 남음", "noch 1 Min."}},
+		{40 * MINUTE + 59, {"40 min left", "40분 남음", "noch 40 Min."}},
+		{HOUR, {"1 h left", "1시간 남음", "noch 1 Std."}},
+		{HOUR + 12 * MINUTE, {"1 h 12 min left", "1시간 12분 남음", "noch 1 Std. 12 Min."}},
+		{2 * HOUR + 12 * MINUTE, {"2 h left", "2시간 남음", "noch 2 Std."}},
+		{2 * DAY - 1, {"47 h left", "47시간 남음", "noch 47 Std."}},
+		{2 * DAY, {"2 days left", "2일 남음", "noch 2 Tage"}},
+		{10 * DAY - 1, {"9 days left", "9일 남음", "noch 9 Tage"}},
+		{0, {"due now", "지금 마감", "jetzt fällig"}},
+		{-59, {"due now", "지금 마감", "jetzt fällig"}},
+		{-MINUTE, {"overdue by 1 min", "기한 1분 지남", "1 Min. überfällig"}},
+		{-2 * HOUR, {"overdue by 2 h", "기한 2시간 지남", "2 Std. überfällig"}},
+		{-3 * DAY, {"overdue by 3 days", "기한 3일 지남", "3 Tage überfällig"}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++)
+			assert_left((enum language)l, cases[i].seconds, cases[i].want[l]);
+}
+
+/* ---- alerts ---- */
+
+static void test_first_lines(void **state)
+{
+	static const struct {
+		enum mail_sample_kind kind;
+		bool again;
+		const char *first[LANGUAGE_COUNT];
+	} cases[] = {
+		{MAIL_SAMPLE_REMINDER,
+		 true,
+		 {"Reminder 1 of 3 · 40 min left\n\nUrgent · Seoyeon Lee, ", "1차 알림(총 3회) · 40분 남음\n\n긴급 · ",
+		  "Erinnerung 1 von 3 · noch 40 Min.\n\nDringend · "}},
+		{MAIL_SAMPLE_WARNING,
+		 true,
+		 {"The time to solve this is running out · 4 h left\n\n", "해결 기한이 다가옵니다 · 4시간 남음\n\n",
+		  "Die Zeit für die Lösung läuft ab · noch 4 Std.\n\n"}},
+		{MAIL_SAMPLE_ESCALATED,
+		 false,
+		 {"Escalated to you: not acknowledged · overdue by 2 h\n\n",
+		  "상위 보고: 아직 확인되지 않았습니다 · 기한 2시간 지남\n\n",
+		  "An Sie eskaliert: nicht bestätigt · 2 Std. überfällig\n\n"}},
+		{MAIL_SAMPLE_WAITING_OVER,
+		 true,
+		 {"You wanted to be reminded of this case today.\n\n", "오늘 다시 알려 달라고 하신 건입니다.\n\n",
+		  "Sie wollten heute an diesen Fall erinnert werden.\n\n"}},
+		{MAIL_SAMPLE_REOPENED,
+		 true,
+		 {"Opened again: the customer is still unhappy · 2/10 then, 1/10 now\n\n",
+		  "다시 열린 건: 고객이 여전히 만족하지 못하셨습니다 · 지난번 2/10, 이번 1/10\n\n",
+		  "Wieder geöffnet: weiterhin unzufrieden · damals 2/10, jetzt 1/10\n\n"}},
+		{MAIL_SAMPLE_RECOVERED,
+		 true,
+		 {"Won back: from 2 to 9\n\nWon back · ", "고객이 돌아왔습니다: 2 → 9\n\n회복 · ",
+		  "Zurückgewonnen: von 2 auf 9\n\nZurückgewonnen · "}},
+		{MAIL_SAMPLE_UNCHANGED,
+		 true,
+		 {"The customer has answered again: from 2 to 5\n\n", "고객이 다시 응답했습니다: 2 → 5\n\n",
+		  "Neue Antwort vom Kunden: von 2 auf 5\n\n"}},
+		{MAIL_SAMPLE_LOST,
+		 true,
+		 {"Not won back: from 2 to 1\n\n", "고객의 마음을 되돌리지 못했습니다: 2 → 1\n\n",
+		  "Nicht zurückgewonnen: von 2 auf 1\n\n"}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++) {
+			struct mail_sample s, opened;
+			struct mail_text m, first;
+
+			mail_sample_fill(&s, cases[i].kind, (enum language)l);
+			mail_sample_fill(&opened, MAIL_SAMPLE_RICH, (enum language)l);
+			m = rendered(&s.alert);
+			first = rendered(&opened.alert);
+			assert_begins(m.text, cases[i].first[l]);
+			/* One subject per case and person, though the customer's score of now is another one. */
+			assert_int_equal(strncmp(m.subject, "Re: ", 4) == 0, cases[i].again);
+			assert_string_equal(m.subject + (cases[i].again ? 4 : 0), first.subject);
+			mail_text_fini(&m);
+			mail_text_fini(&first);
+		}
+}
+
+static void test_preview_says_the_news(void **state)
+{
+	struct mail_sample s;
+	struct mail_text m;
+
+	mail_sample_fill(&s, MAIL_SAMPLE_REMINDER, LANGUAGE_EN);
+	m = rendered(&s.alert);
+	assert_has(m.html, "mso-hide:all;\">Reminder 1 of 3 · 40 min left · asked to be contacted · ");
+	mail_text_fini(&m);
+	mail_sample_fill(&s, MAIL_SAMPLE_RECOVERED, LANGUAGE_DE);
+	m = rendered(&s.alert);
+	assert_has(m.html, "mso-hide:all;\">Zurückgewonnen: von 2 auf 9 · „Der neue Techniker");
+	mail_text_fini(&m);
+}
+
+static void test_late(void **state)
+{
+	struct mail_sample s;
+	struct mail_text m;
+
+	mail_sample_fill(&s, MAIL_SAMPLE_REMINDER, LANGUAGE_EN);
+	s.alert.n = s.alert.of = 3;
+	s.alert.acknowledge_left_s = -2 * HOUR;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Reminder 3 of 3 · overdue by 2 h\n");
+	assert_has(m.text, "\nThis was to be acknowledged by 14:40 today. Solve it by Thu 4 Mar 10:40.\n");
+	assert_has(m.text, "\nThis was the last reminder. If it isn't acknowledged by 14:40 today, Jiwoo Park will be told.\n");
+	mail_text_fini(&m);
+	s.alert.resolve_left_s = -1;
+	m = rendered(&s.alert);
+	assert_has(m.text, "\nThis was to be solved by Thu 4 Mar 10:40.\n");
+	mail_text_fini(&m);
+	/* Reminders without a promise. */
+	s.alert.acknowledge_due.set = s.alert.resolve_due.set = false;
+	s.alert.of = 0;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Reminder 3\n");
+	mail_text_fini(&m);
+}
+
+static void test_escalation(void **state)
+{
+	struct mail_sample s;
+	struct mail_text m;
+
+	mail_sample_fill(&s, MAIL_SAMPLE_ESCALATED, LANGUAGE_EN);
+	m = rendered(&s.alert);
+	assert_has(m.text, "\nWith Minsu Kim since 11:05 today; acknowledgement due 14:40 today.\n"
+			   "To do: talk to Minsu Kim, or take the case over. The customer asked to be contacted.\n"
+			   "Attempts that reached nobody: 1.\n");
+	assert_has(m.text, "\n    closeloop case assign C-812 --to jiwoo-park\n");
+	assert_has(m.text,
+		   "\nWhat has happened so far:\n"
+		   "  - 10:38 today: Case opened\n"
+		   "  - 11:05 today: Handed over to Minsu Kim · Jiwoo Park · “Please take this one, you know the machine.”\n"
+		   "  - 12:38 today: Reminder 1 of 3\n"
+		   "  - 13:10 today: Customer not reached by phone · Minsu Kim · “Voicemail, I try again after lunch.”\n"
+		   "  - 14:38 today: Reminder 2 of 3\n"
+		   "  After you, nobody else will be told.\n");
+	assert_has(m.text, "\nYou get this because Minsu Kim reports to you.\n");
+	assert_has_not(m.text, "case ack");
+	mail_text_fini(&m);
+	s.alert.condition = s.alert.next_condition = CONDITION_UNRESOLVED;
+	s.alert.resolve_left_s = -3 * DAY;
+	s.alert.next_person = "Ida";
+	s.alert.next_at = s.alert.resolve_due;
+	s.alert.reason = REASON_STEP;
+	s.alert.later = true;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Escalated to you: not solved · overdue by 3 days\n");
+	assert_has(m.text, "; solution due Thu 4 Mar 10:40.\n");
+	assert_has(m.text, "\n  If it isn't solved by Thu 4 Mar 10:40, Ida will be told.\n");
+	assert_begins(m.subject, "Re: [Urgent] ");
+	mail_text_fini(&m);
+}
+
+static void test_history_is_short(void **state)
+{
+	struct alert_event events[20];
+	struct mail_sample s;
+	struct mail_text m;
+
+	mail_sample_fill(&s, MAIL_SAMPLE_ESCALATED, LANGUAGE_EN);
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		events[i] = (struct alert_event){.kind = "noted", .actor = "Ida", .note = i < 12 ? "early" : "late"};
+	events[13].kind = "unheard of";
+	events[14].note = EVIL;
+	events[14].actor = EVIL;
+	s.alert.history = events;
+	s.alert.n_history = (int)ARRAY_SIZE(events);
+	m = rendered(&s.alert);
+	assert_has(m.text, "\n  Before these: 11 more\n");
+	assert_has(m.text, "\n  - Note · Ida · “late”\n");
+	assert_has(m.text, "“early”");
+	assert_has_not(m.text, "unheard");
+	assert_has_not(m.text, "\nBcc:");
+	assert_has_not(m.text, "\u202e");
+	assert_has_not(m.html, "<script>");
+	assert_has(m.html, "&lt;script&gt;");
+	mail_text_fini(&m);
+	s.alert.minimal = true;
+	s.alert.note = "secret note";
+	m = rendered(&s.alert);
+	assert_has_not(m.text, "late”");
+	assert_has_not(m.text, "secret note");
+	assert_has_not(m.html, "secret note");
+	mail_text_fini(&m);
+}
+
+static void test_reopened_and_outcome(void **state)
+{
+	struct mail_sample s;
+	struct mail_text m;
+
+	mail_sample_fill(&s, MAIL_SAMPLE_REOPENED, LANGUAGE_EN);
+	m = rendered(&s.alert);
+	assert_has(m.text, "\nThen: 2/10 · Installation · Tue 12 Jan 10:38 · “The machine has stood still");
+	assert_has(m.text, "\nSolved: Thu 14 Jan 16:20 · Minsu Kim · Late delivery\nNow: 1/10 · Support · 10:38 today\n");
+	assert_has(m.text, "\n    closeloop case ack C-812\n");
+	mail_text_fini(&m);
+	s.alert.by_customer = s.alert.was_set = false;
+	s.alert.for_name = "Ida";
+	s.alert.note = "The part was wrong.";
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Ida has opened this case again.\n");
+	assert_has(m.text, "\nIda writes: “The part was wrong.”\n");
+	assert_has_not(m.text, "Then:");
+	mail_text_fini(&m);
+
+	mail_sample_fill(&s, MAIL_SAMPLE_RECOVERED, LANGUAGE_KO);
+	m = rendered(&s.alert);
+	assert_has(m.text, "\n고객을 챙겨 주셔서 고맙습니다. 더 하실 일은 없습니다.\n");
+	assert_has_not(m.text, "할 일:");
+	assert_has_not(m.text, "case ack");
+	assert_has_not(m.text, "case assign");
+	mail_text_fini(&m);
+	/* Scales that differ are told. */
+	mail_sample_fill(&s, MAIL_SAMPLE_RECOVERED, LANGUAGE_EN);
+	s.response.nps = SCORE_MISSING;
+	s.response.csat = 5;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Won back: from 2/10 to 5/5\n");
+	mail_text_fini(&m);
+}
+
+static void test_withdrawn(void **state)
+{
+	struct mail_sample s;
+	struct mail_text m;
+
+	mail_sample_fill(&s, MAIL_SAMPLE_AMENDED, LANGUAGE_EN);
+	s.alert.withdrawn = true;
+	s.response.nps = 9;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "The customer has changed the answer: it was 7/10, it is now 9/10. Nothing is left to do: ");
+	assert_string_equal(m.subject, "Re: [Urgent] Hanbit Precision 7/10 · Installation · C-812");
+	assert_has_not(m.text, "To do");
+	assert_has_not(m.text, "Acknowledge");
+	assert_has_not(m.text, "will be told");
+	mail_text_fini(&m);
+}
+
+static void blank_some(struct mail_sample *s, int bits)
+{
+	struct alert *a = &s->alert;
+
+	if (bits & 1)
+		a->is_owner = !a->is_owner;
+	if (bits & 2)
+		a->case_url = "https://feedback.example.com/c/x";
+	if (bits & 4) {
+		a->acknowledge_due.set = a->resolve_due.set = a->since.set = a->next_at.set = false;
+		a->for_name = a->owner_name = a->next_person = NULL;
+	}
+	if (bits & 8) {
+		s->response.comment = s->response.customer_name = s->response.customer_phone = NULL;
+		a->was_set = a->by_customer = a->resolved_at.set = false;
+		a->account = a->touchpoint = a->was_touchpoint = a->root_cause = a->resolved_by = NULL;
+	}
+	if (bits & 16) {
+		a->minimal = true;
+		a->ping_pong = true;
+		a->unreached = 2;
+		a->status = CASE_ACKNOWLEDGED;
+		a->n = a->of = 0;
+	}
+}
+
+static void test_every_mix(void **state)
+{
+	for (int kind = MAIL_SAMPLE_ASSIGNED; kind < MAIL_SAMPLE_COUNT; kind++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++)
+			for (int bits = 0; bits < 32; bits++) {
+				struct mail_sample s;
+				struct mail_text m;
+
+				mail_sample_fill(&s, (enum mail_sample_kind)kind, (enum language)l);
+				blank_some(&s, bits);
+				m = rendered(&s.alert);
+				assert_well_formed(&m);
+				if (s.alert.case_url)
+					assert_has_not(m.text, "closeloop case");
+				if (!s.alert.is_owner)
+					assert_has_not(m.text, "case ack");
+				mail_text_fini(&m);
+			}
+}
+
+static void test_hostile(void **state)
+{
+	for (int kind = 0; kind < MAIL_SAMPLE_COUNT; kind++) {
+		struct buf out = BUF_INIT(1 << 20);
+		struct mail_sample s;
+		struct mail_text m;
+
+		mail_sample_fill(&s, (enum mail_sample_kind)kind, LANGUAGE_EN);
+		s.response.comment = s.response.customer_name = s.alert.account = s.alert.touchpoint = EVIL;
+		s.alert.note = s.alert.was_comment = s.alert.owner_name = s.alert.for_name = s.alert.next_person = EVIL;
+		s.alert.root_cause = s.alert.resolved_by = s.alert.was_touchpoint = s.alert.person_name = EVIL;
+		m = rendered(&s.alert);
+		assert_has_not(m.html, "<script>");
+		assert_has_not(m.subject, "\n");
+		assert_int_equal(mail_message(&plain_settings, &s.alert, &m, DATE, &out), 0);
+		assert_no_header(&out, "\nBcc:");
+		mail_text_fini(&m);
+		buf_fini(&out);
+	}
+}
+
+/* ---- digests ---- */
+
+static void test_digest(void **state)
+{
+	struct digest_sample s;
+	struct mail_text m;
+
+	digest_sample_fill(&s, DIGEST_BUDGET, LANGUAGE_EN);
+	m = digest_rendered(&s.digest);
+	assert_string_equal(m.subject, "7 customers are waiting · 1 overdue · 2 due today");
+	assert_string_equal(m.text, "7 customers are waiting · 1 overdue · 2 due today\n"
+				    "Sent together because you had 10 alerts this hour. Each one is in your list.\n"
+				    "\n"
+				    " 1/10  Daelim Mold · Support\n"
+				    "       C-815 · not acknowledged, overdue by 1 h · asked to be contacted\n"
+				    "       “Third visit, same fault.”\n"
+				    "\n"
+				    " 3/10  Nordwerk · Delivery\n"
+				    "       C-816 · acknowledge by 14:00 today\n"
+				    "       “Came two weeks late and nobody said a word.”\n"
+				    "\n"
+				    " 4/10  Hanbit Precision · Support\n"
+				    "       C-817 · solve by Thu 4 Mar 10:40\n"
+				    "\n"
+				    "10/10  Ostsee Marine · Delivery · Praise\n"
+				    "       “Quick and friendly, thank you!”\n"
+				    "\n"
+				    "       and 4 more\n"
+				    "\n"
+				    "All your cases:\n"
+				    "    closeloop case list --owner minsu-kim\n"
+				    "\n"
+				    "Replying to this mail reaches no customer.\n");
+	assert_has(m.html, "mso-hide:all;\">First: Daelim Mold 1/10 · not acknowledged, overdue by 1 h · ");
+	mail_text_fini(&m);
+	s.digest.inbox_url = "https://feedback.example.com/i/x";
+	s.lines[0].case_url = "https://feedback.example.com/c/x";
+	m = digest_rendered(&s.digest);
+	assert_has(m.text, "\n[ Open my cases ]\nhttps://feedback.example.com/i/x\n");
+	assert_has(m.text, "\n       https://feedback.example.com/c/x\n");
+	assert_has(m.html, "<a href=\"https://feedback.example.com/i/x\"");
+	assert_has(m.html, "href=\"https://feedback.example.com/c/x\"");
+	mail_text_fini(&m);
+}
+
+static void test_digest_titles(void **state)
+{
+	static const struct {
+		int n_total, n_praise, overdue, today;
+		enum digest_why why;
+		const char *want[LANGUAGE_COUNT];
+	} cases[] = {
+		{7,
+		 0,
+		 0,
+		 2,
+		 DIGEST_QUIET,
+		 {"7 customers are waiting · 2 due today", "고객 7분이 기다리고 있습니다 · 오늘 마감 2건",
+		  "7 Kunden warten · 2 heute fällig"}},
+		{1, 0, 0, 0, DIGEST_ASKED, {"1 customer is waiting", "고객 1분이 기다리고 있습니다", "1 Kunde wartet"}},
+		{3, 2, 0, 0, DIGEST_QUIET, {"1 customer is waiting", "고객 1분이 기다리고 있습니다", "1 Kunde wartet"}},
+		{2, 2, 0, 0, DIGEST_QUIET, {"2 customers are happy", "칭찬 2건이 들어왔습니다", "2-mal Lob ist eingegangen"}},
+		{1, 1, 0, 0, DIGEST_QUIET, {"1 customer is happy", "칭찬 1건이 들어왔습니다", "1 Lob ist eingegangen"}},
+		{5,
+		 0,
+		 2,
+		 3,
+		 DIGEST_MORNING,
+		 {"Your cases today: 2 overdue · 3 due today", "오늘 챙기실 건: 기한 지남 2건 · 오늘 마감 3건",
+		  "Ihre Fälle heute: 2 überfällig · 3 heute fällig"}},
+		{3,
+		 0,
+		 0,
+		 3,
+		 DIGEST_MORNING,
+		 {"Your cases today: 3 due today", "오늘 챙기실 건: 오늘 마감 3건", "Ihre Fälle heute: 3 heute fällig"}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++) {
+			struct digest_sample s;
+			struct mail_text m;
+
+			digest_sample_fill(&s, cases[i].why, (enum language)l);
+			s.digest.n_lines = 1;
+			s.digest.n_total = cases[i].n_total;
+			s.digest.n_praise = cases[i].n_praise;
+			s.digest.n_overdue = cases[i].overdue;
+			s.digest.n_due_today = cases[i].today;
+			m = digest_rendered(&s.digest);
+			assert_string_equal(m.subject, cases[i].want[l]);
+			assert_well_formed(&m);
+			mail_text_fini(&m);
+		}
+}
+
+static void test_digest_due(void **state)
+{
+	struct digest_sample s;
+	struct mail_text m;
+
+	digest_sample_fill(&s, DIGEST_DUE, LANGUAGE_EN);
+	m = digest_rendered(&s.digest);
+	assert_has(m.text, "\n 1/10  Daelim Mold · Support · Escalated to you\n"
+			   "       C-815 · not acknowledged, overdue by 1 h · asked to be contacted · with Minsu Kim\n");
+	assert_has(m.text, "\n 3/10  Nordwerk · Delivery · Reminder 1 of 3\n");
+	assert_has(m.text, "\n 4/10  Hanbit Precision · Support · Time to solve it runs out\n");
+	assert_has(m.text, "\nThese fell due together, so they come in one mail.\n");
+	mail_text_fini(&m);
+}
+
+static int count_of(const char *text, const char *part)
+{
+	int n = 0;
+
+	for (; (text = strstr(text, part)); text += strlen(part))
+		n++;
+	return n;
+}
+
+static void test_digest_hostile_and_long(void **state)
+{
+	struct digest_line *lines = calloc(10000, sizeof(*lines));
+	struct buf out = BUF_INIT(4 << 20);
+	struct digest_sample s;
+	struct mail_text m;
+
+	digest_sample_fill(&s, DIGEST_BUDGET, LANGUAGE_EN);
+	for (int i = 0; i < 10000; i++) {
+		lines[i] = s.lines[0];
+		lines[i].case_id = 100000 + i;
+		lines[i].account = i % 2 ? EVIL : NULL;
+		lines[i].customer_name = EVIL;
+		lines[i].touchpoint = lines[i].comment = lines[i].owner_name = EVIL;
+		lines[i].is_owner = false;
+	}
+	s.digest.lines = lines;
+	s.digest.n_lines = 10000;
+	s.digest.n_total = 0;
+	s.digest.n_praise = 0;
+	s.digest.person_name = EVIL;
+	m = digest_rendered(&s.digest);
+	assert_begins(m.subject, "10000 customers are waiting");
+	assert_int_equal(count_of(m.text, "\n       C-1"), DIGEST_LINES_MAX);
+	assert_has(m.text, "\n       and 9950 more\n");
+	assert_has_not(m.text, "\u202e");
+	assert_has_not(m.text, "\nBcc:");
+	assert_has_not(m.html, "<script>");
+	/* Gmail cuts a mail off at 102 kB. */
+	assert_true(strlen(m.html) < 100 * 1000);
+	assert_int_equal(digest_message(&plain_settings, &s.digest, &m, DATE, &out), 0);
+	assert_no_header(&out, "\nBcc:");
+	assert_no_header(&out, "References:");
+	assert_has(buf_str(&out), "Auto-Submitted: auto-generated\r\n");
+	mail_text_fini(&m);
+	s.digest.minimal = true;
+	s.digest.n_lines = 1;
+	lines[0].touchpoint = lines[0].owner_name = "Ida";
+	m = digest_rendered(&s.digest);
+	assert_has_not(m.text, "script");
+	assert_has_not(m.html, "script");
+	mail_text_fini(&m);
+	buf_fini(&out);
+	free(lines);
+}
+
+static void test_digest_without_anything(void **state)
+{
+	for (int why = 0; why <= DIGEST_MORNING; why++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++) {
+			const struct digest_line line = {.case_id = 5, .kind = ALERT_REMINDER, .is_owner = true};
+			struct digest d = {.language = (enum language)l,
+					   .why = (enum digest_why)why,
+					   .lines = &line,
+					   .n_lines = 1,
+					   .person_address = "a@example.com"};
+			struct mail_text m = digest_rendered(&d);
+
+			assert_well_formed(&m);
+			assert_has(m.text, "C-5");
+			mail_text_fini(&m);
+		}
+}
+
+/* ---- operators ---- */
+
+static void test_operator(void **state)
+{
+	struct operator_news n;
+	struct mail_text m;
+
+	operator_sample_fill(&n, OPERATOR_ENDPOINT_PAUSED, LANGUAGE_EN);
+	m = operator_rendered(&n);
+	assert_string_equal(m.subject, "[closeloop prod] crm is paused");
+	assert_string_equal(
+		m.text, "crm is paused\n"
+			"It failed 5 times in a row. Nothing is lost: messages wait, and it is tried again at 11:09 today.\n"
+			"\n"
+			"See what waits, and try the receiver:\n"
+			"    closeloop message list --endpoint crm\n"
+			"    closeloop endpoint test crm\n"
+			"\n"
+			"Since: 10:24 today (41 min)\n"
+			"Answer: 503 Service Unavailable\n"
+			"Waiting: 38\n"
+			"\n"
+			"closeloop sends this once per incident. closeloop status shows how things stand.\n");
+	mail_text_fini(&m);
+	for (int kind = 0; kind < OPERATOR_KIND_COUNT; kind++)
+		for (int l = 0; l < LANGUAGE_COUNT; l++) {
+			operator_sample_fill(&n, (enum operator_kind)kind, (enum language)l);
+			m = operator_rendered(&n);
+			assert_well_formed(&m);
+			assert_has(m.text, "\n    closeloop ");
+			mail_text_fini(&m);
+			n = (struct operator_news){.kind = (enum operator_kind)kind,
+						   .language = (enum language)l,
+						   .to_address = "ops@example.com"};
+			m = operator_rendered(&n);
+			assert_has_not(m.text, "{{");
+			assert_has(m.text, "\n    closeloop ");
+			mail_text_fini(&m);
+		}
+}
+
+/* The name of a source comes from whoever writes responses: it is shown, but never part of a command to paste. */
+static void test_operator_hostile(void **state)
+{
+	static const char *const names[] = {"x; rm -rf /", "$(reboot)", "a b", "--all", "한글", EVIL};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		for (int kind = 0; kind < OPERATOR_KIND_COUNT; kind++) {
+			struct buf out = BUF_INIT(1 << 20);
+			struct operator_news n;
+			struct mail_text m;
+			char command[300];
+
+			operator_sample_fill(&n, (enum operator_kind)kind, LANGUAGE_EN);
+			n.name = n.answer = n.address = n.instance = n.to_name = names[i];
+			m = operator_rendered(&n);
+			snprintf(command, sizeof(command), "    closeloop endpoint enable %s", names[i]);
+			assert_has_not(m.text, command);
+			for (const char *at = m.text; (at = strstr(at, "\n    closeloop ")); at++)
+				assert_null(memmem(at + 1, strcspn(at + 1, "\n"), names[i], strlen(names[i])));
+			assert_has_not(m.html, "<script>");
+			assert_has_not(m.subject, "\n");
+			assert_int_equal(operator_message(&plain_settings, &n, &m, DATE, &out), 0);
+			assert_no_header(&out, "\nBcc:");
+			mail_text_fini(&m);
+			buf_fini(&out);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_time_words),
+		cmocka_unit_test(test_first_lines),
+		cmocka_unit_test(test_preview_says_the_news),
+		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_escalation),
+		cmocka_unit_test(test_history_is_short),
+		cmocka_unit_test(test_reopened_and_outcome),
+		cmocka_unit_test(test_withdrawn),
+		cmocka_unit_test(test_every_mix),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_digest_titles),
+		cmocka_unit_test(test_digest_due),
+		cmocka_unit_test(test_digest_hostile_and_long),
+		cmocka_unit_test(test_digest_without_anything),
+		cmocka_unit_test(test_operator),
+		cmocka_unit_test(test_operator_hostile),
+	};
+
+	return cmocka_run_group_tests(tests, load_built_in, free_built_in);
+}
