@@ -214,6 +214,7 @@ static void fill_kind(struct mail_sample *s, enum mail_sample_kind kind, const s
 		a->for_name = w->boss;
 		a->note = w->handover;
 		a->ping_pong = true;
+		a->case_url = "https://feedback.example.com/c/sample";
 	} else if (kind == MAIL_SAMPLE_AMENDED) {
 		a->kind = ALERT_AMENDED;
 		a->was_set = true;
@@ -346,6 +347,11 @@ void digest_sample_fill(struct digest_sample *s, enum digest_why why, enum langu
 		d->n_praise = 1;
 		d->n_total = 8;
 	}
+	if (why != DIGEST_MORNING)
+		return;
+	d->inbox_url = "https://feedback.example.com/i/sample";
+	for (int i = 0; i < DIGEST_SAMPLE_LINES; i++)
+		s->lines[i].case_url = "https://feedback.example.com/c/sample";
 }
 
 void operator_sample_fill(struct operator_news *n, enum operator_kind kind, enum language language)

@@ -145,6 +145,9 @@ static void test_mistakes_in_own_files(void **state)
 	assert_refused(f, "alert.txt", "{{>../secret}}x", RENDER_E_INVALID, "there is no partial '../secret.txt'");
 	assert_refused(f, "alert.txt", "{{>alert}}", RENDER_E_INVALID, "its sections or partials go round for ever");
 	assert_refused(f, "alert.txt", "{{^lang}}x{{/lang}}", RENDER_E_INVALID, "nothing comes out");
+	assert_refused(f, "digest.html", "{{^title}}x{{/title}}", RENDER_E_INVALID, "digest.html (en) can't be rendered");
+	assert_refused(f, "operator.ko.txt", "{{#comands}}{{.}}{{/comands}}x", 0,
+		       "warning: 'comands' is never filled in, did you mean 'commands'?");
 	assert_refused(f, "alert.txt", "bad \xff", RENDER_E_INVALID, "/alert.txt: not UTF-8 text");
 }
 
@@ -190,6 +193,49 @@ static void test_fallback(void **state)
 	buf_fini(&out);
 }
 
+/* The same for what isn't about one case. */
+static void test_digest_and_operator_templates(void **state)
+{
+	static const char twice[] = "{{#redirect}}{{>%s}}{{/redirect}}ours";
+	CLEANUP(mail_templates_freep) struct mail_templates *t = NULL;
+	struct folder *f = *state;
+	struct buf said = BUF_INIT(1 << 16);
+	struct operator_news news;
+	struct digest_sample s;
+	struct mail_text m;
+	bool fallback = true;
+	char text[100];
+
+	snprintf(text, sizeof(text), twice, "digest");
+	folder_put(f, "digest.txt", text);
+	snprintf(text, sizeof(text), twice, "operator");
+	folder_put(f, "operator.html", text);
+	assert_int_equal(folder_load(f, &said, &t), 0);
+	digest_sample_fill(&s, DIGEST_DUE, LANGUAGE_EN);
+	assert_int_equal(digest_render(t, &plain_settings, &s.digest, &m, &fallback), 0);
+	assert_false(fallback);
+	assert_string_equal(m.text, "ours");
+	mail_text_fini(&m);
+	/* The samples are not redirected, so this shows only now; the mail still goes out, as plain text. */
+	s.digest.redirected_from = "a@example.com";
+	assert_int_equal(digest_render(t, &plain_settings, &s.digest, &m, &fallback), 0);
+	assert_true(fallback);
+	assert_null(m.html);
+	assert_has(m.text, "a@example.com");
+	assert_has(m.text,
+		   "\n4 customers are waiting\n 1/10 Daelim Mold · Escalated to you · not acknowledged, overdue by 1 h · "
+		   "C-815\n");
+	mail_text_fini(&m);
+	operator_sample_fill(&news, OPERATOR_ENDPOINT_DISABLED, LANGUAGE_EN);
+	news.redirected_from = "a@example.com";
+	assert_int_equal(operator_render(t, &plain_settings, &news, &m, &fallback), 0);
+	assert_true(fallback);
+	assert_has(m.text, "\ncrm is switched off\n");
+	assert_has(m.text, "\ncloseloop endpoint enable crm\n");
+	mail_text_fini(&m);
+	buf_fini(&said);
+}
+
 /* The manual names what a template may use. */
 static void test_manual_names_everything(void **state)
 {
@@ -217,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mistakes_in_own_files, folder_make, folder_remove),
 		cmocka_unit_test_setup_teardown(test_a_folder_instead_of_a_file, folder_make, folder_remove),
 		cmocka_unit_test_setup_teardown(test_fallback, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_digest_and_operator_templates, folder_make, folder_remove),
 		cmocka_unit_test(test_manual_names_everything),
 	};
 
