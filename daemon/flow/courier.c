@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define COURIER_ARENA_BYTES (64 * 1024)
-#define COURIER_POLL_US (5 * US_PER_S)    /* the intake's look, every 4 s, comes first: courier_poll() */
+#define COURIER_POLL_US (15 * US_PER_S)   /* an idle look of the intake comes first: courier_poll() */
+#define COURIER_LOOK_US (11 * US_PER_S)   /* the third of those, while who writes messages tells us */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
 #define COURIER_SETTLE_MOST 500           /* results in one statement: it has a deadline */
 #define COURIER_UNSETTLED_MOST 2000       /* past it nothing more is sent: results keep their bodies */
@@ -481,7 +482,7 @@ static void on_round_done(void *arg, const struct pg_error *error)
 		log_warning("outbox: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 	if (error || c->unsettled) {
 		c->again = false;
-		deadline_arm(&c->due, MIN(COURIER_POLL_US, US_PER_S << MIN(c->failures++, 4)));
+		deadline_arm(&c->due, US_PER_S << MIN(c->failures++, 2));
 		return;
 	}
 	c->failures = 0;
@@ -608,7 +609,9 @@ static void on_renew(struct deadline *d)
 
 void courier_poll(struct courier *c)
 {
-	if (c->up && c->polling && !c->busy)
+	bool fresh = c->flow->listening && mono_now().us - c->scanned.us < COURIER_LOOK_US;
+
+	if (c->up && c->polling && !c->busy && !fresh)
 		courier_round(c);
 }
 
