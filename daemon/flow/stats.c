@@ -12,9 +12,8 @@
 static const double buckets_s[STATS_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 300, 3600, 86400};
 const char *const stats_channel_words[STATS_CHANNELS] = {"email", "webhook"};
 static const char *const outcome_words[STATS_OUTCOMES] = {"sent", "retry", "failed", "dead", "ambiguous", "blocked"};
-static const char *const event_words[STATS_EVENTS] = {"acknowledged", "started",   "contacted", "waiting",  "resolved",
-						      "closed",       "dismissed", "reopened",  "assigned", "amended",
-						      "reminded",     "escalated", "outcome"};
+static const char *const event_words[STATS_EVENTS] = {"acknowledged", "assigned",  "reminded", "escalated", "resolved",
+						      "closed",       "dismissed", "reopened", "outcome"};
 static const char *const reminder_words[STATS_REMINDERS] = {"reminder", "warning"};
 static const char *const condition_words[STATS_CONDITIONS] = {"unacknowledged", "unresolved"};
 
@@ -31,6 +30,7 @@ void stats_fini(struct stats *s)
 	names_fini(&s->responses);
 	names_fini(&s->rules);
 	names_fini(&s->last_response);
+	names_fini(&s->usual_gap);
 	names_fini(&s->endpoints);
 }
 
@@ -138,56 +138,60 @@ static void write_counters(const struct stats *s, struct buf *out)
 {
 	const struct exposition_buckets latency = {buckets_s, s->latency, STATS_BUCKETS, s->latency_sum_s};
 
-	exposition_family(out, METRIC_COUNTER, PREFIX "responses_total", "Responses judged, by source");
-	write_names(out, PREFIX "responses_total", "source", &s->responses);
-	exposition_family(out, METRIC_COUNTER, PREFIX "rule_matches_total", "Responses that a rule was true for");
-	write_names(out, PREFIX "rule_matches_total", "rule", &s->rules);
-	exposition_family(out, METRIC_COUNTER, PREFIX "cases_opened_total", "Cases opened, by priority");
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "responses_total", "Responses judged, by source");
+	write_names(out, STATS_PREFIX "responses_total", "source", &s->responses);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "rule_matches_total", "Responses that a rule was true for");
+	write_names(out, STATS_PREFIX "rule_matches_total", "rule", &s->rules);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "cases_opened_total", "Cases opened, by priority");
 	for (int i = 0; i < PRIORITY_COUNT; i++)
-		exposition_sample(out, PREFIX "cases_opened_total", LABELS("priority", priority_name((enum priority)i)),
+		exposition_sample(out, STATS_PREFIX "cases_opened_total", LABELS("priority", priority_name((enum priority)i)),
 				  (double)s->cases[i]);
-	exposition_family(out, METRIC_COUNTER, PREFIX "messages_total",
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "messages_total",
 			  "Results of delivery attempts, and messages given up (dead)");
 	for (int i = 0; i < STATS_CHANNELS; i++)
 		for (int k = 0; k < STATS_OUTCOMES; k++)
-			exposition_sample(out, PREFIX "messages_total",
+			exposition_sample(out, STATS_PREFIX "messages_total",
 					  LABELS("channel", stats_channel_words[i], "outcome", outcome_words[k]),
 					  (double)s->messages[i][k]);
-	exposition_family(out, METRIC_HISTOGRAM, PREFIX "alert_latency_seconds",
+	exposition_family(out, METRIC_HISTOGRAM, STATS_PREFIX "alert_latency_seconds",
 			  "From the trigger's clock to the receiver's acceptance");
-	exposition_histogram(out, PREFIX "alert_latency_seconds", NO_LABELS, &latency);
-	exposition_family(out, METRIC_COUNTER, PREFIX "template_fallbacks_total",
+	exposition_histogram(out, STATS_PREFIX "alert_latency_seconds", NO_LABELS, &latency);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "template_fallbacks_total",
 			  "Mails sent as plain text because their template failed");
-	exposition_sample(out, PREFIX "template_fallbacks_total", NO_LABELS, (double)s->fallbacks);
-	exposition_family(out, METRIC_COUNTER, PREFIX "regex_limit_total", "Responses with a regex that hit its match limit");
-	exposition_sample(out, PREFIX "regex_limit_total", NO_LABELS, (double)s->over_limit);
-	exposition_family(out, METRIC_COUNTER, PREFIX "batch_failures_total", "Batches that were rolled back");
-	exposition_sample(out, PREFIX "batch_failures_total", NO_LABELS, (double)s->batch_failures);
+	exposition_sample(out, STATS_PREFIX "template_fallbacks_total", NO_LABELS, (double)s->fallbacks);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "regex_limit_total",
+			  "Responses with a regex that hit its match limit");
+	exposition_sample(out, STATS_PREFIX "regex_limit_total", NO_LABELS, (double)s->over_limit);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "batch_failures_total", "Batches that were rolled back");
+	exposition_sample(out, STATS_PREFIX "batch_failures_total", NO_LABELS, (double)s->batch_failures);
 }
 
 static void write_follow_up(const struct stats *s, struct buf *out)
 {
-	exposition_family(out, METRIC_COUNTER, PREFIX "case_events_total",
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "case_events_total",
 			  "Moves of cases and what the daemon did about them, by kind");
 	for (int i = 0; i < STATS_EVENTS; i++)
-		exposition_sample(out, PREFIX "case_events_total", LABELS("kind", event_words[i]), (double)s->events[i]);
-	exposition_family(out, METRIC_COUNTER, PREFIX "reminders_total",
+		exposition_sample(out, STATS_PREFIX "case_events_total", LABELS("kind", event_words[i]), (double)s->events[i]);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "reminders_total",
 			  "Owners reminded, and warned ahead of a resolve promise");
 	for (int i = 0; i < STATS_REMINDERS; i++)
-		exposition_sample(out, PREFIX "reminders_total", LABELS("kind", reminder_words[i]), (double)s->reminders[i]);
-	exposition_family(out, METRIC_COUNTER, PREFIX "escalations_total", "Escalation steps taken, by what had not happened");
+		exposition_sample(out, STATS_PREFIX "reminders_total", LABELS("kind", reminder_words[i]),
+				  (double)s->reminders[i]);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "escalations_total",
+			  "Escalation steps taken, by what had not happened");
 	for (int i = 0; i < STATS_CONDITIONS; i++)
-		exposition_sample(out, PREFIX "escalations_total", LABELS("condition", condition_words[i]),
+		exposition_sample(out, STATS_PREFIX "escalations_total", LABELS("condition", condition_words[i]),
 				  (double)s->escalations[i]);
-	exposition_family(out, METRIC_COUNTER, PREFIX "outcomes_total",
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "outcomes_total",
 			  "What the next answer of a customer made of a resolved case");
 	for (int i = 0; i < CASE_OUTCOME_COUNT; i++)
-		exposition_sample(out, PREFIX "outcomes_total", LABELS("outcome", case_outcome_name((enum case_outcome)i)),
-				  (double)s->outcomes[i]);
-	exposition_family(out, METRIC_COUNTER, PREFIX "digests_total", "Mails that hold several alerts of one person");
-	exposition_sample(out, PREFIX "digests_total", NO_LABELS, (double)s->digests);
-	exposition_family(out, METRIC_COUNTER, PREFIX "operator_mails_total", "Mails to operators about something that fails");
-	exposition_sample(out, PREFIX "operator_mails_total", NO_LABELS, (double)s->operator_mails);
+		exposition_sample(out, STATS_PREFIX "outcomes_total",
+				  LABELS("outcome", case_outcome_name((enum case_outcome)i)), (double)s->outcomes[i]);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "digests_total", "Mails that hold several alerts of one person");
+	exposition_sample(out, STATS_PREFIX "digests_total", NO_LABELS, (double)s->digests);
+	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "operator_mails_total",
+			  "Mails to operators about something that fails");
+	exposition_sample(out, STATS_PREFIX "operator_mails_total", NO_LABELS, (double)s->operator_mails);
 }
 
 static void write_flag(struct buf *out, const char *name, const char *help, bool v)
@@ -201,10 +205,10 @@ void stats_write(const struct stats *s, const struct stats_context *c, struct bu
 	write_counters(s, out);
 	write_follow_up(s, out);
 	stats_census_write(s, c->settings, out);
-	write_flag(out, PREFIX "config_last_reload_successful", "Whether the last reload was taken", s->reload_ok);
-	exposition_family(out, METRIC_GAUGE, PREFIX "ruleset_info", "The rules that are live");
-	exposition_sample(out, PREFIX "ruleset_info", LABELS("sha256", c->settings->sha256), 1);
-	write_flag(out, PREFIX "database_up", "Whether there is a connection to the database", c->database_up);
-	exposition_family(out, METRIC_GAUGE, PREFIX "build_info", "The version that runs");
-	exposition_sample(out, PREFIX "build_info", LABELS("version", CLOSELOOP_VERSION), 1);
+	write_flag(out, STATS_PREFIX "config_last_reload_successful", "Whether the last reload was taken", s->reload_ok);
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "ruleset_info", "The rules that are live");
+	exposition_sample(out, STATS_PREFIX "ruleset_info", LABELS("sha256", c->settings->sha256), 1);
+	write_flag(out, STATS_PREFIX "database_up", "Whether there is a connection to the database", c->database_up);
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "build_info", "The version that runs");
+	exposition_sample(out, STATS_PREFIX "build_info", LABELS("version", CLOSELOOP_VERSION), 1);
 }

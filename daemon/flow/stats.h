@@ -15,7 +15,7 @@
 
 #define STATS_NAMES_MAX 500 /* labels of one counter; further ones are counted as "other" */
 #define STATS_BUCKETS 12
-#define STATS_EVENTS 13 /* kinds of case_events that are counted */
+#define STATS_EVENTS 9 /* kinds of case_events that are counted */
 
 enum stats_channel { STATS_EMAIL, STATS_WEBHOOK, STATS_CHANNELS };
 enum stats_outcome { STATS_SENT, STATS_RETRY, STATS_FAILED, STATS_DEAD, STATS_AMBIGUOUS, STATS_BLOCKED, STATS_OUTCOMES };
@@ -57,6 +57,7 @@ struct stats {
 	int64_t overdue_acknowledge, overdue_resolve, ping_pong;
 	double follow_up_oldest_s;        /* how long the first of what is due has been due */
 	struct stats_names last_response; /* by source: value is epoch seconds */
+	struct stats_names usual_gap;     /* by source: value is seconds; 0: not known */
 	struct stats_names endpoints;     /* value is enum stats_endpoint */
 	bool trigger_present;
 };
@@ -80,7 +81,7 @@ void stats_census_add(struct stats *s, struct pg_batch *b);
 /* The gauges of it. */
 void stats_census_write(const struct stats *s, const struct settings *settings, struct buf *out);
 
-#define PREFIX "closeloop_" /* of every metric */
+#define STATS_PREFIX "closeloop_" /* of every metric */
 extern const char *const stats_channel_words[STATS_CHANNELS];
 
 struct stats_context {

@@ -34,7 +34,7 @@ static const struct pg_stmt stmt_cases = {
 	"stats_cases",
 	"SELECT status::text, priority::text, count(*),"
 	" count(*) FILTER (WHERE status = 'open' AND acknowledge_due_at < now()),"
-	" count(*) FILTER (WHERE status <> 'waiting' AND resolve_due_at < now()), 0::bigint"
+	" count(*) FILTER (WHERE status <> 'waiting' AND resolve_due_at < now()), count(*) FILTER (WHERE ping_pong)"
 	" FROM closeloop.cases WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting') GROUP BY status, priority",
 	0,
 	{0},
@@ -54,11 +54,11 @@ static const struct pg_stmt stmt_endpoints = {
 	0,
 	{0},
 };
-/* The newest few thousand answers say when each source was last heard of; a silent one keeps its last value. */
+/* What came since the last look is taken in first; see sql/010_sources.sql. */
+static const struct pg_stmt stmt_look = {"stats_look", "SELECT closeloop.source_look()", 0, {0}};
 static const struct pg_stmt stmt_sources = {
 	"stats_sources",
-	"SELECT source, extract(epoch FROM max(received_at))::float8 FROM"
-	" (SELECT source, received_at FROM closeloop.responses ORDER BY received_at DESC LIMIT 2000) AS newest GROUP BY source",
+	"SELECT source, extract(epoch FROM last_at)::float8, extract(epoch FROM usual_gap)::float8 FROM closeloop.sources_seen",
 	0,
 	{0},
 };
@@ -122,8 +122,12 @@ static void on_sources(void *arg, const struct pg_rows *rows)
 {
 	struct stats *s = arg;
 
-	for (int i = 0; i < pg_count(rows); i++)
-		stats_set(&s->last_response, pg_get_text(rows, i, 0, NULL), pg_get_float8(rows, i, 1));
+	for (int i = 0; i < pg_count(rows); i++) {
+		const char *source = pg_get_text(rows, i, 0, NULL);
+
+		stats_set(&s->last_response, source, pg_get_float8(rows, i, 1));
+		stats_set(&s->usual_gap, source, pg_get_float8(rows, i, 2)); /* 0: too new to say */
+	}
 }
 
 void stats_census_add(struct stats *s, struct pg_batch *b)
@@ -132,6 +136,7 @@ void stats_census_add(struct stats *s, struct pg_batch *b)
 	pg_batch_add(b, &stmt_cases, NULL, on_cases, s);
 	pg_batch_add(b, &stmt_due, NULL, on_due, s);
 	pg_batch_add(b, &stmt_endpoints, NULL, on_endpoints, s);
+	pg_batch_add(b, &stmt_look, NULL, NULL, NULL);
 	pg_batch_add(b, &stmt_sources, NULL, on_sources, s);
 }
 
@@ -152,27 +157,27 @@ static void write_by_channel(struct buf *out, const char *name, const char *help
 
 static void write_cases(const struct stats *s, struct buf *out)
 {
-	exposition_family(out, METRIC_GAUGE, PREFIX "cases_open", "Cases that somebody still has something to do about");
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "cases_open", "Cases that somebody still has something to do about");
 	for (int i = CASE_OPEN; i <= CASE_WAITING; i++)
 		for (int k = 0; k < PRIORITY_COUNT; k++)
-			exposition_sample(out, PREFIX "cases_open",
+			exposition_sample(out, STATS_PREFIX "cases_open",
 					  LABELS("status", case_status_name((enum case_status)i), "priority",
 						 priority_name((enum priority)k)),
 					  (double)s->open[i][k]);
-	exposition_family(out, METRIC_GAUGE, PREFIX "cases_overdue", "Cases past a promise, by its clock");
-	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "acknowledge"), (double)s->overdue_acknowledge);
-	exposition_sample(out, PREFIX "cases_overdue", LABELS("clock", "resolve"), (double)s->overdue_resolve);
-	write_gauge(out, PREFIX "cases_ping_pong", "Cases handed over again and again without the customer reached",
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "cases_overdue", "Cases past a promise, by its clock");
+	exposition_sample(out, STATS_PREFIX "cases_overdue", LABELS("clock", "acknowledge"), (double)s->overdue_acknowledge);
+	exposition_sample(out, STATS_PREFIX "cases_overdue", LABELS("clock", "resolve"), (double)s->overdue_resolve);
+	write_gauge(out, STATS_PREFIX "cases_ping_pong", "Cases handed over again and again without the customer reached",
 		    (double)s->ping_pong);
-	write_gauge(out, PREFIX "follow_up_oldest_seconds", "How long the first reminder, escalation or closing has been due",
-		    s->follow_up_oldest_s);
+	write_gauge(out, STATS_PREFIX "follow_up_oldest_seconds",
+		    "How long the first reminder, escalation or closing has been due", s->follow_up_oldest_s);
 }
 
 /* One endpoint as a set of states, of which one is 1. */
 static void write_endpoint(struct buf *out, const char *name, enum stats_endpoint is)
 {
 	for (int i = 0; i < STATS_ENDPOINT_STATES; i++)
-		exposition_sample(out, PREFIX "endpoint_state", LABELS("endpoint", name, "state", endpoint_words[i]),
+		exposition_sample(out, STATS_PREFIX "endpoint_state", LABELS("endpoint", name, "state", endpoint_words[i]),
 				  i == (int)is);
 }
 
@@ -187,7 +192,7 @@ static enum stats_endpoint endpoint_state(const struct stats *s, const char *nam
 /* Those of the configuration, and "*" for all sending: one that was taken out of it is nobody's trouble any more. */
 static void write_endpoints(const struct stats *s, const struct settings *settings, struct buf *out)
 {
-	exposition_family(out, METRIC_GAUGE, PREFIX "endpoint_state",
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "endpoint_state",
 			  "1 for the state that a receiver is in; \"*\" is all sending");
 	write_endpoint(out, "*", endpoint_state(s, "*"));
 	if (settings->email.set)
@@ -207,31 +212,39 @@ static bool is_heard(const struct stats *s, const char *source)
 /* Every source that was heard of or is configured; "direct", the column's default, is always there. */
 static void write_sources(const struct stats *s, const struct settings *settings, struct buf *out)
 {
-	exposition_family(out, METRIC_GAUGE, PREFIX "source_last_response_timestamp_seconds",
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "source_last_response_timestamp_seconds",
 			  "When a source was last heard of");
 	for (int i = 0; i < s->last_response.n; i++)
-		exposition_sample(out, PREFIX "source_last_response_timestamp_seconds",
+		exposition_sample(out, STATS_PREFIX "source_last_response_timestamp_seconds",
 				  LABELS("source", s->last_response.items[i].name), s->last_response.items[i].value);
-	exposition_family(out, METRIC_GAUGE, PREFIX "source_trigger_present", "Whether new responses of a source are captured");
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "source_usual_gap_seconds",
+			  "The longest wait for an answer on nine days of ten");
+	for (int i = 0; i < s->usual_gap.n; i++)
+		if (s->usual_gap.items[i].value > 0)
+			exposition_sample(out, STATS_PREFIX "source_usual_gap_seconds",
+					  LABELS("source", s->usual_gap.items[i].name), s->usual_gap.items[i].value);
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "source_trigger_present",
+			  "Whether new responses of a source are captured");
 	for (int i = 0; i < s->last_response.n; i++)
-		exposition_sample(out, PREFIX "source_trigger_present", LABELS("source", s->last_response.items[i].name),
+		exposition_sample(out, STATS_PREFIX "source_trigger_present", LABELS("source", s->last_response.items[i].name),
 				  s->trigger_present);
 	for (int i = 0; i < settings->n_sources; i++)
 		if (!is_heard(s, settings->sources[i].id) && strcmp(settings->sources[i].id, "direct") != 0)
-			exposition_sample(out, PREFIX "source_trigger_present", LABELS("source", settings->sources[i].id),
+			exposition_sample(out, STATS_PREFIX "source_trigger_present", LABELS("source", settings->sources[i].id),
 					  s->trigger_present);
 	if (!is_heard(s, "direct"))
-		exposition_sample(out, PREFIX "source_trigger_present", LABELS("source", "direct"), s->trigger_present);
+		exposition_sample(out, STATS_PREFIX "source_trigger_present", LABELS("source", "direct"), s->trigger_present);
 }
 
 void stats_census_write(const struct stats *s, const struct settings *settings, struct buf *out)
 {
-	write_gauge(out, PREFIX "inbox_rows", "Responses waiting to be judged", (double)s->inbox_rows);
-	write_gauge(out, PREFIX "inbox_oldest_seconds", "Age of the oldest of them", s->inbox_oldest_s);
-	write_gauge(out, PREFIX "inbox_set_aside", "Responses that could not be judged", (double)s->inbox_set_aside);
-	write_by_channel(out, PREFIX "messages_queued", "Messages waiting or under way", s->queued);
-	write_by_channel(out, PREFIX "messages_dead", "Messages whose tries are used up", s->dead);
-	write_gauge(out, PREFIX "messages_held", "Mails kept back by a budget, quiet hours or for a digest", (double)s->held);
+	write_gauge(out, STATS_PREFIX "inbox_rows", "Responses waiting to be judged", (double)s->inbox_rows);
+	write_gauge(out, STATS_PREFIX "inbox_oldest_seconds", "Age of the oldest of them", s->inbox_oldest_s);
+	write_gauge(out, STATS_PREFIX "inbox_set_aside", "Responses that could not be judged", (double)s->inbox_set_aside);
+	write_by_channel(out, STATS_PREFIX "messages_queued", "Messages waiting or under way", s->queued);
+	write_by_channel(out, STATS_PREFIX "messages_dead", "Messages whose tries are used up", s->dead);
+	write_gauge(out, STATS_PREFIX "messages_held", "Mails kept back by a budget, quiet hours or for a digest",
+		    (double)s->held);
 	write_cases(s, out);
 	write_endpoints(s, settings, out);
 	write_sources(s, settings, out);
