@@ -19,13 +19,20 @@ static void (*const start[BETWEEN_JOBS])(struct intake_run *r) = {
 	[BETWEEN_RELEASE] = release_start,
 };
 
-const struct pg_stmt between_peek = {"between_peek", "SELECT EXISTS (SELECT FROM closeloop.notices)", 0, {0}};
+const struct pg_stmt between_peek = {
+	"between_peek",
+	"SELECT EXISTS (SELECT FROM closeloop.notices),"
+	" EXISTS (SELECT FROM closeloop.alert_budgets WHERE digest_at <= clock_timestamp())",
+	0,
+	{0},
+};
 
 void between_on_peek(void *arg, const struct pg_rows *rows)
 {
 	struct between *b = arg;
 
 	b->due[BETWEEN_NOTICES] |= pg_get_bool(rows, 0, 0);
+	b->due[BETWEEN_RELEASE] |= pg_get_bool(rows, 0, 1);
 }
 
 bool between_waits(const struct between *b)

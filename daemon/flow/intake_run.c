@@ -274,9 +274,10 @@ static void on_committed(void *arg, const struct pg_error *error)
 
 			if (m->leased)
 				courier_send(&r->flow->courier, m);
-			else
+			else if (!m->held_for)
 				r->written++;
 		}
+	r->between.due[BETWEEN_RELEASE] |= r->judge.n_held > 0; /* it knows when to look */
 	r->judge.n_plans = 0;
 	batch_succeeded(r);
 }
@@ -403,7 +404,7 @@ static void add_messages(struct intake_run *r, struct pg_batch *b, const struct 
 		for (int k = 0; k < j->plans[i].n_messages && (j->plans[i].action == PLAN_OPEN) == opening; k++) {
 			struct outbox_message *m = &j->plans[i].messages[k];
 
-			m->leased = courier_reserve(&r->flow->courier, m->endpoint);
+			m->leased = !m->held_for && courier_reserve(&r->flow->courier, m->endpoint);
 			all[n++] = *m;
 		}
 	p = arena_new_obj(r->arena, struct pg_params);

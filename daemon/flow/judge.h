@@ -16,6 +16,15 @@
 
 #include "flow/live.h"
 #include "flow/plan.h"
+#include "outbox/budget_store.h"
+
+/* Whose mails may have to wait; judge_hold.c. */
+struct judge_hold {
+	const struct person **people;
+	struct budget_limits *limits; /* beside people */
+	int n_limits;
+	struct recipient **mails;
+};
 
 struct judge {
 	struct live *live;
@@ -43,6 +52,8 @@ struct judge {
 	int n_clocks;
 	int local_n; /* local times asked for */
 	struct local_time *local;
+	struct judge_hold hold;
+	int n_held; /* mails that wait for a digest */
 };
 
 /* Called once per response, with its verdict (valid during the call). */
@@ -62,6 +73,8 @@ const char *judge_event_details(struct judge *j, const struct plan *p);
  */
 void judge_render(struct judge *j);
 
+/* Asks which mails may leave; to be the last statement of a batch. judge_hold.c */
+void judge_add_hold(struct judge *j, struct pg_batch *b);
 /* Parts of it: due times of the plans that open a case (judge_clocks.c), then recipients; the rest in judge_compose.c. */
 void judge_clocks(struct judge *j);
 void judge_tell(struct judge *j);

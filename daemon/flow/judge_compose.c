@@ -23,8 +23,10 @@ static void add_recipient(struct plan *p, const struct recipient *r)
 {
 	for (int i = 0; i < p->n_recipients; i++)
 		if (str_eq(p->recipients[i].person->id, r->person->id) &&
-		    str_eq(p->recipients[i].person->email, r->person->email))
+		    str_eq(p->recipients[i].person->email, r->person->email)) {
+			p->recipients[i].asked &= r->asked;
 			return;
+		}
 	if (p->n_recipients < PLAN_RECIPIENTS_MAX)
 		p->recipients[p->n_recipients++] = *r;
 }
@@ -93,11 +95,12 @@ static void notify_person(struct judge *j, struct plan *p, const struct notify *
 	const struct person *owner = p->owner.person;
 	const struct person *people[OWNERS_AT_ONCE_MAX];
 	struct owner_found found;
-	struct recipient r = {.reason = REASON_NOTIFIED, .for_person = owner};
+	struct recipient r = {.reason = REASON_NOTIFIED, .for_person = owner, .asked = n->kind == NOTIFY_DIGEST};
 	int count;
 
 	if (n->target.kind == TARGET_OWNER && owner) {
 		r = owner_recipient(&p->owner);
+		r.asked = n->kind == NOTIFY_DIGEST;
 		add_reachable(j, p, r);
 		return;
 	}
@@ -117,6 +120,7 @@ static void notify_person(struct judge *j, struct plan *p, const struct notify *
 	r.value = found.value;
 	if (owner && strcmp(found.person->id, owner->id) == 0)
 		r = owner_recipient(&p->owner);
+	r.asked = n->kind == NOTIFY_DIGEST;
 	add_reachable(j, p, r);
 }
 
@@ -353,6 +357,20 @@ static struct outbox_message *plan_message(struct judge *j, struct plan *p, stru
 	return m;
 }
 
+/* No words yet: they are made when it leaves, as one line of a digest. */
+static void compose_held(struct judge *j, struct plan *p, const struct recipient *to)
+{
+	const struct settings *s = j->live->settings;
+	struct buf nothing = BUF_INIT(1);
+	struct outbox_message *m = plan_message(j, p, uuid_new(), &nothing);
+
+	m->endpoint = ENDPOINT_EMAIL;
+	m->recipient = to->person->id;
+	m->address = s->delivery == DELIVER_REDIRECT ? s->redirect_to : to->person->email;
+	m->held_for = to->held_for;
+	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup, to->person->id);
+}
+
 static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out)
 {
 	const struct settings *s = j->live->settings;
@@ -499,7 +517,10 @@ void judge_compose(struct judge *j)
 		if (j->dry)
 			p->mails = arena_new_array(j->arena, struct mail_text, (size_t)MAX(p->n_recipients, 1));
 		for (int k = 0; k < p->n_recipients; k++)
-			compose_mail(j, p, k, &out);
+			if (p->recipients[k].held_for)
+				compose_held(j, p, &p->recipients[k]);
+			else
+				compose_mail(j, p, k, &out);
 		compose_webhooks(j, p, &out);
 	}
 	buf_fini(&out);

@@ -1,6 +1,7 @@
 /*
  * The judge, between plan and words: what time it is for whom. PostgreSQL has the zone database, so one more round trip
- * turns every time that a mail shows into its recipient's local time; without mails there is none.
+ * turns every time that a mail shows into its recipient's local time; without mails there is none. In the same
+ * round trip they are let go or held (judge_hold.c).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -99,5 +100,6 @@ void judge_render(struct judge *j)
 	pg_add_array(params, &times);
 	b = pg_batch_new(j->conn);
 	pg_batch_add(b, &case_local_times, params, on_local_rows, j);
+	judge_add_hold(j, b);
 	pg_batch_send(b, 0, on_local_done, j);
 }

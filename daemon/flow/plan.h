@@ -32,6 +32,8 @@ struct recipient {
 	const char *dimension, *value;   /* of the reason */
 	const struct person *for_person; /* whom it stands in for, or the owner it is informed beside */
 	bool is_owner;
+	bool asked;           /* for a digest, by every entry that names them */
+	const char *held_for; /* "budget", "quiet", "digest": judge_hold.c; NULL: it may leave */
 };
 
 struct plan {

@@ -9,6 +9,7 @@ What must hold after every scenario, whatever broke in it. One checker for the s
   I6  once the fault is gone the backlog drains and /readyz returns (Site.recovered)
   I7  documented exit codes, no sanitizer's report, flat descriptors and memory, no secret and no customer's word in a log
   I8  one sick receiver doesn't delay the others (the scenarios with a healthy neighbour measure it)
+  I9  what is held for a digest leaves with it, once, and never alone and empty
 
 The accounts of I2: a lease raises `fence` by one and permits one delivery. So a message arrives at most as often as it
 was leased without a recorded refusal: attempts that say `sent` or that got no answer, and leases whose end nobody
@@ -68,6 +69,7 @@ def relation_by_standard_rules(row):
 def check(site):
     """All of it, in an order in which the first failure says most."""
     check_tables(site)
+    check_held(site)
     check_events(site)
     check_receivers(site)
     check_logs(site)
@@ -95,6 +97,21 @@ def check_tables(site):
          " WHERE a.outcome = 'sent' AND m.state <> 'sent'", "what was sent stays sent")
     none(site, "SELECT m.id, m.fence FROM closeloop.messages m WHERE m.fence <"
          " (SELECT count(*) FROM closeloop.attempts a WHERE a.message_id = m.id)", "no attempt without a lease")
+
+
+def check_held(site):
+    """What is held leaves: somebody looks at it, or it is bound to a digest and ends as that does. Nothing leaves without words."""
+    none(site, "SELECT m.id FROM closeloop.messages m WHERE m.state = 'held' AND m.digest_id IS NULL AND NOT EXISTS"
+         " (SELECT FROM closeloop.alert_budgets b WHERE b.person = m.recipient AND b.digest_at IS NOT NULL)", "held messages are looked at")
+    none(site, "SELECT id FROM closeloop.messages WHERE held_for IS NULL AND (state = 'held' OR digest_id IS NOT NULL)", "held for a reason")
+    none(site, "SELECT id FROM closeloop.messages WHERE payload = '' AND digest_id IS NULL AND state IN ('queued', 'leased', 'sent')",
+         "an empty mail")
+    none(site, "SELECT m.id, m.state, d.state FROM closeloop.messages m LEFT JOIN closeloop.messages d ON d.id = m.digest_id"
+         " WHERE m.digest_id IS NOT NULL AND (d.id IS NULL OR d.kind <> 'digest' OR d.recipient <> m.recipient"
+         "  OR (m.state = 'sent' AND d.state <> 'sent') OR m.state IN ('queued', 'leased'))", "bound messages end as their digest")
+    none(site, "SELECT person, digest_at FROM closeloop.alert_budgets b WHERE digest_at < now() - interval '10 minutes'"
+         " AND EXISTS (SELECT FROM closeloop.messages m WHERE m.recipient = b.person AND m.state = 'held')" if site.strict else "SELECT WHERE false",
+         "a digest that nobody wrote")
 
 
 def check_events(site):
@@ -146,21 +163,25 @@ def check_receivers(site):
     mails, requests = arrivals_of_mail(site), arrivals_of_requests(site)
     arrived = mails + requests
     rows = site.q("SELECT m.id::text, m.channel, m.endpoint, m.state::text, m.fence,"
-                  "  count(a.id) FILTER (WHERE a.outcome = 'sent' OR a.outcome = 'ambiguous' OR a.code IS NULL), count(a.id)"
+                  "  count(a.id) FILTER (WHERE a.outcome = 'sent' OR a.outcome = 'ambiguous' OR a.code IS NULL), count(a.id),"
+                  "  m.digest_id::text"
                   " FROM closeloop.messages m LEFT JOIN closeloop.attempts a ON a.message_id = m.id GROUP BY m.id")
     known = {row[0] for row in rows}
     strangers = set(arrived) - known
     assert not strangers or "mails without a message" in site.may_differ, f"received, but no message: {list(strangers)[:5]}"
     copies = 0
-    for identity, channel, endpoint, state, fence, perhaps, attempts in rows:
+    for identity, channel, endpoint, state, fence, perhaps, attempts, digest in rows:
         if endpoint not in ("email", "crm"):
             continue  # a receiver that the scenario looks at by itself
         n = arrived[identity]
         repeats = site.repeats if channel == "webhook" else 0
         assert n <= perhaps + fence - attempts + repeats, f"{channel} {identity} came {n} times: fence {fence}, attempts {attempts}"
+        if digest:
+            assert n == 0, f"{channel} {identity} came by itself and in digest {digest}"
+            n = arrived[digest]
         if state == "sent":
             assert n >= 1 or "mails elsewhere" in site.may_differ, f"{channel} {identity} is sent, but never came"
-        copies += max(n - 1, 0)
+        copies += 0 if digest else max(n - 1, 0)
     site.copies = copies
     assert copies <= site.excuses or "copies" in site.may_differ, f"{copies} copies, with reason for {site.excuses}"
 
