@@ -11,7 +11,7 @@
  */
 #include "base/exit.h"
 #include "base/log.h"
-#include "flow/inner.h"
+#include "flow/endpoints.h"
 #include "outbox/backoff.h"
 
 #include <stdio.h>
@@ -24,11 +24,9 @@
 #define COURIER_LOOK_US (11 * US_PER_S)   /* the third of those, while who writes messages tells us */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
 #define COURIER_SETTLE_MOST 500           /* results in one statement: it has a deadline */
-#define COURIER_UNSETTLED_MOST 2000       /* past it nothing more is sent: results keep their bodies */
 #define COURIER_RECLAIM_US (3 * US_PER_S)
 #define COURIER_RESCAN_US US_PER_S /* at least so often, and before sleeping, all that is due is looked for */
 #define COURIER_LATE_US US_PER_S   /* what commits later than this after it was written waits for that */
-#define PROBE_S 60
 
 struct flight {
 	struct list link; /* of courier.flights */
@@ -45,72 +43,6 @@ struct landed { /* a result on its way to the settle */
 };
 
 static void courier_round(struct courier *c);
-
-/* ---- endpoints ---- */
-
-static struct courier_endpoint *courier_endpoint(struct courier *c, const char *name)
-{
-	for (int i = 0; i < c->n_endpoints; i++)
-		if (strcmp(c->endpoints[i].name, name) == 0)
-			return &c->endpoints[i];
-	return NULL;
-}
-
-static bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e)
-{
-	return e->known && c->flow->fit && !c->everything_paused && !e->paused && !e->disabled && !e->gone && !e->credentials &&
-	       c->flow->live->settings->delivery != DELIVER_HOLD;
-}
-
-void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
-{
-	c->everything_paused = false;
-	for (int k = 0; k < c->n_endpoints; k++)
-		c->endpoints[k].paused = c->endpoints[k].disabled = c->endpoints[k].open = false;
-	for (int i = 0; i < pg_count(rows); i++) {
-		struct endpoint_state s;
-		struct courier_endpoint *e;
-
-		outbox_endpoint_read(rows, i, c->arena, &s);
-		if (strcmp(s.name, "*") == 0)
-			c->everything_paused = s.paused;
-		e = courier_endpoint(c, s.name);
-		if (!e)
-			continue;
-		e->paused = s.paused;
-		e->disabled = s.disabled;
-		e->open = s.open;
-		e->until_over = s.until_over;
-		e->failures = s.failures;
-	}
-}
-
-static int endpoint_room(const struct courier *c, const struct courier_endpoint *e)
-{
-	if (!endpoint_may_send(c, e) || c->stopping || c->n_results > COURIER_UNSETTLED_MOST)
-		return 0;
-	if (e->open)
-		return e->probing && e->in_flight == 0 ? 1 : 0;
-	return MAX(channel_room(c->channel, e->name) - e->reserved, 0);
-}
-
-bool courier_reserve(struct courier *c, const char *endpoint)
-{
-	struct courier_endpoint *e = courier_endpoint(c, endpoint);
-
-	if (!e || !c->up || e->open || endpoint_room(c, e) <= 0)
-		return false;
-	e->reserved++;
-	return true;
-}
-
-void courier_unreserve(struct courier *c, const char *endpoint)
-{
-	struct courier_endpoint *e = courier_endpoint(c, endpoint);
-
-	if (e && e->reserved > 0)
-		e->reserved--;
-}
 
 /* ---- into the channel ---- */
 
@@ -152,26 +84,6 @@ void courier_send(struct courier *c, const struct outbox_message *m)
 }
 
 /* ---- what comes back ---- */
-
-static void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail)
-{
-	if (backoff_clears_endpoint(r, mail)) {
-		e->succeeded = true;
-		e->new_failures = 0;
-	} else if (backoff_blames_endpoint(r, mail)) {
-		e->new_failures++;
-		if (r->code)
-			snprintf(e->reason, sizeof(e->reason), "%d %s", r->code, r->error);
-		else
-			snprintf(e->reason, sizeof(e->reason), "%s", r->error);
-	}
-	e->gone |= r->outcome == DELIVERY_GONE;
-	e->credentials |= r->outcome == DELIVERY_CREDENTIALS;
-	if (r->outcome == DELIVERY_CREDENTIALS)
-		snprintf(e->reason, sizeof(e->reason), "%s", r->error);
-	if (e->open)
-		e->probing = false;
-}
 
 static void log_result(const struct delivery_result *r, const struct outbox_settlement *s)
 {
@@ -222,54 +134,16 @@ static void landed_free_all(struct list *l)
 	}
 }
 
-static void add_text_param(struct courier *c, struct pg_batch *b, const struct pg_stmt *stmt, const char *name,
-			   const char *reason)
-{
-	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
-
-	pg_params_init(p, c->arena);
-	pg_add_text(p, name);
-	pg_add_text(p, reason);
-	pg_batch_add(b, stmt, p, NULL, NULL);
-}
-
-static bool endpoint_has_news(const struct courier_endpoint *e)
-{
-	return e->gone || e->credentials || e->new_failures || (e->succeeded && (e->failures || e->open));
-}
-
-static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct courier_endpoint *e)
-{
-	struct pg_params *p;
-
-	if (e->gone)
-		add_text_param(c, b, &outbox_endpoint_disable, e->name, "the receiver answered 410 Gone");
-	if (e->credentials)
-		add_text_param(c, b, &outbox_endpoint_pause, e->name, arena_strdup(c->arena, e->reason));
-	if (!e->gone && !e->credentials) {
-		p = arena_new_obj(c->arena, struct pg_params);
-		pg_params_init(p, c->arena);
-		pg_add_text(p, e->name);
-		pg_add_int4(p, e->new_failures);
-		pg_add_bool(p, e->succeeded);
-		pg_add_text(p, arena_strdup(c->arena, e->reason));
-		pg_batch_add(b, &outbox_endpoint_result, p, NULL, NULL);
-	}
-	/* True at once, before the next look at the table says so too. */
-	e->disabled |= e->gone;
-	e->paused |= e->credentials;
-	e->succeeded = e->gone = e->credentials = false;
-	e->new_failures = 0;
-}
-
 /* What receivers said is the only part of a result that PostgreSQL may not take. */
-static void landed_forget_words(struct list *l)
+static void courier_forget_words(struct courier *c)
 {
-	list_for_each(it, l) {
+	list_for_each(it, &c->settling) {
 		struct delivery_result *r = list_entry(it, struct landed, link)->result;
 
 		r->error[0] = r->answer[0] = '\0';
 	}
+	for (int i = 0; i < c->n_endpoints; i++)
+		c->endpoints[i].reason[0] = '\0';
 }
 
 static bool landed_is_undeliverable(const struct landed *l)
@@ -282,12 +156,13 @@ static void on_settled(void *arg, const struct pg_error *error)
 	struct courier *c = arg;
 	bool undeliverable = false;
 
+	endpoints_settled(c, !error);
 	if (error) { /* back to the head of the line, in their order */
 		struct list *it;
 
 		c->unsettled = true;
 		if (intake_blames_rows(error))
-			landed_forget_words(&c->settling);
+			courier_forget_words(c);
 		while ((it = c->settling.prev) != &c->settling) {
 			list_remove(it);
 			list_prepend(&c->results, it);
@@ -322,9 +197,7 @@ static void send_settle(struct courier *c)
 	c->n_results -= n;
 	outbox_settle_params(p, c->arena, all, n);
 	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
-	for (int i = 0; i < c->n_endpoints; i++)
-		if (endpoint_has_news(&c->endpoints[i]))
-			add_endpoint_news(c, b, &c->endpoints[i]);
+	endpoints_add_news(c, b);
 	pg_batch_send(b, 0, on_settled, c);
 }
 
@@ -381,27 +254,17 @@ static void on_endpoint_rows(void *arg, const struct pg_rows *rows)
 	courier_on_endpoints(arg, rows);
 }
 
-static void on_probe(void *arg, const struct pg_rows *rows)
-{
-	struct courier *c = arg;
-	struct courier_endpoint *e = pg_count(rows) ? courier_endpoint(c, pg_get_text(rows, 0, 0, NULL)) : NULL;
-
-	if (e) {
-		e->probing = true;
-		c->again = true;
-	}
-}
-
 static void on_claimed(void *arg, const struct pg_rows *rows)
 {
 	struct courier *c = arg;
 
 	c->taken = arena_new_array(c->arena, struct delivery *, (size_t)pg_count(rows));
-	for (int i = 0; i < pg_count(rows); i++) {
-		c->taken[i] = outbox_read(rows, i);
-		courier_endpoint(c, c->taken[i]->endpoint)->reserved++;
-	}
-	c->claimed = pg_count(rows);
+	c->claimed = 0;
+	for (int i = 0; i < pg_count(rows); i++)
+		if (outbox_is_leased(rows, i)) {
+			c->taken[c->claimed] = outbox_read(rows, i);
+			courier_endpoint(c, c->taken[c->claimed++]->endpoint)->reserved++;
+		}
 }
 
 /* Its lease ran out while the database was away and was taken anew, but it is on its way already: no second copy. */
@@ -442,6 +305,7 @@ static void on_next(void *arg, const struct pg_rows *rows)
 	int64_t in_us = in_s > 3600 ? COURIER_POLL_US : (int64_t)(in_s * (double)US_PER_S) + US_PER_MS;
 	int64_t scanned_us = mono_now().us - c->scanned.us;
 
+	in_us = MIN(in_us, endpoints_probe_in_us(c));
 	if (in_s > 0) /* nothing due is left */
 		c->low_water.us = MAX(c->low_water.us, pg_get_time(rows, 0, 1).us - COURIER_LATE_US);
 	if (!c->scanning)
@@ -452,22 +316,6 @@ static void on_next(void *arg, const struct pg_rows *rows)
 		in_us = c->claimed ? 0 : 250 * US_PER_MS;
 	c->polling = in_us >= COURIER_POLL_US;
 	deadline_arm(&c->due, MIN(in_us, COURIER_POLL_US));
-}
-
-static void add_probes(struct courier *c, struct pg_batch *b)
-{
-	for (int i = 0; i < c->n_endpoints; i++) {
-		struct courier_endpoint *e = &c->endpoints[i];
-		struct pg_params *p;
-
-		if (!e->open || !e->until_over || e->probing || !endpoint_may_send(c, e))
-			continue;
-		p = arena_new_obj(c->arena, struct pg_params);
-		pg_params_init(p, c->arena);
-		pg_add_text(p, e->name);
-		pg_add_float8(p, PROBE_S);
-		pg_batch_add(b, &outbox_probe, p, on_probe, c);
-	}
 }
 
 static void on_round_done(void *arg, const struct pg_error *error)
@@ -522,7 +370,7 @@ static void courier_round(struct courier *c)
 	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
 	if (!c->stopping && !c->unsettled) {
 		from = courier_low_water(c);
-		add_probes(c, b);
+		endpoints_add_probes(c, b);
 		pg_array_init(&names, c->arena, PG_TEXT);
 		pg_array_init(&sending, c->arena, PG_TEXT);
 		pg_array_init(&rooms, c->arena, PG_INT4);
@@ -530,7 +378,7 @@ static void courier_round(struct courier *c)
 			struct courier_endpoint *e = &c->endpoints[i];
 			int room = endpoint_room(c, e);
 
-			if (endpoint_may_send(c, e))
+			if (endpoint_may_send(c, e) && !endpoint_is_shut(c, e))
 				pg_array_text(&sending, e->name);
 			if (room > 0) {
 				pg_array_text(&names, e->name);
@@ -578,31 +426,37 @@ static void on_reclaim(struct deadline *d)
 	courier_kick(c);
 }
 
-static void on_renew(struct deadline *d)
+static void send_renewal(struct courier *c)
 {
-	struct courier *c = container_of(d, struct courier, renew);
-	struct arena *a;
+	struct arena *a = c->renew_arena;
 	struct pg_params *p;
 	struct pg_array ids, fences;
 	struct pg_batch *b;
 
-	if (list_empty(&c->flights) && list_empty(&c->results) && list_empty(&c->settling))
-		return;
-	deadline_arm(&c->renew, LEASE_RENEW_US);
-	if (!c->up)
-		return;
-	a = c->renew_arena;
 	arena_reset(a);
 	p = arena_new_obj(a, struct pg_params);
 	pg_array_init(&ids, a, PG_UUID);
 	pg_array_init(&fences, a, PG_INT4);
 	courier_leases(c, &ids, &fences);
+	if (ids.count == 0)
+		return;
 	pg_params_init(p, a);
 	pg_add_array(p, &ids);
 	pg_add_array(p, &fences);
 	b = pg_batch_new(c->flow->outbox);
 	pg_batch_add(b, &outbox_renew, p, NULL, NULL);
 	pg_batch_send(b, 0, NULL, NULL);
+}
+
+static void on_renew(struct deadline *d)
+{
+	struct courier *c = container_of(d, struct courier, renew);
+
+	if (list_empty(&c->flights) && list_empty(&c->results) && list_empty(&c->settling))
+		return;
+	deadline_arm(&c->renew, LEASE_RENEW_US);
+	if (c->up)
+		send_renewal(c);
 }
 
 /* ---- from outside ---- */
@@ -722,6 +576,7 @@ void courier_up(struct courier *c)
 	c->up = true;
 	c->up_at = mono_now();
 	c->scanned.us = 0;
+	send_renewal(c); /* what ran out meanwhile and nobody took is ours again, before anything is claimed (tests/model) */
 	deadline_arm(&c->reclaim_later, COURIER_RECLAIM_US);
 	courier_kick(c);
 }

@@ -132,17 +132,22 @@ bool intake_blames_rows(const struct pg_error *e);
 
 struct flight; /* one delivery in the channel */
 
+struct endpoint_news { /* what its results say, to be written with their settle */
+	int failures;  /* after the success, if there was one */
+	bool succeeded, gone, credentials;
+};
+
 struct courier_endpoint {
 	char *name;
 	bool known; /* in the live configuration */
-	bool paused, disabled, open, until_over, probing;
+	bool paused, disabled, open, probing;
+	struct mono_time open_until; /* then one may try */
 	int failures;
 	int in_flight;
-	int reserved; /* promised to messages of a commit under way */
-	/* of the results waiting to be settled */
-	int new_failures;
-	bool succeeded, gone, credentials;
-	char reason[240]; /* a code and a whole delivery_result.error: cut short it might end within a character */
+	int reserved;                 /* promised to messages of a commit under way */
+	struct endpoint_news news;    /* of the results waiting to be settled */
+	struct endpoint_news telling; /* in the settle under way */
+	char reason[240];             /* a code and a whole delivery_result.error: cut short it might end within a character */
 };
 
 struct courier {

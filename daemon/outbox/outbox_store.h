@@ -35,6 +35,8 @@ void outbox_insert_params(struct pg_params *p, struct arena *a, const struct out
 
 /* ($1 endpoints, $2 how many of each, $3 daemon, $4 none that was due before) → deliveries, at most one per case, endpoint and recipient. */
 extern const struct pg_stmt outbox_claim;
+/* false: its case is closed, so it was cancelled instead. */
+bool outbox_is_leased(const struct pg_rows *rows, int row);
 struct delivery *outbox_read(const struct pg_rows *rows, int row);
 
 /* What is written about an attempt. */
@@ -65,7 +67,7 @@ struct endpoint_state {
 	const char *name;
 	bool paused, disabled;
 	bool open;       /* the breaker holds it back until `until` */
-	bool until_over; /* … and that time has come: one probe may go */
+	int64_t open_us; /* so long, then one probe may go */
 	int failures;
 };
 /* () → all rows. */

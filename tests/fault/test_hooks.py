@@ -4,11 +4,13 @@ in the DNS. A healthy receiver and the mails beside it notice nothing (I8), and 
 
 SPDX-License-Identifier: Apache-2.0
 """
+import re
 import time
 
 import pytest
 
 import hook_server
+import servers
 from hook_server import HookServer
 from test_mail import delivered, due_now
 
@@ -114,3 +116,60 @@ def test_gone(strict_site, nginx):
     daemon.hang_up()
     site.run("endpoint", "enable", "sick")
     delivered(site)
+
+
+def open_breaker(site):
+    """A receiver that refuses connections, with messages that are due; its breaker is open."""
+    site.configure(webhooks=f'{{ crm: {{ url = "http://127.0.0.1:{site.hook.port}/crm"; secret_file = "secret"; }};'
+                            f' sick: {{ url = "http://127.0.0.1:{servers.free_port()}/"; secret_file = "secret"; }}; }}',
+                   routes='{ account: { owner = [ "team:care" ]; notify = [ "webhook:crm", "webhook:sick" ]; };'
+                          ' field: { owner = [ "team:field" ]; notify = [ "email:owner" ]; }; }')
+    daemon = site.start()
+    feed(site, 0)
+    return daemon
+
+
+def breaker(site):
+    return site.one("SELECT breaker FROM closeloop.endpoints WHERE name = 'sick'")
+
+
+def switches(daemon):
+    """How often the main thread went to sleep."""
+    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as f:
+        return int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", f.read()).group(1))
+
+
+def mended(site, daemon):
+    site.configure(webhooks=f'{{ crm: {{ url = "http://127.0.0.1:{site.hook.port}/crm"; secret_file = "secret"; }};'
+                            f' sick: {{ url = "http://127.0.0.1:{site.hook.port}/sick"; secret_file = "secret"; }}; }}')
+    daemon.hang_up()
+    delivered(site)
+
+
+def test_an_open_breaker_is_not_polled(strict_site, figure):
+    """What is due behind an open breaker waits for its time, in sleep."""
+    site = strict_site
+    daemon = open_breaker(site)
+    site.wait(lambda: breaker(site) == "open", "open")
+    site.wait(lambda: len(site.hook.requests) == N, "the healthy ones")
+    site.q("UPDATE closeloop.messages SET next_at = clock_timestamp() WHERE state = 'queued'")
+    time.sleep(1)  # the round that sees it
+    before, started = switches(daemon), time.monotonic()
+    time.sleep(4)  # a period, not a wait
+    often = (switches(daemon) - before) / (time.monotonic() - started)
+    assert often < 4, f"woken {often:.1f} times a second"
+    mended(site, daemon)
+    figure(f"{often:.1f} wake-ups a second")
+
+
+def test_what_is_known_of_a_receiver_outlives_a_failed_settle(strict_site):
+    """The disk is full as the failures are to be written: later they still open the breaker."""
+    site = strict_site
+    site.q("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100';"
+           " END $$; CREATE TRIGGER full_disk BEFORE INSERT ON closeloop.attempts EXECUTE FUNCTION full_disk()")
+    daemon = open_breaker(site)
+    site.wait(lambda: daemon.log.count("53100") >= 2 and daemon.log.count("endpoint=sick") >= 5, "failures that can't be written")
+    site.q("DROP TRIGGER full_disk ON closeloop.attempts")
+    site.wait(lambda: attempts(site), "written")
+    assert breaker(site) == "open"
+    mended(site, daemon)

@@ -13,7 +13,7 @@
  *   I1  every message gets to a final state from wherever we are, and stays there; 'sent' is never said of what didn't arrive
  *   I2  copies <= 1 + acknowledgements lost + kills in flight + leases that ran out while their daemon was cut off
  *   I3  nothing leaves before its case is committed
- *   I4  a final state is left by nobody; after the case is closed a failed try waits for no other
+ *   I4  a final state is left by nobody; after the case is closed a failed try has no other
  *   I5  a late failure changes nothing, a late success is kept
  *   I6  a message of a case doesn't overtake an earlier one
  *
@@ -56,6 +56,8 @@ enum phase {
 enum round { IDLE, SETTLING, RECLAIMING, CLAIMING, ANSWERED };
 enum writing { NOT_YET, INSERTED, COMMITTED, OVER };
 
+enum closing { STANDS, CLOSING, CLOSED }; /* CLOSING: its messages are cancelled, its COMMIT is not executed yet */
+
 struct row {
 	uint8_t state, fence, daemon;
 	uint8_t due;     /* next_at has passed */
@@ -69,6 +71,7 @@ struct flight {
 };
 
 struct daemon {
+	uint8_t renew;              /* sent with the reconnect, ahead of the first round, and not executed yet */
 	uint8_t up, round, reclaim; /* reclaim: 1 due after the reconnect, 2 in this round */
 	uint8_t settled;            /* the settle of this round was executed */
 	uint8_t known;              /* ids in flight as the reclaim was sent, a bit each */
@@ -81,7 +84,7 @@ struct state {
 	struct daemon daemons[DAEMONS];
 	uint8_t writing, writer, leased; /* the batch that writes the first message */
 	uint8_t second;                  /* the second one was written */
-	uint8_t closed;                  /* the case */
+	uint8_t closed;                  /* the case: enum closing */
 	uint8_t kills, cuts, lost, refusals, failures, faults;
 	uint8_t broken; /* enum broken */
 };
@@ -94,6 +97,7 @@ enum broken {
 	LATE_SUCCESS,
 	OVERTAKEN,
 	TRIED_THOUGH_CLOSED,
+	OWN_CLAIM,
 	FALSE_SUCCESS,
 	NO_ROOM
 };
@@ -104,7 +108,8 @@ static const char *const broken_text[] = {
 	[LATE_FAILURE] = "I5: a late failure changed a message that somebody else has leased",
 	[LATE_SUCCESS] = "I5: a success was dropped, the message may go out again",
 	[OVERTAKEN] = "I6: a message was leased while an earlier one of its case was outstanding",
-	[TRIED_THOUGH_CLOSED] = "I4: a failed message of a closed case waits for another try",
+	[TRIED_THOUGH_CLOSED] = "I4: a failed message of a closed case waits for another try, or has it",
+	[OWN_CLAIM] = "I2: a daemon claims what it has in its own hands",
 	[FALSE_SUCCESS] = "I1: 'sent' is said of a message that never arrived",
 	[NO_ROOM] = "model: too few places for flights",
 };
@@ -304,13 +309,13 @@ static void settle_one(struct state *s, int m, const struct flight *f)
 		if (state != SENT && r->fence != f->fence)
 			fail(s, LATE_FAILURE);
 #ifndef MUTATE_NO_CANCEL
-		if (state == QUEUED &&
-		    s->closed) /* EXISTS (… c.status IN ('resolved', 'closed', 'dismissed')) THEN 'cancelled' */
+		/* EXISTS (… c.status IN ('resolved', 'closed', 'dismissed')) THEN 'cancelled' */
+		if (state == QUEUED && s->closed == CLOSED)
 			state = CANCELLED;
 #endif
 		r->due = r->young = 0;
 		row_becomes(s, m, state);
-		if (state == QUEUED && s->closed)
+		if (state == QUEUED && s->closed == CLOSED)
 			fail(s, TRIED_THOUGH_CLOSED);
 	}
 	if (f->phase == GOT_SENT && !is_final(r->state))
@@ -368,6 +373,15 @@ static void execute_claim(struct state *s, int d, int m)
 
 	if (m > 0 && !is_final(s->rows[0].state))
 		fail(s, OVERTAKEN);
+	if (r->fence > 0 && s->closed == CLOSED) {
+#ifndef MUTATE_NO_SECOND_LOOK
+		row_becomes(s, m, CANCELLED); /* m.fence > 0 AND EXISTS (…) THEN 'cancelled' */
+		return;
+#endif
+		fail(s, TRIED_THOUGH_CLOSED);
+	}
+	if (r->state == LEASED && holds(&s->daemons[d], m, r->fence))
+		fail(s, OWN_CLAIM);
 #ifndef MUTATE_FENCE_STAYS
 	r->fence++;
 #else
@@ -411,12 +425,26 @@ static void send_round(struct explore *e, const struct state *now, int d)
 	to(e, &s, "daemon %d sends a round with a reclaim", d);
 }
 
+/* outbox_renew: m.fence = r.fence AND m.state = 'leased' */
+static void execute_renewal(struct state *s, int d)
+{
+	for (int m = 0; m < MESSAGES; m++)
+		if (s->rows[m].state == LEASED && holds(&s->daemons[d], m, s->rows[m].fence)) {
+			s->rows[m].due = 0;
+			s->rows[m].young = 1;
+		}
+}
+
 static void execute_round(struct explore *e, const struct state *now, int d)
 {
 	struct state s = *now;
 	struct daemon *x = &s.daemons[d];
 
-	if (x->round == SETTLING) {
+	if (x->renew) {
+		execute_renewal(&s, d);
+		x->renew = 0;
+		to(e, &s, "daemon %d renews the leases of all that it has in its hands", d);
+	} else if (x->round == SETTLING) {
 		execute_settle(&s, d);
 		x->settled = 1;
 		x->round = x->reclaim == 2 ? RECLAIMING : CLAIMING;
@@ -481,7 +509,7 @@ static void connection_lost(struct state *s, int d)
 {
 	struct daemon *x = &s->daemons[d];
 
-	x->up = x->round = x->reclaim = x->settled = x->known = 0;
+	x->up = x->round = x->reclaim = x->renew = x->settled = x->known = 0;
 	memset(x->granted, 0, sizeof(x->granted));
 	for (int m = 0; m < MESSAGES; m++)
 		for (int i = 0; i < FLIGHTS; i++)
@@ -537,6 +565,10 @@ static void step_faults(struct explore *e, const struct state *now, int d)
 		s = *now; /* courier_up() */
 		s.daemons[d].up = 1;
 		s.daemons[d].reclaim = 1;
+#ifndef MUTATE_NO_RENEW_AT_ONCE
+		for (int m = 0; m < MESSAGES; m++)
+			s.daemons[d].renew |= has_flights(&s.daemons[d], m);
+#endif
 		for (int m = 0; m < MESSAGES; m++)
 			if (s.rows[m].daemon == d)
 				s.rows[m].young = 0;
@@ -593,13 +625,16 @@ static void step_close(struct explore *e, const struct state *now)
 {
 	struct state s = *now;
 
-	if (now->closed || now->writing < COMMITTED)
-		return;
-	s.closed = 1; /* closeloop.case_cancel_messages(): m.state IN ('queued', 'held') */
-	for (int m = 0; m < MESSAGES; m++)
-		if (s.rows[m].state == QUEUED)
-			row_becomes(&s, m, CANCELLED);
-	to(e, &s, "the case is closed", 0);
+	if (now->closed == STANDS && now->writing >= COMMITTED) {
+		s.closed = CLOSING; /* closeloop.case_cancel_messages(): m.state IN ('queued', 'held') */
+		for (int m = 0; m < MESSAGES; m++)
+			if (s.rows[m].state == QUEUED)
+				row_becomes(&s, m, CANCELLED);
+		to(e, &s, "the case is being closed", 0);
+	} else if (now->closed == CLOSING) {
+		s.closed = CLOSED;
+		to(e, &s, "the case is closed: COMMIT", 0);
+	}
 }
 
 /* ---- the model ---- */
@@ -629,7 +664,7 @@ static void next(struct explore *e, const void *state)
 			continue;
 		if (now->daemons[d].round == IDLE)
 			send_round(e, now, d);
-		else
+		if (now->daemons[d].round != IDLE || now->daemons[d].renew)
 			execute_round(e, now, d);
 		round_answered(e, now, d);
 	}

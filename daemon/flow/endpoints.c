@@ -1,0 +1,214 @@
+/*
+ * The courier's endpoints: who may be sent to, what their results say of them, breakers; see courier.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "flow/endpoints.h"
+#include "outbox/backoff.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROBE_S 60
+#define COURIER_UNSETTLED_MOST 2000 /* past it nothing more is sent: results keep their bodies */
+
+/* ---- what is known of them ---- */
+
+struct courier_endpoint *courier_endpoint(struct courier *c, const char *name)
+{
+	for (int i = 0; i < c->n_endpoints; i++)
+		if (strcmp(c->endpoints[i].name, name) == 0)
+			return &c->endpoints[i];
+	return NULL;
+}
+
+bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e)
+{
+	return e->known && c->flow->fit && !c->everything_paused && !e->paused && !e->disabled && !e->news.gone &&
+	       !e->news.credentials && c->flow->live->settings->delivery != DELIVER_HOLD;
+}
+
+void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
+{
+	c->everything_paused = false;
+	for (int k = 0; k < c->n_endpoints; k++)
+		c->endpoints[k].paused = c->endpoints[k].disabled = c->endpoints[k].open = false;
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct endpoint_state s;
+		struct courier_endpoint *e;
+
+		outbox_endpoint_read(rows, i, c->arena, &s);
+		if (strcmp(s.name, "*") == 0)
+			c->everything_paused = s.paused;
+		e = courier_endpoint(c, s.name);
+		if (!e)
+			continue;
+		e->paused = s.paused;
+		e->disabled = s.disabled;
+		e->open = s.open;
+		e->open_until.us = mono_now().us + s.open_us;
+		e->failures = s.failures;
+		e->probing &= s.open; /* another daemon's probe came through */
+	}
+}
+
+int endpoint_room(const struct courier *c, const struct courier_endpoint *e)
+{
+	if (!endpoint_may_send(c, e) || c->stopping || c->n_results > COURIER_UNSETTLED_MOST)
+		return 0;
+	if (e->open)
+		return e->probing && e->in_flight == 0 ? 1 : 0;
+	return MAX(channel_room(c->channel, e->name) - e->reserved, 0);
+}
+
+bool courier_reserve(struct courier *c, const char *endpoint)
+{
+	struct courier_endpoint *e = courier_endpoint(c, endpoint);
+
+	if (!e || !c->up || e->open || endpoint_room(c, e) <= 0)
+		return false;
+	e->reserved++;
+	return true;
+}
+
+void courier_unreserve(struct courier *c, const char *endpoint)
+{
+	struct courier_endpoint *e = courier_endpoint(c, endpoint);
+
+	if (e && e->reserved > 0)
+		e->reserved--;
+}
+
+/* ---- what results say ---- */
+
+void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail)
+{
+	if (backoff_clears_endpoint(r, mail)) {
+		e->news = (struct endpoint_news){.succeeded = true, .gone = e->news.gone, .credentials = e->news.credentials};
+	} else if (backoff_blames_endpoint(r, mail)) {
+		e->news.failures++;
+		if (r->code)
+			snprintf(e->reason, sizeof(e->reason), "%d %s", r->code, r->error);
+		else
+			snprintf(e->reason, sizeof(e->reason), "%s", r->error);
+	}
+	e->news.gone |= r->outcome == DELIVERY_GONE;
+	e->news.credentials |= r->outcome == DELIVERY_CREDENTIALS;
+	if (r->outcome == DELIVERY_CREDENTIALS)
+		snprintf(e->reason, sizeof(e->reason), "%s", r->error);
+	if (e->open)
+		e->probing = false;
+}
+
+static void add_text_param(struct courier *c, struct pg_batch *b, const struct pg_stmt *stmt, const char *name,
+			   const char *reason)
+{
+	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
+
+	pg_params_init(p, c->arena);
+	pg_add_text(p, name);
+	pg_add_text(p, reason);
+	pg_batch_add(b, stmt, p, NULL, NULL);
+}
+
+static bool endpoint_has_news(const struct courier_endpoint *e)
+{
+	const struct endpoint_news *n = &e->news;
+
+	return n->gone || n->credentials || n->failures || (n->succeeded && (e->failures || e->open));
+}
+
+static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct courier_endpoint *e)
+{
+	struct pg_params *p;
+
+	if (e->news.gone)
+		add_text_param(c, b, &outbox_endpoint_disable, e->name, "the receiver answered 410 Gone");
+	if (e->news.credentials)
+		add_text_param(c, b, &outbox_endpoint_pause, e->name, arena_strdup(c->arena, e->reason));
+	if (!e->news.gone && !e->news.credentials) {
+		p = arena_new_obj(c->arena, struct pg_params);
+		pg_params_init(p, c->arena);
+		pg_add_text(p, e->name);
+		pg_add_int4(p, e->news.failures);
+		pg_add_bool(p, e->news.succeeded);
+		pg_add_text(p, arena_strdup(c->arena, e->reason));
+		pg_batch_add(b, &outbox_endpoint_result, p, NULL, NULL);
+	}
+	/* True at once, before the next look at the table says so too. */
+	e->disabled |= e->news.gone;
+	e->paused |= e->news.credentials;
+	e->telling = e->news;
+	e->news = (struct endpoint_news){0};
+}
+
+void endpoints_add_news(struct courier *c, struct pg_batch *b)
+{
+	for (int i = 0; i < c->n_endpoints; i++)
+		if (endpoint_has_news(&c->endpoints[i]))
+			add_endpoint_news(c, b, &c->endpoints[i]);
+}
+
+void endpoints_settled(struct courier *c, bool committed)
+{
+	for (int i = 0; i < c->n_endpoints; i++) {
+		struct courier_endpoint *e = &c->endpoints[i];
+
+		if (!committed) {
+			e->news.gone |= e->telling.gone;
+			e->news.credentials |= e->telling.credentials;
+			if (!e->news.succeeded) {
+				e->news.succeeded = e->telling.succeeded;
+				e->news.failures += e->telling.failures;
+			}
+		}
+		e->telling = (struct endpoint_news){0};
+	}
+}
+
+/* ---- breakers ---- */
+
+bool endpoint_is_shut(const struct courier *c, const struct courier_endpoint *e)
+{
+	return e->open && endpoint_room(c, e) == 0;
+}
+
+int64_t endpoints_probe_in_us(const struct courier *c)
+{
+	int64_t in_us = 3600 * US_PER_S;
+
+	for (int i = 0; i < c->n_endpoints; i++) {
+		const struct courier_endpoint *e = &c->endpoints[i];
+
+		if (endpoint_may_send(c, e) && endpoint_is_shut(c, e) && e->in_flight == 0)
+			in_us = MIN(in_us, MAX(e->open_until.us - mono_now().us, 0));
+	}
+	return in_us;
+}
+
+static void on_probe(void *arg, const struct pg_rows *rows)
+{
+	struct courier *c = arg;
+	struct courier_endpoint *e = pg_count(rows) ? courier_endpoint(c, pg_get_text(rows, 0, 0, NULL)) : NULL;
+
+	if (e) {
+		e->probing = true;
+		c->again = true;
+	}
+}
+
+void endpoints_add_probes(struct courier *c, struct pg_batch *b)
+{
+	for (int i = 0; i < c->n_endpoints; i++) {
+		struct courier_endpoint *e = &c->endpoints[i];
+		struct pg_params *p;
+
+		if (!e->open || e->open_until.us > mono_now().us || e->probing || !endpoint_may_send(c, e))
+			continue;
+		p = arena_new_obj(c->arena, struct pg_params);
+		pg_params_init(p, c->arena);
+		pg_add_text(p, e->name);
+		pg_add_float8(p, PROBE_S);
+		pg_batch_add(b, &outbox_probe, p, on_probe, c);
+	}
+}

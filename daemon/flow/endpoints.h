@@ -1,0 +1,29 @@
+/*
+ * The courier's endpoints; of courier.c only.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FLOW_ENDPOINTS_H
+#define FLOW_ENDPOINTS_H
+
+#include "flow/inner.h"
+
+struct courier_endpoint *courier_endpoint(struct courier *c, const char *name);
+bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e);
+/* So many messages may be claimed for it. */
+int endpoint_room(const struct courier *c, const struct courier_endpoint *e);
+/* Open, and no probe is to be sent, or one is out already: nobody need ask what is due there. */
+bool endpoint_is_shut(const struct courier *c, const struct courier_endpoint *e);
+
+/* A result is back: what it says is kept until the settle that carries it was committed. */
+void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail);
+void endpoints_add_news(struct courier *c, struct pg_batch *b);
+/* Of the settle under way: told, or still to be told, ahead of what came meanwhile. */
+void endpoints_settled(struct courier *c, bool committed);
+
+/* For breakers whose time has come; one daemon gets it. */
+void endpoints_add_probes(struct courier *c, struct pg_batch *b);
+/* Until the first breaker lets a probe through; an hour at most. */
+int64_t endpoints_probe_in_us(const struct courier *c);
+
+#endif
