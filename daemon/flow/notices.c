@@ -72,6 +72,24 @@ static void notices_failed(struct intake_run *r, const struct pg_error *error)
 
 /* ---- rounds ---- */
 
+static void count_events(struct intake_run *r)
+{
+	for (int i = 0; i < r->n_notices; i++) {
+		const struct notice *n = &r->notices[i];
+		const char *detail = NULL;
+
+		if (n->event.id == 0)
+			continue;
+		if (n->kind == NOTICE_WARNED)
+			detail = "warning";
+		else if (n->kind == NOTICE_ESCALATED)
+			detail = n->condition == CONDITION_UNRESOLVED ? "unresolved" : "unacknowledged";
+		else if (n->kind == NOTICE_ANSWERED)
+			detail = n->facts.outcome;
+		stats_event(&r->flow->stats, n->event.kind, detail);
+	}
+}
+
 static void on_committed(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
@@ -81,6 +99,7 @@ static void on_committed(void *arg, const struct pg_error *error)
 		notices_failed(r, error);
 		return;
 	}
+	count_events(r);
 	r->between.due[BETWEEN_RELEASE] |= r->judge.n_held > 0;
 	r->judge.n_plans = 0;
 	courier_kick(&r->flow->courier);

@@ -139,6 +139,8 @@ static void on_committed(void *arg, const struct pg_error *error)
 		return;
 	}
 	r->flow->stats.fallbacks += (uint64_t)r->round.fallbacks;
+	for (int i = 0; i < r->n_jobs; i++)
+		r->flow->stats.digests[r->jobs[i].why] += r->jobs[i].written;
 	if (r->wrote || r->queued)
 		courier_kick(&r->flow->courier);
 	r->limit = MIN(r->limit * 2, PEOPLE_AT_ONCE);
@@ -185,14 +187,15 @@ static void on_words(void *arg, const struct pg_error *error)
 	b = pg_batch_new(r->flow->work);
 	all = arena_new_array(release_arena(r), struct outbox_message, (size_t)r->n_jobs);
 	for (int i = 0; i < r->n_jobs; i++) {
-		const struct digest_job *job = &r->jobs[i];
+		struct digest_job *job = &r->jobs[i];
 		int fault = job->wanted ? digest_compose(&r->round, job, &all[n]) : 0;
 
 		if (fault < 0)
 			log_error("no digest for person %s can be made (%d)", job->person->id, fault);
 		if (fault < 0 && job->why != DIGEST_MORNING)
 			add_disown(r, b, job->person->id, &job->id);
-		n += job->wanted && fault == 0;
+		job->written = job->wanted && fault == 0;
+		n += job->written;
 	}
 	if (n > 0) {
 		p = arena_new_obj(release_arena(r), struct pg_params);

@@ -32,7 +32,8 @@ struct digest_job {
 	const struct person *person;
 	struct uuid id;
 	enum digest_why why;
-	bool wanted; /* otherwise there is nothing to write */
+	bool wanted;  /* otherwise there is nothing to write */
+	bool written; /* its mail goes out with the commit */
 	struct budget_lines found;
 	const struct local_time *due; /* two for each line: acknowledge, resolve */
 };

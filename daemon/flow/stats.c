@@ -14,6 +14,7 @@ const char *const stats_channel_words[STATS_CHANNELS] = {"email", "webhook"};
 static const char *const outcome_words[STATS_OUTCOMES] = {"sent", "retry", "failed", "dead", "ambiguous", "blocked"};
 static const char *const event_words[STATS_EVENTS] = {"acknowledged", "assigned",  "reminded", "escalated", "resolved",
 						      "closed",       "dismissed", "reopened", "outcome"};
+static const char *const digest_words[DIGEST_MORNING + 1] = {"budget", "quiet", "asked", "due", "morning"};
 static const char *const reminder_words[STATS_REMINDERS] = {"reminder", "warning"};
 static const char *const condition_words[STATS_CONDITIONS] = {"unacknowledged", "unresolved"};
 
@@ -188,7 +189,8 @@ static void write_follow_up(const struct stats *s, struct buf *out)
 		exposition_sample(out, STATS_PREFIX "outcomes_total",
 				  LABELS("outcome", case_outcome_name((enum case_outcome)i)), (double)s->outcomes[i]);
 	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "digests_total", "Mails that hold several alerts of one person");
-	exposition_sample(out, STATS_PREFIX "digests_total", NO_LABELS, (double)s->digests);
+	for (int i = 0; i <= DIGEST_MORNING; i++)
+		exposition_sample(out, STATS_PREFIX "digests_total", LABELS("why", digest_words[i]), (double)s->digests[i]);
 	exposition_family(out, METRIC_COUNTER, STATS_PREFIX "operator_mails_total",
 			  "Mails to operators about something that fails");
 	exposition_sample(out, STATS_PREFIX "operator_mails_total", NO_LABELS, (double)s->operator_mails);

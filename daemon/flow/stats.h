@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "model/alert.h"
 #include "model/message.h"
 #include "pg/pg.h"
 #include "rule/rule.h"
@@ -46,7 +47,7 @@ struct stats {
 	uint64_t fallbacks, over_limit, batch_failures;
 	uint64_t events[STATS_EVENTS]; /* by kind: moves of cases, whoever made them */
 	uint64_t reminders[STATS_REMINDERS], escalations[STATS_CONDITIONS], outcomes[CASE_OUTCOME_COUNT];
-	uint64_t digests, operator_mails;
+	uint64_t digests[DIGEST_MORNING + 1], operator_mails;
 	bool reload_ok;
 
 	/* Read from the database every few seconds. */
