@@ -82,7 +82,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 			' closeloop.digest_claim(int, timestamptz), closeloop.digest_cancel_stale(text),'
 			' closeloop.digest_release_one(closeloop.alert_limits, uuid, timestamptz),'
 			' closeloop.digest_release(closeloop.alert_limits[], uuid[], timestamptz), closeloop.digest_disown(text, uuid),'
-			' closeloop.digest_postpone(text[], interval), closeloop.digest_end_bound(int),'
+			' closeloop.digest_postpone(text[], interval), closeloop.digest_now(text[]), closeloop.digest_end_bound(int),'
 			' closeloop.digest_lines(uuid, text, int, timestamptz),'
 			' closeloop.morning_claim(text[], text[], int[], int, timestamptz),'
 			' closeloop.morning_lines(text, text, int, timestamptz)'])

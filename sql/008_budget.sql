@@ -225,6 +225,19 @@ $$;
 COMMENT ON FUNCTION closeloop.digest_soon(text[], timestamptz) IS
 	'What is held for these people is looked at as soon as nothing else is to be written (held_for = due: what fell due together).';
 
+CREATE OR REPLACE FUNCTION closeloop.digest_now(persons text[]) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	PERFORM closeloop.budget_lock(persons);
+	UPDATE closeloop.alert_budgets AS b SET digest_at = clock_timestamp(), spent = false, left_at = '{}', urgent_at = '{}'
+	WHERE b.person = ANY (persons);
+END
+$$;
+COMMENT ON FUNCTION closeloop.digest_now(text[]) IS
+	'Somebody wants what is held for these people to leave now: their hour begins anew. Quiet hours still count.';
+
 -- ---- the release ----
 
 -- Nobody waits for what nobody woke: messages that wait again after an undo, or that were put back by hand.

@@ -275,15 +275,18 @@ static int message_show(struct cli *c, const struct args *a)
 
 /*
  * A final state goes back to the queue with its tries forgotten; the id and the body stay, so a receiver that got
- * it after all sees the same message.
+ * it after all sees the same message. What was held without words leaves in a digest.
  */
 static const struct pg_stmt sql_retry = {
 	"cli_message_retry",
-	"WITH back AS (UPDATE closeloop.messages m SET state = 'queued', attempt = 0, next_at = clock_timestamp(),"
+	"WITH back AS (UPDATE closeloop.messages m SET state = CASE m.payload WHEN '' THEN 'held' ELSE 'queued' END"
+	"::closeloop.message_state, digest_id = NULL, attempt = 0, next_at = clock_timestamp(),"
 	" lease_until = NULL, fence = fence + 1, daemon = NULL"
 	" WHERE (m.id = ANY($1) AND m.state IN ('failed', 'dead', 'queued', 'held'))"
 	" OR ($2 AND m.state = 'dead' AND ($3::text IS NULL OR m.endpoint = $3)) RETURNING " MESSAGE_COLUMNS ")"
-	" SELECT to_json(b)::text, b.seq, closeloop.wake()::text FROM back b ORDER BY b.seq",
+	" SELECT to_json(b)::text, b.seq,"
+	" CASE b.state WHEN 'held' THEN closeloop.digest_now(ARRAY[b.recipient]) ELSE closeloop.wake() END::text"
+	" FROM back b ORDER BY b.seq",
 	3,
 	{PG_UUID_ARRAY, PG_BOOL, PG_TEXT},
 };

@@ -180,6 +180,10 @@ SELECT closeloop.digest_soon('{t}');
 SELECT is(pg_temp.release('t', 1, 1), 'nothing', 'the budget is used up');
 SELECT ok(digest_at BETWEEN now() + interval '59 minutes' AND now() + interval '61 minutes', 'in an hour') FROM closeloop.alert_budgets WHERE person = 't';
 SELECT is(pg_temp.release('t', 1, 1, clock_timestamp() + interval '61 minutes'), 'digest due', 'then');
+SELECT pg_temp.take('t2', 1, 1, 'n', clock_timestamp()::text), pg_temp.hold(1, 't2', 'case.opened', 'budget');
+SELECT is(pg_temp.release('t2', 1, 1), 'nothing', 'no room');
+SELECT closeloop.digest_now('{t2}');
+SELECT is(pg_temp.release('t2', 1, 1), 'digest budget', 'but somebody wants it now');
 -- Urgent mails may use the budget up for ever: nobody waits longer than an hour.
 SELECT pg_temp.hold(1, 'u', 'case.opened', 'budget', age => '61 minutes');
 SELECT pg_temp.take('u', 1, 5, 'uuu', clock_timestamp()::text);
