@@ -9,6 +9,7 @@
 #include "page/page.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,6 +120,17 @@ static int app_run(struct app *a, struct live *live)
 	return a->code;
 }
 
+/*
+ * A batch takes some MiB and gives them back at once. Handed to the kernel each time, they come back as fresh pages: a tenth of the
+ * daemon's time. The rest of a burst is kept, the blocks of a huge batch are not.
+ */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -132,6 +144,7 @@ int main(int argc, char **argv)
 	struct live *live;
 	int option;
 
+	keep_memory();
 	while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1)
 		switch (option) {
 		case 'c': a.path = optarg; break;

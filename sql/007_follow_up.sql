@@ -168,10 +168,15 @@ $$;
 COMMENT ON FUNCTION closeloop.case_agenda(closeloop.cases) IS
 	'What the daemon has still to do about a case as it stands, and when: of the reminders the next one only.';
 
+-- plpgsql: planned once per session. A function in SQL with a SET is planned at every call, which takes 2 ms here.
 CREATE OR REPLACE FUNCTION closeloop.case_next_action(c closeloop.cases) RETURNS timestamptz
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT min(a.at) FROM closeloop.case_agenda(c) AS a $$;
+	AS $$
+BEGIN
+	RETURN (SELECT min(a.at) FROM closeloop.case_agenda(c) AS a);
+END
+$$;
 COMMENT ON FUNCTION closeloop.case_next_action(closeloop.cases) IS 'When the daemon must look at a case next; null: never.';
 
 CREATE OR REPLACE FUNCTION closeloop.case_start_clocks(c closeloop.cases, acknowledge boolean, resolve boolean)

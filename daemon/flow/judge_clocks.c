@@ -1,11 +1,14 @@
 /*
  * The judge, between owners and recipients: until when. Business time is PostgreSQL's, so one round trip asks for the due times
- * of the cases that open, once for all that share a follow_up and a clock; a batch that opens none asks nothing.
+ * of the cases that open, once for all that share a follow_up and a clock; a batch that opens none asks nothing. Without a calendar
+ * they lie behind the opening by the same time always, so PostgreSQL is asked once and its answer kept with the configuration.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/judge.h"
 #include "followup/version_store.h"
+
+#include <stdlib.h>
 
 static bool same_clock(const struct opening_clocks *c, const struct follow_up *f, const char *owner)
 {
@@ -42,14 +45,58 @@ static void on_clock_rows(void *arg, const struct pg_rows *rows)
 	opening_clocks_read(rows, j->clocks, j->n_clocks);
 }
 
-static void on_clocks(void *arg, const struct pg_error *error)
+static int64_t offset_of(struct wall_time due, struct wall_time now)
 {
-	struct judge *j = arg;
+	return wall_is_set(due) ? due.us - now.us : -1;
+}
 
-	if (error) {
-		j->done(j->arg, error);
-		return;
+static struct wall_time offset_due(struct wall_time now, int64_t offset)
+{
+	return offset < 0 ? WALL_NONE : (struct wall_time){now.us + offset};
+}
+
+/* Where the offsets of a follow_up are kept; NULL: they are not the same always, or this is a trial. */
+static struct opening_offsets *offsets_of(struct judge *j, const struct follow_up *f)
+{
+	struct live *l = j->live;
+
+	if (j->dry || f->calendar_use != CALENDAR_NONE)
+		return NULL;
+	if (!l->opening_offsets)
+		l->opening_offsets = xcalloc((size_t)l->settings->n_follow_ups, sizeof(*l->opening_offsets));
+	return &l->opening_offsets[f - l->settings->follow_ups];
+}
+
+static void keep_offsets(struct judge *j)
+{
+	for (int i = 0; i < j->n_clocks; i++) {
+		const struct opening_clocks *c = &j->clocks[i];
+		struct opening_offsets *o = offsets_of(j, c->follow_up);
+
+		if (o)
+			*o = (struct opening_offsets){true, offset_of(c->acknowledge_due, j->now),
+						      offset_of(c->resolve_due, j->now), offset_of(c->next_action, j->now)};
 	}
+}
+
+/* True when nothing is left to ask. */
+static bool take_offsets(struct judge *j)
+{
+	for (int i = 0; i < j->n_clocks; i++) {
+		struct opening_clocks *c = &j->clocks[i];
+		const struct opening_offsets *o = offsets_of(j, c->follow_up);
+
+		if (!o || !o->known)
+			return false;
+		c->acknowledge_due = offset_due(j->now, o->acknowledge);
+		c->resolve_due = offset_due(j->now, o->resolve);
+		c->next_action = offset_due(j->now, o->next_action);
+	}
+	return true;
+}
+
+static void judge_give_clocks(struct judge *j)
+{
 	for (int i = 0; i < j->n_plans; i++) {
 		struct plan *p = &j->plans[i];
 		const struct opening_clocks *c;
@@ -65,6 +112,18 @@ static void on_clocks(void *arg, const struct pg_error *error)
 	judge_tell(j);
 }
 
+static void on_clocks(void *arg, const struct pg_error *error)
+{
+	struct judge *j = arg;
+
+	if (error) {
+		j->done(j->arg, error);
+		return;
+	}
+	keep_offsets(j);
+	judge_give_clocks(j);
+}
+
 void judge_clocks(struct judge *j)
 {
 	struct pg_params *params;
@@ -77,8 +136,8 @@ void judge_clocks(struct judge *j)
 		if (plan_has_clocks(&j->plans[i]))
 			clocks_of(j, &j->plans[i]);
 	}
-	if (j->n_clocks == 0) {
-		judge_tell(j);
+	if (take_offsets(j)) {
+		judge_give_clocks(j);
 		return;
 	}
 	params = arena_new_obj(j->arena, struct pg_params);

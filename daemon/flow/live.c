@@ -13,6 +13,8 @@ void live_forget(struct live *l)
 {
 	free(l->follow_up_versions);
 	l->follow_up_versions = NULL;
+	free(l->opening_offsets);
+	l->opening_offsets = NULL;
 }
 
 struct live *live_free(struct live *l)

@@ -10,13 +10,21 @@
 #include "channel/render.h"
 #include "settings/settings.h"
 
+/* How long after its opening a case falls due, in microseconds; -1: never. */
+struct opening_offsets {
+	bool known;
+	int64_t acknowledge, resolve, next_action;
+};
+
 struct live {
 	struct settings *settings;
 	struct mail_templates *templates;
 	struct rule_scratch *scratch;
 	struct directory *directory; /* NULL until it was read from the database */
 	int32_t *follow_up_versions; /* as the database knows them, by place in settings->follow_ups; NULL until then */
-	bool clocks_changed;         /* due times must be computed anew; cleared by who sees to it */
+	/* By place in settings->follow_ups: what PostgreSQL said once, of those that no calendar moves. NULL until then. */
+	struct opening_offsets *opening_offsets;
+	bool clocks_changed; /* due times must be computed anew; cleared by who sees to it */
 };
 
 /* Takes the settings also when it fails. Return: 0, RENDER_E_INVALID with diags, or a negative errno. */
