@@ -95,8 +95,8 @@ static void assert_begins(const char *text, const char *want)
 /* Whole sentences, nothing left to fill in, nothing empty. */
 static void assert_well_formed(const struct mail_text *m)
 {
-	static const char *const bad[] = {"{{",  "()",   " .",  " ,",   ":\n\n", " \n", "\n\n\n",
-					  "· ·", "  님", ". .", "· \n", "““",    "null"};
+	static const char *const bad[] = {"{{",  "()",   " .",  " ,", ":\n\n", " \n", "\n\n\n",
+					  "· ·", "  님", ". .", "..", "· \n",  "““",  "null"};
 	const char *const texts[] = {m->subject, m->text};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
