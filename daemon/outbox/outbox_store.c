@@ -45,7 +45,8 @@ const struct pg_stmt outbox_insert_new = {
 };
 
 /*
- * next_at of a leased message is the end of its lease, so one index finds what is due and what was abandoned.
+ * next_at of a leased message is the end of its lease, so one index finds what is due and what was abandoned. That was no try:
+ * a message whose daemons were killed over and over isn't dead at its first failure.
  * A later message of a case waits for the earlier ones to the same receiver. The low-water mark $4 keeps the scan off the
  * entries of messages long sent that a held xmin leaves behind. state::text: by the case, never by messages_due, which would
  * be read once for each message (an empty table's statistics make it look small). What was tried already and whose case is closed is
@@ -55,7 +56,7 @@ const struct pg_stmt outbox_claim = {
 	"outbox_claim",
 	"UPDATE closeloop.messages AS m"
 	" SET state = (CASE WHEN m.fence > 0 AND " NEEDS_NO_TRY " THEN 'cancelled' ELSE 'leased' END)::closeloop.message_state,"
-	" attempt = m.attempt + 1, fence = m.fence + 1, daemon = $3,"
+	" attempt = m.attempt + (m.state = 'queued')::int, fence = m.fence + 1, daemon = $3,"
 	" lease_until = clock_timestamp() + interval '30 seconds', next_at = clock_timestamp() + interval '30 seconds'"
 	" WHERE m.id = ANY (ARRAY("
 	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room)"

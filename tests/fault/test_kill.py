@@ -126,3 +126,23 @@ def test_what_is_under_way_is_not_sent_twice(strict_site):
     site.wait(lambda: site.one("SELECT max(fence) FROM closeloop.messages WHERE channel = 'email'") == 2, "leased anew", 10)
     site.settled()
     assert len(site.mailbox.mails) == 2
+
+
+def test_kills_are_no_tries(strict_site):
+    """Its daemon is killed under a message again and again: the first refusal after that is its first try, not its last."""
+    site, kills = strict_site, 14
+    site.hook.replies = [(204, {}, 60)] * kills + [(503, {}, 0)]
+    site.mailbox.delay = 0.01
+    site.respond(account="hanbit")
+    for i in range(kills):
+        daemon = site.start()
+        site.requests(i + 1)
+        daemon.kill()
+        expire_leases(site)
+    site.excuse(kills)
+    site.start()
+    site.wait(lambda: outcomes(site) == ["retry"], "the refusal")
+    assert site.one("SELECT state::text FROM closeloop.messages WHERE channel = 'webhook'") == "queued"
+    site.q("UPDATE closeloop.messages SET next_at = clock_timestamp() WHERE state = 'queued'")
+    site.settled()
+    assert outcomes(site) == ["retry", "sent"]

@@ -201,8 +201,9 @@ def check_complete(site):
     import psycopg2.extras
     with site.db.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
         cursor.execute("SELECT r.id, r.nps, r.ratings, r.comment, r.contact_requested, r.touchpoint, r.source_id, j.relation,"
-                       "  j.case_id, i.id AS aside, (SELECT count(*) FROM closeloop.messages m WHERE m.response_id = r.id) AS n"
+                       "  j.case_id, i.id AS aside, coalesce(m.n, 0) AS n"
                        " FROM closeloop.responses r LEFT JOIN closeloop.case_responses j ON j.response_id = r.id"
+                       " LEFT JOIN (SELECT response_id, count(*) AS n FROM closeloop.messages GROUP BY 1) m ON m.response_id = r.id"
                        " LEFT JOIN closeloop.inbox i ON i.response_id = r.id AND i.set_aside_at IS NOT NULL")
         rows = cursor.fetchall()
     for row in rows:
