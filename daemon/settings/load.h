@@ -16,6 +16,7 @@
 #include <libconfig.h>
 
 #define LOAD_DEPTH_MAX 8
+#define HOLIDAYS_MAX 4000 /* from one file */
 
 /* Ids of one kind in order, to find them fast. The id is the first member of every such struct. */
 struct id_index {
@@ -62,6 +63,7 @@ struct load {
 	const char *folder; /* of the main file: relative names in it start here */
 	const char *path[LOAD_DEPTH_MAX];
 	int depth;
+	int64_t holidays_us; /* processor time that went into rules of holidays */
 };
 
 /* One value. Of the fields behind setting, those of the key's shape are set. */
@@ -121,7 +123,8 @@ extern const struct type type_listen, type_public_url, type_key_file, type_addre
 	type_password_file, type_mailbox, type_webhook_url, type_url_file, type_signing_file, type_format, type_include,
 	type_blocks, type_events; /* read_net.c */
 extern const struct type type_calendar, type_calendar_zone, type_hours, type_dates, type_person_id, type_login, type_members,
-	type_quiet_hours, type_time_of_day; /* read_people.c */
+	type_quiet_hours, type_time_of_day;  /* read_people.c */
+extern const struct type type_holidays_file; /* holidays.c */
 extern const struct type type_follow_up_calendar, type_target, type_targets, type_notifies, type_route, type_follow_up,
 	type_facts, type_when, type_scale_side; /* read_rules.c */
 
@@ -136,6 +139,7 @@ void scale_done(struct load *l, const struct item *it, void *scale);
 void label_done(struct load *l, const struct item *it, void *label);
 void labels_done(struct load *l, const struct item *it);
 void calendar_init(struct load *l, void *calendar);
+void calendar_done(struct load *l, const struct item *it, void *calendar);
 void calendars_done(struct load *l, const struct item *it);
 void person_init(struct load *l, void *person);
 void person_done(struct load *l, const struct item *it, void *person);

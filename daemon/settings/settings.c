@@ -125,6 +125,16 @@ const char *localized_get(const struct localized *l, enum language language)
 	return NULL;
 }
 
+bool settings_is_anonymous(const struct settings *s, const char *customer_id)
+{
+	if (!customer_id)
+		return true;
+	for (int i = 0; i < s->cases.anonymous_ids.n; i++)
+		if (strcmp(s->cases.anonymous_ids.items[i], customer_id) == 0)
+			return true;
+	return false;
+}
+
 const struct person *settings_person(const struct settings *s, const char *id)
 {
 	return id_find(s, IDS_PEOPLE, id);

@@ -273,6 +273,8 @@ int settings_load(const char *path, struct diag_list *diags, struct settings **r
 struct settings *settings_free(struct settings *s);
 void settings_freep(struct settings **s);
 
+/* No customer_id, or one that many share: nothing is known of such a customer. */
+bool settings_is_anonymous(const struct settings *s, const char *customer_id);
 /* NULL when there is none of that id. */
 const struct person *settings_person(const struct settings *s, const char *id);
 const struct team *settings_team(const struct settings *s, const char *id);

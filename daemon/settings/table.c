@@ -84,7 +84,7 @@ static const struct key calendar_keys[] = {
 	{"timezone", &type_calendar_zone, AT(calendar, timezone), .otherwise = "the global `timezone`"},
 	{"hours", &type_hours, AT(calendar, hours), .required = true, .count_at = AT(calendar, n_hours)},
 	{"holidays", &type_dates, AT(calendar, holidays), .fallback = "[ ]"},
-	{"holidays_file", &type_file, AT(calendar, holidays_file), .otherwise = "none"},
+	{"holidays_file", &type_holidays_file, AT(calendar, holidays_file), .otherwise = "none"},
 };
 static const struct section calendars = {.name = "calendars",
 					 .naming = NAMED_GROUPS,
@@ -94,6 +94,7 @@ static const struct section calendars = {.name = "calendars",
 					 .pos_at = -1,
 					 .reserved = reserved_calendars,
 					 .init = calendar_init,
+					 .done = calendar_done,
 					 .all_done = calendars_done};
 
 static const struct key person_keys[] = {

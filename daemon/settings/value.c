@@ -84,21 +84,21 @@ static bool digits_take(const char **at, int n, int *ret)
 	return true;
 }
 
-static bool time_take(const char **at, int *ret_minute)
+static bool time_take(const char **at, int most, int *ret_minute)
 {
 	int hour, minute;
 
 	if (!digits_take(at, 2, &hour) || *(*at)++ != ':' || !digits_take(at, 2, &minute))
 		return false;
 	*ret_minute = hour * 60 + minute;
-	return minute < 60 && *ret_minute <= DAY_MINUTES;
+	return minute < 60 && *ret_minute <= most;
 }
 
 int time_of_day_parse(const char *text, int *ret_minute)
 {
 	int minute;
 
-	if (!time_take(&text, &minute) || *text)
+	if (!time_take(&text, DAY_MINUTES, &minute) || *text)
 		return -EINVAL;
 	*ret_minute = minute;
 	return 0;
@@ -108,7 +108,7 @@ int quiet_hours_parse(const char *text, int *ret_from, int *ret_to)
 {
 	int from, to;
 
-	if (!time_take(&text, &from) || *text++ != '-' || !time_take(&text, &to) || *text)
+	if (!time_take(&text, DAY_MINUTES, &from) || *text++ != '-' || !time_take(&text, DAY_MINUTES, &to) || *text)
 		return -EINVAL;
 	if (from == to || from == DAY_MINUTES)
 		return -EINVAL;
@@ -145,7 +145,7 @@ int hours_parse(const char *text, struct hours ret[2], int *ret_n)
 	if (*text != ' ')
 		return -EINVAL;
 	text += strspn(text, " ");
-	if (!time_take(&text, &from) || *text++ != '-' || !time_take(&text, &to) || *text)
+	if (!time_take(&text, DAY_MINUTES, &from) || *text++ != '-' || !time_take(&text, 2 * DAY_MINUTES, &to) || *text)
 		return -EINVAL;
 	if (from == to || from == DAY_MINUTES)
 		return -EINVAL;

@@ -23,7 +23,8 @@ int time_of_day_parse(const char *text, int *ret_minute);
 /* "20:00-08:00", both ends different */
 int quiet_hours_parse(const char *text, int *ret_from, int *ret_to);
 /*
- * "Mon-Fri 09:00-18:00", "Sat 10:00-14:00", "Fri 22:00-06:00" (into the next day), days in English, any case.
+ * "Mon-Fri 09:00-18:00", "Sat 10:00-14:00", "Fri 22:00-06:00" or "Fri 22:00-30:00" (into the next day, up to 48:00), days in
+ * English, any case.
  * A week that wraps ("Sun-Thu") takes two entries; *ret_n is 1 or 2.
  */
 int hours_parse(const char *text, struct hours ret[2], int *ret_n);

@@ -127,7 +127,7 @@ static void test_hours(void **state)
 					  "Mo 09:00-18:00",
 					  "Mon-Fri",
 					  "Mon,Tue 09:00-18:00",
-					  "Mon 09:00-24:01",
+					  "Mon 09:00-48:01",
 					  "Mon 09:60-10:00",
 					  "Mon 24:00-25:00",
 					  "Mon 09:00-09:00",
@@ -148,6 +148,10 @@ static void test_hours(void **state)
 	assert_int_equal(h[0].to, 1440);
 	assert_int_equal(hours_parse("Fri 22:00-06:00", h, &n), 0);
 	assert_int_equal(h[0].to, 30 * 60);
+	assert_int_equal(hours_parse("Fri 22:00-30:00", h, &n), 0);
+	assert_int_equal(h[0].to, 30 * 60);
+	assert_int_equal(hours_parse("Fri 22:00-48:00", h, &n), 0);
+	assert_int_equal(h[0].to, 48 * 60);
 	assert_int_equal(hours_parse("Sun-Thu 08:00-16:00", h, &n), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(h[0].first_day, 7);

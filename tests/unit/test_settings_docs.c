@@ -229,7 +229,7 @@ static void test_example_switched_on(void **state)
 	put_file("cx-slack-url", "https://hooks.example.com/services/T000\n");
 	put_file("mail-ca.pem", "");
 	put_file("crm-ca.pem", "");
-	put_file("holidays.ics", "");
+	put_file("holidays.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20270101\nEND:VEVENT\nEND:VCALENDAR\n");
 	assert_int_equal(mkdir("templates", 0755), 0);
 	switch_on(main_text);
 	switch_on(rules_text);
