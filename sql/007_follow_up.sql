@@ -240,37 +240,38 @@ COMMENT ON FUNCTION closeloop.case_plans(bigint[]) IS
 
 -- ---- what is due is done ----
 
--- Whoever stands in for the owner counts as the owner when no mail went to the owner. A mail that waits is looked at again after
--- as long as it has waited already, at most half a minute; one held for a digest when the digest is due.
-CREATE OR REPLACE FUNCTION closeloop.owner_alert_waits(c closeloop.cases) RETURNS timestamptz
+-- In plpgsql, because alert_budgets comes with 008.
+CREATE OR REPLACE FUNCTION closeloop.held_until(person text) RETURNS timestamptz
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-DECLARE
-	since timestamptz;
-	held_for text;
-	m record;
 BEGIN
-	SELECT n.created_at INTO since FROM closeloop.notices AS n
-	WHERE n.case_id = c.id AND n.kind IN ('opened', 'assigned') ORDER BY n.id DESC LIMIT 1;
-	IF NOT FOUND THEN
-		-- state::text: found by the case, never by an index of all that waits
-		SELECT t.created_at, t.state::text, t.recipient INTO m FROM closeloop.messages AS t
-		WHERE t.case_id = c.id AND t.channel = 'email' AND t.kind IN ('case.opened', 'case.assigned')
-		ORDER BY t.recipient IS NOT DISTINCT FROM c.owner DESC, t.state::text IN ('queued', 'leased', 'held') DESC, t.seq DESC
-		LIMIT 1;
-		IF NOT FOUND OR m.state NOT IN ('queued', 'leased', 'held') THEN
-			RETURN NULL;
-		END IF;
-		since := m.created_at;
-		held_for := CASE m.state WHEN 'held' THEN m.recipient END;
-	END IF;
-	IF held_for IS NOT NULL THEN
-		RETURN coalesce((SELECT b.digest_at FROM closeloop.alert_budgets AS b
-			WHERE b.person = held_for AND b.digest_at > now() + interval '1 second'), now() + interval '30 seconds');
-	END IF;
-	RETURN now() + least(greatest(now() - since, interval '1 second'), interval '30 seconds');
+	RETURN coalesce((SELECT b.digest_at FROM closeloop.alert_budgets AS b
+		WHERE b.person = held_until.person AND b.digest_at > now() + interval '1 second'), now() + interval '30 seconds');
 END
+$$;
+COMMENT ON FUNCTION closeloop.held_until(text) IS 'When what is held for a person is looked at next, as far as that is known.';
+
+-- Whoever stands in for the owner counts as the owner when no mail went to the owner. A mail that waits is looked at again after
+-- as long as it has waited already, at most half a minute; one held for a digest when the digest is due. state::text: found by the
+-- case, never by an index of all that waits. No SET: it becomes part of the sweep's query.
+CREATE OR REPLACE FUNCTION closeloop.owner_alert_waits(c closeloop.cases) RETURNS SETOF timestamptz
+	LANGUAGE sql STABLE ROWS 1
+	AS $$
+	SELECT max(w.until)
+	FROM (
+		SELECT now() + least(greatest(now() - n.created_at, interval '1 second'), interval '30 seconds') AS until
+		FROM closeloop.notices AS n
+		WHERE n.case_id = c.id AND n.kind IN ('opened', 'assigned')
+		UNION ALL
+		SELECT CASE m.state WHEN 'held' THEN closeloop.held_until(m.recipient)
+			ELSE now() + least(greatest(now() - m.created_at, interval '1 second'), interval '30 seconds') END
+		FROM (SELECT t.state::text AS state, t.recipient, t.created_at FROM closeloop.messages AS t
+			WHERE t.case_id = c.id AND t.channel = 'email' AND t.kind IN ('case.opened', 'case.assigned')
+			ORDER BY t.recipient IS NOT DISTINCT FROM c.owner DESC, t.state::text IN ('queued', 'leased', 'held') DESC, t.seq DESC
+			LIMIT 1) AS m
+		WHERE m.state IN ('queued', 'leased', 'held')
+	) AS w
 $$;
 COMMENT ON FUNCTION closeloop.owner_alert_waits(closeloop.cases) IS
 	'Until when reminders and escalations of a case wait, because its owner''s alert has not left yet; null: it has.';
@@ -278,9 +279,22 @@ COMMENT ON FUNCTION closeloop.owner_alert_waits(closeloop.cases) IS
 CREATE OR REPLACE FUNCTION closeloop.case_event(c closeloop.cases, kind text, was closeloop.case_status, details jsonb,
 		note text DEFAULT NULL)
 	RETURNS closeloop.case_events
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
-	AS $$ SELECT ROW(NULL, c.id, now(), 'daemon', kind, was, c.status, note, details)::closeloop.case_events $$;
+	AS $$
+DECLARE
+	e closeloop.case_events;
+BEGIN
+	e.case_id := c.id;
+	e.actor := 'daemon';
+	e.kind := kind;
+	e.from_status := was;
+	e.to_status := c.status;
+	e.note := note;
+	e.details := details;
+	RETURN e;
+END
+$$;
 COMMENT ON FUNCTION closeloop.case_event(closeloop.cases, text, closeloop.case_status, jsonb, text) IS 'A row of case_events by the daemon, not yet written.';
 
 -- The status it had before it waited stands in the history: the last "waiting" of a case that waits is the one that holds.
@@ -304,14 +318,11 @@ $$;
 COMMENT ON FUNCTION closeloop.case_after_waiting(closeloop.cases) IS
 	'A waiting case as it is when the waiting ends by itself: the open time that was left to resolve it counts on from now. Writes nothing.';
 
-CREATE OR REPLACE FUNCTION closeloop.case_reminded(c closeloop.cases) RETURNS closeloop.cases
+CREATE OR REPLACE FUNCTION closeloop.case_reminded(c closeloop.cases, v closeloop.follow_up_versions) RETURNS closeloop.cases
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-DECLARE
-	v closeloop.follow_up_versions;
 BEGIN
-	SELECT * INTO v FROM closeloop.follow_up_versions AS t WHERE t.id = c.follow_up_version;
 	LOOP
 		c.reminded := c.reminded + 1;
 		EXIT WHEN c.reminded >= v.remind_at_most OR coalesce(closeloop.promise_due(greatest(c.opened_at, c.reopened_at,
@@ -320,7 +331,7 @@ BEGIN
 	RETURN c;
 END
 $$;
-COMMENT ON FUNCTION closeloop.case_reminded(closeloop.cases) IS
+COMMENT ON FUNCTION closeloop.case_reminded(closeloop.cases, closeloop.follow_up_versions) IS
 	'The case after the reminder that is due: those that were missed, because no daemon ran, go with the latest. Writes nothing.';
 
 CREATE OR REPLACE FUNCTION closeloop.case_do(INOUT c closeloop.cases, due closeloop.agenda_item[],
@@ -334,42 +345,40 @@ DECLARE
 	item closeloop.agenda_item;
 BEGIN
 	events := '{}';
-	item := due[1];
-	IF item.what IN ('return', 'close', 'expire') THEN
-		SELECT * INTO v FROM closeloop.follow_up_versions AS t WHERE t.id = c.follow_up_version;
-		c.version := c.version + 1;
-		IF item.what = 'return' THEN
+	SELECT * INTO v FROM closeloop.follow_up_versions AS t WHERE t.id = c.follow_up_version;
+	FOREACH item IN ARRAY due LOOP
+		CASE item.what
+		WHEN 'return' THEN
 			c := closeloop.case_after_waiting(c);
-			events := ARRAY[closeloop.case_event(c, CASE c.status WHEN 'in_progress' THEN 'started' ELSE 'acknowledged' END, was,
-				'{"waiting_over": true}')];
-		ELSE
+			c.version := c.version + 1;
+			events := events || closeloop.case_event(c, CASE c.status WHEN 'in_progress' THEN 'started' ELSE 'acknowledged' END, was,
+				'{"waiting_over": true}');
+			RETURN;
+		WHEN 'close', 'expire' THEN
 			c.status := CASE item.what WHEN 'close' THEN 'closed' ELSE 'dismissed' END;
 			c.closed_at := now();
-			events := ARRAY[closeloop.case_event(c, c.status::text, was,
+			c.version := c.version + 1;
+			events := events || closeloop.case_event(c, c.status::text, was,
 				jsonb_strip_nulls(jsonb_build_object('cancelled', closeloop.case_cancel_messages(c.id))),
 				CASE item.what WHEN 'close' THEN format('%s after it was resolved', v.close_after)
-					ELSE format('expired after %s', v.expire_after) END)];
-		END IF;
-		RETURN;
-	END IF;
-	FOREACH item IN ARRAY due LOOP
-		IF item.what = 'remind' THEN
-			c := closeloop.case_reminded(c);
-			events := events || closeloop.case_event(c, 'reminded', was, jsonb_build_object('n', c.reminded, 'of',
-				(SELECT t.remind_at_most FROM closeloop.follow_up_versions AS t WHERE t.id = c.follow_up_version)));
-		ELSIF item.what = 'warn' THEN
+					ELSE format('expired after %s', v.expire_after) END);
+			RETURN;
+		WHEN 'remind' THEN
+			c := closeloop.case_reminded(c, v);
+			events := events || closeloop.case_event(c, 'reminded', was, jsonb_build_object('n', c.reminded, 'of', v.remind_at_most));
+		WHEN 'warn' THEN
 			c.warned_at := now();
 			events := events || closeloop.case_event(c, 'reminded', was, '{"warning": true}');
-		ELSE
+		WHEN 'escalate' THEN
 			c.fired := c.fired || item.step;
 			events := events || closeloop.case_event(c, 'escalated', was, jsonb_build_object('step', item.step,
 				'target', item.target, 'condition', item.condition));
-		END IF;
+		END CASE;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_do(closeloop.cases, closeloop.agenda_item[]) IS
-	'The case after what is due of it, and the events to be written. What ends the waiting or the case comes first and alone.';
+	'The case after what is due of it, and the events to be written. What ends the waiting or the case comes first, and alone.';
 
 -- One plan whatever the statistics say: everything by index. Promises that nobody could be told of yet are looked at again when
 -- owner_alert_waits() says. A case always moves on by a second at least, so that a sweep can't go round in circles.
@@ -384,25 +393,31 @@ DECLARE
 	x record;
 	done record;
 	c closeloop.cases;
+	due closeloop.agenda_item[];
 	after closeloop.cases[] := '{}';
 	events closeloop.case_events[] := '{}';
 BEGIN
 	FOR x IN
 		SELECT t.c, ARRAY(SELECT a FROM closeloop.case_agenda(t.c) AS a WHERE a.at <= now()
-			ORDER BY a.what NOT IN ('return', 'close', 'expire'), a.at, a.step) AS due
+			ORDER BY a.what NOT IN ('return', 'close', 'expire'), a.at, a.n, a.step) AS due,
+			(SELECT w FROM closeloop.owner_alert_waits(t.c) AS w) AS waits
 		FROM (SELECT l AS c FROM closeloop.cases AS l WHERE l.next_action_at <= now()
 			ORDER BY l.next_action_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED) AS t
 	LOOP
 		c := x.c;
 		c.next_action_at := NULL; -- on its way through `after`: until when its alerts wait
-		IF x.due[1].what IN ('remind', 'warn', 'escalate') THEN
-			c.next_action_at := closeloop.owner_alert_waits(c);
-		END IF;
-		IF cardinality(x.due) > 0 AND c.next_action_at IS NULL THEN
-			done := closeloop.case_do(c, x.due);
+		due := x.due;
+		WHILE cardinality(due) > 0 LOOP
+			IF due[1].what IN ('remind', 'warn', 'escalate') THEN
+				c.next_action_at := x.waits;
+				EXIT WHEN x.waits IS NOT NULL;
+			END IF;
+			done := closeloop.case_do(c, due);
 			c := done.c;
 			events := events || done.events;
-		END IF;
+			EXIT WHEN due[1].what <> 'return';
+			due := ARRAY(SELECT a FROM closeloop.case_agenda(c) AS a WHERE a.at <= now() ORDER BY a.what <> 'expire', a.at, a.n, a.step);
+		END LOOP;
 		after := after || c;
 	END LOOP;
 	UPDATE closeloop.cases AS t
