@@ -9,6 +9,11 @@
 
 #include <string.h>
 
+_Static_assert(WORD_NEWS_LOST == WORD_NEWS_RECOVERED + OUTCOME_LOST &&
+		       WORD_THANKS_LOST == WORD_THANKS_RECOVERED + OUTCOME_LOST &&
+		       WORD_OUTCOME_LOST == WORD_OUTCOME_RECOVERED + OUTCOME_LOST,
+	       "order of the words");
+
 static bool over(const struct alert *a)
 {
 	return a->kind == ALERT_OUTCOME || a->kind == ALERT_PRAISE || a->withdrawn;

@@ -249,7 +249,6 @@
 	X(WORD_LAST_RESPONSE, "word.last_response")                       \
 	X(WORD_ANSWER, "word.answer")                                     \
 	X(WORD_WAITING, "word.waiting")                                   \
-	X(WORD_NOW_DO, "word.now_do")                                     \
 	X(REPLY_OPERATOR, "reply.operator")                               \
 	X(LANGUAGE_EN, "language.en")                                     \
 	X(LANGUAGE_KO, "language.ko")                                     \
