@@ -190,11 +190,6 @@ int64_t directory_version(const struct directory *d)
 	return d->version;
 }
 
-void directory_forget(struct directory *d)
-{
-	d->version = -1;
-}
-
 const struct person *directory_person(const struct directory *d, const char *id)
 {
 	const struct person wanted = {.id = id};

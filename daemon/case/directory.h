@@ -36,8 +36,6 @@ void directory_set_zones(struct directory *d, const struct pg_rows *zones);
 const char *directory_zone(const struct directory *d, const struct person *p);
 struct directory *directory_free(struct directory *d);
 int64_t directory_version(const struct directory *d);
-/* From now on it is as if something had changed since: whoever compares versions reads it anew. */
-void directory_forget(struct directory *d);
 
 const struct person *directory_person(const struct directory *d, const char *id);
 /* By id, else by mail address (either case). NULL: unknown. */

@@ -59,12 +59,28 @@ static void load_end(struct directory_load *l, const struct pg_error *error)
 
 static void on_clocks(void *arg, const struct pg_rows *rows)
 {
-	struct directory_load *l = arg;
+	struct live *live = arg;
 
 	if (pg_get_bool(rows, 0, 0)) {
-		l->live->clocks_changed = true;
-		log_info("clocks: calendars=%d people=%d", l->live->settings->n_calendars, directory_count(l->live->directory));
+		live->clocks_changed = true;
+		log_info("clocks: calendars=%d people=%d", live->settings->n_calendars, directory_count(live->directory));
 	}
+}
+
+void clocks_add(struct pg_batch *b, struct live *live, struct arena *arena)
+{
+	const struct directory *d = live->directory;
+	struct person_clock *people = arena_new_array(arena, struct person_clock, (size_t)directory_count(d));
+	struct pg_params *p = arena_new_obj(arena, struct pg_params);
+
+	for (int i = 0; i < directory_count(d); i++) {
+		const struct person *person = directory_at(d, i);
+
+		people[i] = (struct person_clock){person->id, person->calendar ? person->calendar->id : NULL,
+						  directory_zone(d, person)};
+	}
+	clocks_params(p, arena, live->settings, people, directory_count(d));
+	pg_batch_add(b, &clocks_replace, p, on_clocks, live);
 }
 
 static void on_versions(void *arg, const struct pg_rows *rows)
@@ -86,19 +102,9 @@ static void on_replaced(void *arg, const struct pg_error *error)
 
 static void load_replace_clocks(struct directory_load *l)
 {
-	const struct directory *d = l->live->directory;
-	struct person_clock *people = arena_new_array(l->arena, struct person_clock, (size_t)directory_count(d));
-	struct pg_params *p = arena_new_obj(l->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(l->conn);
 
-	for (int i = 0; i < directory_count(d); i++) {
-		const struct person *person = directory_at(d, i);
-
-		people[i] = (struct person_clock){person->id, person->calendar ? person->calendar->id : NULL,
-						  directory_zone(d, person)};
-	}
-	clocks_params(p, l->arena, l->live->settings, people, directory_count(d));
-	pg_batch_add(b, &clocks_replace, p, on_clocks, l);
+	clocks_add(b, l->live, l->arena);
 	if (!l->live->follow_up_versions) {
 		struct pg_params *q = arena_new_obj(l->arena, struct pg_params);
 

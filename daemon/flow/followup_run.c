@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/log.h"
+#include "flow/directory_load.h"
 #include "flow/inner.h"
 #include "followup/sweep_store.h"
 
@@ -137,7 +138,10 @@ void recompute_start(struct intake_run *r)
 		f->announced = r->flow->live->clocks_changed;
 		f->moved = 0;
 	}
-	r->flow->live->clocks_changed = false;
+	if (r->flow->live->clocks_changed) {
+		r->flow->live->clocks_changed = false;
+		clocks_add(b, r->flow->live, r->arena); /* the batch that wrote them may have been rolled back */
+	}
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, f->recompute_after);
 	pg_add_int4(p, RECOMPUTE_CASES);
