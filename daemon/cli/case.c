@@ -50,7 +50,7 @@ static const struct pg_stmt sql_cases = {
 	{PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TIMESTAMPTZ, PG_BOOL, PG_BOOL, PG_BOOL, PG_INT8},
 };
 static const struct column case_columns[] = {
-	{"CASE", CELL_TEXT, 0},    {"PRIORITY", CELL_TEXT, 0},
+	{"CASE", CELL_TEXT, 0},    {"PRIO", CELL_TEXT, 0},
 	{"STATUS", CELL_TEXT, 20}, {"OWNER", CELL_TEXT, 20},
 	{"DUE", CELL_DUE, 0},      {"CUSTOMER", CELL_TEXT, 28},
 	{"SCORE", CELL_RIGHT, 16}, {"TOUCHPOINT", CELL_TEXT, 16},

@@ -21,7 +21,7 @@
 
 static const struct pg_stmt sql_messages = {
 	"cli_messages",
-	"SELECT to_json(j)::text, now(), m.id::text, 'C-' || m.case_id, m.kind, m.endpoint, coalesce(m.recipient, m.address),"
+	"SELECT to_json(j)::text, now(), m.id::text, 'C-' || m.case_id, regexp_replace(m.kind, '^case[.]', ''), m.endpoint, coalesce(m.recipient, m.address),"
 	" m.state::text, m.attempt::text, m.created_at, CASE WHEN m.state IN ('queued', 'held') THEN m.next_at END,"
 	" concat_ws(' ', m.last_code::text, m.last_error)"
 	" FROM (SELECT * FROM closeloop.messages m WHERE ($1::text IS NULL OR m.endpoint = $1) AND ($2::text IS NULL OR "

@@ -1,12 +1,12 @@
 /*
- * `status`: what needs a person first, each with the command that helps; then daemons, inbox, messages, cases.
+ * `status`: what needs a person first, each with the command that helps; then daemons, inbox, messages, cases, follow-up.
  *
  * One statement per section; column 0 is the section as JSON. Exits 1 when something needs a person.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/escape.h"
-#include "cli/cli.h"
+#include "cli/status.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
@@ -15,23 +15,26 @@
 #include <unistd.h>
 
 #define WATCH_S 2
-#define LATE_CASES_SHOWN 4
+#define NEED_COLUMNS 17
+#define FOLLOW_UP_EVERY 15 /* rounds of --watch; it looks at every case of a month */
 #define INBOX_LATE_US (60 * US_PER_S)
 
-struct status {
-	struct cli *c;
-	struct wall_time now;
-	struct buf needs; /* lines of text, or JSON objects with commas */
-	int n_needs;
-	struct buf text; /* the sections */
-	struct buf json;
-	bool daemon_alive;
-};
-
-/* One thing that needs a person: what, the words, the command (NULL: none). */
-static void need(struct status *s, const char *what, const char *text, const char *command)
+/* A text beside its label, broken to the terminal's width; the label is as wide as the indent. */
+static void put_wrapped(struct buf *out, const struct buf *label, const char *text, int indent)
 {
-	struct buf *out = &s->needs;
+	struct buf lines CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+
+	text_put_wrapped(&lines, text, MAX(text_terminal_columns() - indent, 20), indent);
+	buf_add(out, buf_str(label), label->n);
+	if (lines.n > (size_t)indent)
+		buf_puts(out, buf_str(&lines) + indent);
+	else
+		buf_putc(out, '\n');
+}
+
+void status_need(struct status *s, const char *what, const char *text, const char *command)
+{
+	struct buf label CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX), *out = &s->needs;
 
 	if (s->c->json) {
 		buf_puts(out, s->n_needs ? ",{\"what\":" : "{\"what\":");
@@ -42,18 +45,17 @@ static void need(struct status *s, const char *what, const char *text, const cha
 		json_put_string(out, command);
 		buf_putc(out, '}');
 	} else {
-		buf_puts(out, "  ");
-		text_put_cell(out, what, 14, false);
-		buf_putc(out, ' ');
-		escape_terminal(out, text, strlen(text));
+		buf_puts(&label, "  ");
+		text_put_cell(&label, what, NEED_COLUMNS - 3, false);
+		buf_putc(&label, ' ');
+		put_wrapped(out, &label, text, NEED_COLUMNS);
 		if (command)
-			buf_printf(out, "\n%*s%s", 17, "", command);
-		buf_putc(out, '\n');
+			buf_printf(out, "%*s%s\n", NEED_COLUMNS, "", command);
 	}
 	s->n_needs++;
 }
 
-static void put_member(struct status *s, const char *name, const struct pg_rows *rows, int row)
+void status_put_member(struct status *s, const char *name, const struct pg_rows *rows, int row)
 {
 	size_t n;
 	const char *json = pg_get_text(rows, row, 0, &n);
@@ -62,8 +64,7 @@ static void put_member(struct status *s, const char *name, const struct pg_rows 
 	text_put_json(&s->json, json, n);
 }
 
-/* Rows as the elements of an array, on the same line. */
-static void put_array(struct status *s, const char *name, const struct pg_rows *rows)
+void status_put_array(struct status *s, const char *name, const struct pg_rows *rows)
 {
 	buf_printf(&s->json, ",\"%s\":[", name);
 	for (int i = 0; i < pg_count(rows); i++) {
@@ -77,7 +78,7 @@ static void put_array(struct status *s, const char *name, const struct pg_rows *
 	buf_putc(&s->json, ']');
 }
 
-static const char *duration(struct status *s, int64_t us)
+const char *status_duration(struct status *s, int64_t us)
 {
 	struct buf b CLEANUP(buf_fini) = BUF_INIT(64);
 
@@ -88,12 +89,12 @@ static const char *duration(struct status *s, int64_t us)
 /* How long ago; "-" for never. */
 static const char *since(struct status *s, struct wall_time t)
 {
-	return wall_is_set(t) ? duration(s, s->now.us - t.us) : "-";
+	return wall_is_set(t) ? status_duration(s, s->now.us - t.us) : "-";
 }
 
-static void put_label(struct status *s, const char *label)
+void status_put_label(struct status *s, const char *label)
 {
-	text_put_cell(&s->text, label, 10, false);
+	text_put_cell(&s->text, label, STATUS_LABEL_COLUMNS, false);
 }
 
 /* ---- head ---- */
@@ -146,13 +147,13 @@ static int status_head(struct status *s)
 		   pg_get_text(rows, 0, 2, NULL), pg_get_bool(rows, 0, 3) ? "standby" : "primary", delivery_text(s),
 		   pg_get_text(rows, 0, 4, NULL), c->settings->timezone);
 	if (c->settings->delivery == DELIVER_HOLD)
-		need(s, "delivery", "hold: alerts are written and nothing is sent",
-		     arena_printf(c->arena, "set delivery = \"live\" in %s and reload", c->settings->path));
+		status_need(s, "delivery", "hold: alerts are written and nothing is sent",
+			    arena_printf(c->arena, "set delivery = \"live\" in %s and reload", c->settings->path));
 	if (pg_get_bool(rows, 0, 3))
-		need(s, "database", "a standby: nothing can be written here", NULL);
+		status_need(s, "database", "a standby: nothing can be written here", NULL);
 	if (pg_get_int4(rows, 0, 5) != 2)
-		need(s, "capture", "the triggers on closeloop.responses are missing or off: new responses go unseen",
-		     "ALTER TABLE closeloop.responses ENABLE TRIGGER ALL, or closeloop migrate");
+		status_need(s, "capture", "the triggers on closeloop.responses are missing or off: new responses go unseen",
+			    "ALTER TABLE closeloop.responses ENABLE TRIGGER ALL, or closeloop migrate");
 	return 0;
 }
 
@@ -175,7 +176,7 @@ static void put_daemon(struct status *s, const struct pg_rows *rows, int i)
 		   *rules_since = pg_get_text(rows, i, 5, NULL);
 	bool alive = pg_get_bool(rows, i, 7);
 
-	put_label(s, i ? "" : "daemons");
+	status_put_label(s, i ? "" : "daemons");
 	escape_terminal(&s->text, id, strlen(id));
 	if (alive)
 		buf_printf(&s->text, " up %s", since(s, pg_get_time(rows, i, 2)));
@@ -195,6 +196,8 @@ static void put_daemon(struct status *s, const struct pg_rows *rows, int i)
 static int status_daemons(struct status *s)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	const char *rules = NULL;
+	bool differ = false;
 	struct pg_params p;
 	int r;
 
@@ -203,17 +206,26 @@ static int status_daemons(struct status *s)
 	r = cli_run(s->c, &sql_daemons, &p, &rows);
 	if (r)
 		return r;
-	put_array(s, "daemons", rows);
+	status_put_array(s, "daemons", rows);
 	for (int i = 0; i < pg_count(rows); i++) {
+		const char *runs = pg_get_text(rows, i, 8, NULL);
+
 		put_daemon(s, rows, i);
-		s->daemon_alive |= pg_get_bool(rows, i, 7);
+		if (!pg_get_bool(rows, i, 7))
+			continue;
+		s->daemon_alive = true;
+		differ |= rules && runs && !str_eq(rules, runs);
+		rules = runs ? runs : rules;
 	}
 	if (pg_count(rows) == 0) {
-		put_label(s, "daemons");
+		status_put_label(s, "daemons");
 		buf_puts(&s->text, "none\n");
 	}
+	if (differ)
+		status_need(s, "daemons", "they run different rules: which of them judges a response is chance",
+			    "systemctl reload closeloopd, on each, with the same configuration");
 	if (!s->daemon_alive)
-		need(s, "daemon", "none is running: responses wait, nobody is alerted", "systemctl start closeloopd");
+		status_need(s, "daemon", "none is running: responses wait, nobody is alerted", "systemctl start closeloopd");
 	return 0;
 }
 
@@ -243,20 +255,20 @@ static int status_inbox(struct status *s)
 	oldest = pg_get_time(rows, 0, 2);
 	set_aside = pg_get_int8(rows, 0, 3);
 	last = pg_get_time(rows, 0, 4);
-	put_member(s, "inbox", rows, 0);
-	put_label(s, "inbox");
+	status_put_member(s, "inbox", rows, 0);
+	status_put_label(s, "inbox");
 	buf_printf(&s->text, "%lld waiting, oldest %s, set aside %lld, last response ", (long long)waiting, since(s, oldest),
 		   (long long)set_aside);
 	text_put_relative(&s->text, last, s->now);
 	buf_putc(&s->text, '\n');
 	if (set_aside)
-		need(s, "inbox",
-		     arena_printf(a, "%lld response%s could not be judged and %s set aside", (long long)set_aside,
-				  set_aside == 1 ? "" : "s", set_aside == 1 ? "is" : "are"),
-		     "closeloop inbox list --set-aside");
+		status_need(s, "inbox",
+			    arena_printf(a, "%lld response%s could not be judged and %s set aside", (long long)set_aside,
+					 set_aside == 1 ? "" : "s", set_aside == 1 ? "is" : "are"),
+			    "closeloop inbox list --set-aside");
 	if (wall_is_set(oldest) && s->now.us - oldest.us > INBOX_LATE_US)
-		need(s, "inbox", arena_printf(a, "%lld wait, the oldest for %s", (long long)waiting, since(s, oldest)),
-		     s->daemon_alive ? "journalctl -u closeloopd" : NULL);
+		status_need(s, "inbox", arena_printf(a, "%lld wait, the oldest for %s", (long long)waiting, since(s, oldest)),
+			    s->daemon_alive ? "journalctl -u closeloopd" : NULL);
 	return 0;
 }
 
@@ -266,7 +278,7 @@ static const struct pg_stmt sql_messages = {
 	"cli_status_messages",
 	"SELECT to_json(j)::text, j.name, j.configured, j.sent_today, j.p99_seconds, j.waiting, j.undelivered, j.paused,"
 	" j.disabled, j.breaker, j.failures, j.reason, j.updated_at, CASE WHEN j.until > now() THEN 'at ' || to_char(j.until "
-	"AT TIME ZONE $2, 'HH24:MI') END, j.oldest"
+	"AT TIME ZONE $2, 'HH24:MI') END, j.oldest, j.held"
 	" FROM (SELECT name, ord, true AS configured FROM unnest($1) WITH ORDINALITY w(name, ord)"
 	"  UNION SELECT endpoint, 10000, false FROM closeloop.messages WHERE state IN ('queued', 'leased', 'held')"
 	"  AND endpoint <> ALL ($1) UNION SELECT name, 10000, name = '*' FROM closeloop.endpoints"
@@ -275,11 +287,12 @@ static const struct pg_stmt sql_messages = {
 	"  percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - queued_at))::float8 AS p99_seconds"
 	"  FROM closeloop.messages m WHERE m.endpoint = w.name AND m.state = 'sent'"
 	"  AND m.created_at >= date_trunc('day', now() AT TIME ZONE $2) AT TIME ZONE $2) t, LATERAL ("
-	"  SELECT count(*) AS waiting, min(created_at) AS oldest FROM closeloop.messages m WHERE m.endpoint = w.name"
+	"  SELECT count(*) FILTER (WHERE state <> 'held') AS waiting, count(*) FILTER (WHERE state = 'held') AS held,"
+	"  min(created_at) FILTER (WHERE state <> 'held') AS oldest FROM closeloop.messages m WHERE m.endpoint = w.name"
 	"  AND m.state IN ('queued', 'leased', 'held')) q, LATERAL ("
 	"  SELECT count(*) AS undelivered FROM closeloop.messages m WHERE m.endpoint = w.name"
 	"  AND m.state IN ('failed', 'dead') AND NOT m.handed_on) d, LATERAL ("
-	"  SELECT w.name, w.configured, t.sent_today, t.p99_seconds, q.waiting, q.oldest, d.undelivered,"
+	"  SELECT w.name, w.configured, t.sent_today, t.p99_seconds, q.waiting, q.held, q.oldest, d.undelivered,"
 	"  coalesce(e.paused, false) AS paused, coalesce(e.disabled, false) AS disabled, coalesce(e.breaker, 'closed') AS "
 	"breaker,"
 	"  coalesce(e.failures, 0) AS failures, e.until,"
@@ -300,25 +313,27 @@ static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 	const char *who = all ? "all sending" : name;
 
 	if (pg_get_bool(rows, i, 8))
-		need(s, who, arena_printf(a, "disabled %s%s, %lld wait", changed, why, (long long)waiting),
-		     arena_printf(a, "closeloop endpoint enable %s", name));
+		status_need(s, who, arena_printf(a, "disabled %s%s, %lld wait", changed, why, (long long)waiting),
+			    arena_printf(a, "closeloop endpoint enable %s", name));
 	else if (pg_get_bool(rows, i, 7))
-		need(s, who, arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", changed, why, (long long)waiting),
-		     all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
+		status_need(s, who,
+			    arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", changed, why, (long long)waiting),
+			    all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
 	else if (!str_eq(pg_get_text(rows, i, 9, NULL), "closed"))
-		need(s, who,
-		     arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s", (int)pg_get_int4(rows, i, 10), why,
-				  (long long)waiting, next ? next : "with the next message"),
-		     arena_printf(a, "closeloop message list --endpoint %s", name));
+		status_need(s, who,
+			    arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s",
+					 (int)pg_get_int4(rows, i, 10), why, (long long)waiting,
+					 next ? next : "with the next message"),
+			    arena_printf(a, "closeloop message list --endpoint %s", name));
 	else if (!pg_get_bool(rows, i, 2))
-		need(s, who,
-		     arena_printf(a, "is no endpoint of %s any more, %lld wait for it", s->c->settings->path,
-				  (long long)waiting),
-		     "closeloop message list --state queued,held");
+		status_need(s, who,
+			    arena_printf(a, "is no endpoint of %s any more, %lld wait for it", s->c->settings->path,
+					 (long long)(waiting + pg_get_int8(rows, i, 15))),
+			    "closeloop message list --state queued,held");
 	if (undelivered)
-		need(s, who,
-		     arena_printf(a, "%lld could not be delivered, and nobody was told instead", (long long)undelivered),
-		     arena_printf(a, "closeloop message list --state dead,failed --endpoint %s", name));
+		status_need(s, who,
+			    arena_printf(a, "%lld could not be delivered, and nobody was told instead", (long long)undelivered),
+			    arena_printf(a, "closeloop message list --state dead,failed --endpoint %s", name));
 }
 
 static void put_seconds(struct buf *out, const char *what, double seconds)
@@ -338,6 +353,8 @@ static void put_endpoint(struct status *s, const struct pg_rows *rows, int i, bo
 		put_seconds(&s->text, ", p99 ", pg_get_float8(rows, i, 4));
 	if (pg_get_int8(rows, i, 5))
 		buf_printf(&s->text, ", %lld wait", (long long)pg_get_int8(rows, i, 5));
+	if (pg_get_int8(rows, i, 15))
+		buf_printf(&s->text, ", %lld held", (long long)pg_get_int8(rows, i, 15));
 }
 
 static int status_messages(struct status *s)
@@ -361,8 +378,8 @@ static int status_messages(struct status *s)
 	r = cli_run(s->c, &sql_messages, &p, &rows);
 	if (r)
 		return r;
-	put_array(s, "messages", rows);
-	put_label(s, "messages");
+	status_put_array(s, "messages", rows);
+	status_put_label(s, "messages");
 	for (int i = 0; i < pg_count(rows); i++) {
 		undelivered += pg_get_int8(rows, i, 6);
 		need_endpoint(s, rows, i);
@@ -375,104 +392,52 @@ static int status_messages(struct status *s)
 	return 0;
 }
 
-/* ---- cases ---- */
-
-static const struct pg_stmt sql_cases = {
-	"cli_status_cases",
-	"SELECT to_json(j)::text, j.unresolved, j.unacknowledged, j.overdue FROM (SELECT count(*) AS unresolved,"
-	" count(*) FILTER (WHERE acknowledged_at IS NULL) AS unacknowledged, count(*) FILTER (WHERE overdue) AS overdue"
-	" FROM closeloop.case_overview WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting')) j",
-	0,
-	{0},
-};
-static const struct pg_stmt sql_late = {
-	"cli_status_late",
-	"SELECT name, owner, overdue_by_s FROM (SELECT name, owner, extract(epoch FROM overdue_by)::float8 AS overdue_by_s, id"
-	" FROM closeloop.case_overview WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting') AND overdue) x"
-	" ORDER BY overdue_by_s DESC, id LIMIT $1",
-	1,
-	{PG_INT8},
-};
-
-static int late_text(struct status *s, int64_t overdue, const char **ret)
-{
-	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	struct buf b CLEANUP(buf_fini) = BUF_INIT(4096);
-	struct pg_params p;
-	int r;
-
-	pg_params_init(&p, s->c->arena);
-	pg_add_int8(&p, LATE_CASES_SHOWN);
-	r = cli_run(s->c, &sql_late, &p, &rows);
-	if (r)
-		return r;
-	for (int i = 0; i < pg_count(rows); i++) {
-		const char *owner = pg_get_text(rows, i, 1, NULL);
-
-		buf_printf(&b, "%s%s %s ", i ? " · " : ": ", pg_get_text(rows, i, 0, NULL), owner ? owner : "nobody");
-		text_put_duration(&b, (int64_t)pg_get_float8(rows, i, 2) * US_PER_S);
-	}
-	if (overdue > pg_count(rows))
-		buf_printf(&b, " · %lld more", (long long)(overdue - pg_count(rows)));
-	*ret = arena_strdup(s->c->arena, buf_str(&b));
-	return 0;
-}
-
-static int status_cases(struct status *s)
-{
-	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	const char *late = "";
-	int64_t overdue;
-	int r = cli_run(s->c, &sql_cases, NULL, &rows);
-
-	if (r)
-		return r;
-	overdue = pg_get_int8(rows, 0, 3);
-	if (overdue)
-		r = late_text(s, overdue, &late);
-	if (r)
-		return r;
-	put_member(s, "cases", rows, 0);
-	put_label(s, "cases");
-	buf_printf(&s->text, "%lld open, %lld unacknowledged, %lld overdue", (long long)pg_get_int8(rows, 0, 1),
-		   (long long)pg_get_int8(rows, 0, 2), (long long)overdue);
-	escape_terminal(&s->text, late, strlen(late));
-	buf_putc(&s->text, '\n');
-	if (overdue)
-		need(s, "cases", arena_printf(s->c->arena, "%lld overdue%s", (long long)overdue, late),
-		     "closeloop case list --overdue");
-	return 0;
-}
-
 /* ---- the whole ---- */
+
+static void put_line(struct buf *out, const char *line, size_t n)
+{
+	struct buf label CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
+			 text CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	size_t label_n = MIN(n, (size_t)STATUS_LABEL_COLUMNS);
+
+	buf_add(&label, line, label_n);
+	buf_add(&text, line + label_n, n - label_n);
+	put_wrapped(out, &label, buf_str(&text), STATUS_LABEL_COLUMNS);
+}
 
 static void print(struct status *s)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
-	const char *text = buf_str(&s->text), *sections = strchr(text, '\n');
+	const char *text = buf_str(&s->text), *text_end = strchr(text, '\n');
 
+	/* The head, the needs, then the sections: whole lines, their labels as wide as status_put_label() makes them. */
 	if (s->c->json) {
 		buf_puts(&out, buf_str(&s->json));
 		buf_puts(&out, ",\"needs_a_person\":[");
 		text_put_json(&out, buf_str(&s->needs), s->needs.n);
 		buf_puts(&out, "]}\n");
 	} else {
-		buf_add(&out, text, (size_t)(sections - text) + 1);
+		put_line(&out, text, (size_t)(text_end - text));
 		if (s->n_needs) {
 			buf_puts(&out, "NEEDS A PERSON\n");
 			buf_puts(&out, buf_str(&s->needs));
 		}
-		buf_puts(&out, sections + 1);
+		for (text = text_end + 1; *text; text = text_end + 1) {
+			text_end = strchr(text, '\n');
+			put_line(&out, text, (size_t)(text_end - text));
+		}
 	}
 	cli_print(s->c, &out);
 }
 
-static int status_once(struct cli *c, bool clear)
+/* kept: text and JSON of the follow-up section; filled when it was empty. */
+static int status_once(struct cli *c, bool clear, struct buf kept[2])
 {
-	static int (*const sections[])(struct status * s) = {status_head, status_daemons, status_inbox, status_messages,
-							     status_cases};
+	static int (*const sections[])(struct status * s) = {status_head,     status_daemons, status_inbox,    status_sources,
+							     status_messages, status_cases,   status_follow_up};
 	struct status s = {
 		.c = c,
+		.kept = kept,
 		.needs = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
 		.text = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
 		.json = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
@@ -499,14 +464,21 @@ int status_run(struct cli *c, const struct args *a)
 {
 	const struct timespec pause = {.tv_sec = WATCH_S};
 	bool watch = args_has(a, "--watch");
-	int r = cli_db(c);
+	struct buf kept[2] = {BUF_INIT(CLI_OUTPUT_BYTES_MAX), BUF_INIT(CLI_OUTPUT_BYTES_MAX)};
+	int r = cli_db(c), round = 0;
 
 	if (r)
 		return r;
 	do {
-		r = status_once(c, watch && isatty(STDOUT_FILENO));
+		if (round++ % FOLLOW_UP_EVERY == 0) {
+			buf_reset(&kept[0]);
+			buf_reset(&kept[1]);
+		}
+		r = status_once(c, watch && isatty(STDOUT_FILENO), kept);
 		if (watch && (r == EXIT_DONE || r == EXIT_NO) && !c->broken_output)
 			nanosleep(&pause, NULL);
 	} while (watch && (r == EXIT_DONE || r == EXIT_NO) && !c->broken_output);
+	buf_fini(&kept[0]);
+	buf_fini(&kept[1]);
 	return r;
 }

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define GAP 2
-#define CUT_MIN 6    /* columns that a cut cell keeps */
-#define LAST_MIN 16  /* and that the last one is left, if it can be done */
+#define CUT_MIN 8    /* columns that a cut cell keeps */
+#define LAST_MIN 8   /* and that the last one is left, if it can be done */
 #define CELL_FIRST 2 /* column of the statement that holds the first cell */
 #define CELL_BYTES_MAX (64 * 1024)
 

@@ -394,7 +394,8 @@ def test_status_names_what_needs_a_person(site):
                  "closeloop message list --state dead,failed --endpoint crm", "is no endpoint", "triggers", "1 open"):
         assert word in text, text
     status = object_of(site, "status", code=1)
-    assert status["instance"] == "default" and status["cases"] == {"unresolved": 1, "unacknowledged": 1, "overdue": 1}
+    assert status["instance"] == "default" and status["cases"] == {
+        "unresolved": 1, "unacknowledged": 1, "waiting": 0, "overdue": 1, "ping_pong": 0}
     assert status["inbox"]["set_aside"] == 1 and len(status["needs_a_person"]) >= 6
     site.q("ALTER TABLE closeloop.responses ENABLE TRIGGER capture_insert")
     site.q("DELETE FROM closeloop.messages")
