@@ -24,8 +24,7 @@
 
 static void outbox(void **state)
 {
-	HAS(outbox_insert, "(CASE WHEN leased THEN 'leased'", "leased::int, leased::int",
-	    "ON CONFLICT (dedup_key) DO NOTHING");
+	HAS(outbox_insert, "(CASE WHEN leased THEN 'leased'", "leased::int, leased::int", "ON CONFLICT (dedup_key) DO NOTHING");
 	HAS(outbox_claim, "fence = m.fence + 1", "WHEN m.fence > 0 AND m.kind NOT IN", "THEN 'cancelled' ELSE 'leased' END",
 	    "daemon = $3", "q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()", "b.seq < q.seq AND b.state",
 	    "FOR UPDATE OF q SKIP LOCKED");
