@@ -42,6 +42,7 @@ FILL_BARE = f"""INSERT INTO response (survey, customer, nps, stars, contact_requ
 CONFIGURATION = """
 database: {{ conninfo = "{conninfo}"; }};
 http: {{ listen = "127.0.0.1:{port}"; }};
+alerts_per_hour = 0; urgent_per_hour = 0; # every alert is a mail of its own
 {email}
 webhooks: {{ {webhooks} }};
 people: {{ ben: {{ name = "Ben Hall"; email = "ben@halden.example"; language = "en"; }}; }};
