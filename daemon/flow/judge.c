@@ -82,14 +82,16 @@ static struct plan *plan_of_response(struct judge *j, int64_t id)
 
 int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_fn *on_verdict, void *arg)
 {
-	j->plans = arena_new_array(j->arena, struct plan, (size_t)n);
+	int64_t highest = 0; /* of the responses that have a plan */
+
+	j->plans = arena_alloc(j->arena, sizeof(*j->plans) * (size_t)n);
 	j->n_plans = 0;
 	for (int i = 0; i < n; i++) {
 		struct claimed *c = &claimed[i];
 		struct verdict v;
 
 		/* Inserted and changed before we looked: two inbox rows, one response, already in its last state. */
-		if (c->poison || plan_of_response(j, c->response.id))
+		if (c->poison || (c->response.id <= highest && plan_of_response(j, c->response.id)))
 			continue;
 		ruleset_judge(j->live->settings->ruleset, j->live->scratch, &c->response, &v);
 		if (on_verdict)
@@ -98,6 +100,8 @@ int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_f
 			judge_match(j, c, &v);
 		else if (c->case_id)
 			j->plans[j->n_plans++] = (struct plan){.claimed = c, .action = PLAN_AMEND, .winner = -1};
+		if (j->n_plans && j->plans[j->n_plans - 1].claimed == c)
+			highest = MAX(highest, c->response.id);
 	}
 	return j->n_plans;
 }

@@ -163,7 +163,7 @@ void judge_recipients(struct judge *j, struct plan *p)
 {
 	const struct settings *s = j->live->settings;
 
-	p->recipients = arena_new_array(j->arena, struct recipient, PLAN_RECIPIENTS_MAX);
+	p->recipients = arena_alloc(j->arena, sizeof(*p->recipients) * PLAN_RECIPIENTS_MAX);
 	p->webhooks = arena_new_array(j->arena, const struct webhook *, (size_t)MAX(s->n_webhooks, 1));
 	if (p->action == PLAN_PRAISE)
 		praise_recipients(j, p);

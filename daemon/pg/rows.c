@@ -64,17 +64,25 @@ bool pg_is_null(const struct pg_rows *r, int row, int column)
 	return PQgetisnull(r->result, row, column);
 }
 
-/* The value, or NULL for a null. */
+/* The value, or NULL for a null. A claim has 27,000 of them. */
 static const char *value_of(const struct pg_rows *r, int row, int column)
 {
-	return pg_is_null(r, row, column) ? NULL : PQgetvalue(r->result, row, column);
+	if (PQgetlength(r->result, row, column) == 0 && pg_is_null(r, row, column))
+		return NULL;
+	return PQgetvalue(r->result, row, column);
+}
+
+/* Types are the statement's: the first row speaks for all. */
+static bool type_is(const struct pg_rows *r, int row, int column, Oid type)
+{
+	return row > 0 || PQftype(r->result, column) == type;
 }
 
 bool pg_get_bool(const struct pg_rows *r, int row, int column)
 {
 	const char *v = value_of(r, row, column);
 
-	assert(PQftype(r->result, column) == PG_BOOL);
+	assert(type_is(r, row, column, PG_BOOL));
 	return v && *v;
 }
 
@@ -114,7 +122,7 @@ double pg_get_float8(const struct pg_rows *r, int row, int column)
 	uint64_t bits;
 	double d;
 
-	assert(PQftype(r->result, column) == PG_FLOAT8);
+	assert(type_is(r, row, column, PG_FLOAT8));
 	if (!v)
 		return 0;
 	bits = load64(v);
@@ -142,7 +150,7 @@ const char *pg_get_text(const struct pg_rows *r, int row, int column, size_t *re
 	Oid type = PQftype(r->result, column);
 	int skip = type == PG_JSONB ? 1 : 0; /* jsonb_send: a version byte first */
 
-	assert(is_text(type));
+	assert(row > 0 || is_text(type));
 	if (ret_n)
 		*ret_n = v ? (size_t)(PQgetlength(r->result, row, column) - skip) : 0;
 	return v ? v + skip : NULL;
@@ -153,7 +161,7 @@ struct wall_time pg_get_time(const struct pg_rows *r, int row, int column)
 	const char *v = value_of(r, row, column);
 	int64_t us;
 
-	assert(PQftype(r->result, column) == PG_TIMESTAMPTZ);
+	assert(type_is(r, row, column, PG_TIMESTAMPTZ));
 	if (!v)
 		return WALL_NONE;
 	us = (int64_t)load64(v);
@@ -167,7 +175,7 @@ struct uuid pg_get_uuid(const struct pg_rows *r, int row, int column)
 	const char *v = value_of(r, row, column);
 	struct uuid u = {0};
 
-	assert(PQftype(r->result, column) == PG_UUID);
+	assert(type_is(r, row, column, PG_UUID));
 	if (v)
 		memcpy(u.b, v, sizeof(u.b));
 	return u;
@@ -178,7 +186,7 @@ uint64_t pg_get_tid(const struct pg_rows *r, int row, int column)
 {
 	const char *v = value_of(r, row, column);
 
-	assert(PQftype(r->result, column) == PG_TID);
+	assert(type_is(r, row, column, PG_TID));
 	return v ? (uint64_t)load32(v) << 16 | load16(v + 4) : 0;
 }
 
