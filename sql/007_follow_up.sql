@@ -156,7 +156,7 @@ CREATE OR REPLACE FUNCTION closeloop.case_agenda(c closeloop.cases) RETURNS SETO
 	FROM closeloop.escalation_steps AS s
 	JOIN closeloop.follow_up_versions AS v ON v.id = s.version
 	CROSS JOIN LATERAL (SELECT CASE WHEN s.after IS NOT NULL THEN closeloop.later_by(closeloop.promise_due(
-		coalesce(c.reopened_at, c.opened_at), s.after, v.calendar, c.owner), c.waited, v.calendar, c.owner) END AS at) AS a
+		coalesce(c.reopened_at, c.opened_at), s.after, v.calendar, c.owner), c.waited, v.calendar, c.owner) END AS at OFFSET 0) AS a
 	-- A step that came while the case was acknowledged isn't held against the next owner from the first minute.
 	CROSS JOIN LATERAL (SELECT CASE WHEN s.after IS NULL AND s.condition = 'unresolved' THEN c.resolve_due_at
 		WHEN s.after IS NULL OR (s.condition = 'unacknowledged' AND a.at <= c.assigned_at AND c.acknowledge_due_at IS NOT NULL)
@@ -318,70 +318,97 @@ $$;
 COMMENT ON FUNCTION closeloop.case_after_waiting(closeloop.cases) IS
 	'A waiting case as it is when the waiting ends by itself: the open time that was left to resolve it counts on from now. Writes nothing.';
 
-CREATE OR REPLACE FUNCTION closeloop.case_reminded(c closeloop.cases, v closeloop.follow_up_versions) RETURNS closeloop.cases
+CREATE OR REPLACE FUNCTION closeloop.case_reminded(INOUT c closeloop.cases, v closeloop.follow_up_versions,
+		OUT next_at timestamptz)
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
 	LOOP
 		c.reminded := c.reminded + 1;
-		EXIT WHEN c.reminded >= v.remind_at_most OR coalesce(closeloop.promise_due(greatest(c.opened_at, c.reopened_at,
-			c.assigned_at), closeloop.promise_times(v.remind_every, c.reminded + 1), v.calendar, c.owner) > now(), true);
+		next_at := CASE WHEN c.reminded < v.remind_at_most THEN closeloop.promise_due(greatest(c.opened_at, c.reopened_at,
+			c.assigned_at), closeloop.promise_times(v.remind_every, c.reminded + 1), v.calendar, c.owner) END;
+		EXIT WHEN next_at IS NULL OR next_at > now();
 	END LOOP;
-	RETURN c;
 END
 $$;
 COMMENT ON FUNCTION closeloop.case_reminded(closeloop.cases, closeloop.follow_up_versions) IS
-	'The case after the reminder that is due: those that were missed, because no daemon ran, go with the latest. Writes nothing.';
+	'The case after the reminder that is due, and when the next one is: those that were missed, because no daemon ran, go with the latest. Writes nothing.';
 
-CREATE OR REPLACE FUNCTION closeloop.case_do(INOUT c closeloop.cases, due closeloop.agenda_item[],
+CREATE OR REPLACE FUNCTION closeloop.case_ended(INOUT c closeloop.cases, v closeloop.follow_up_versions, what text,
+		OUT event closeloop.case_events)
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	was closeloop.case_status := c.status;
+BEGIN
+	c.status := CASE what WHEN 'close' THEN 'closed' ELSE 'dismissed' END;
+	c.closed_at := now();
+	c.version := c.version + 1;
+	event := closeloop.case_event(c, c.status::text, was,
+		jsonb_strip_nulls(jsonb_build_object('cancelled', closeloop.case_cancel_messages(c.id))),
+		CASE what WHEN 'close' THEN format('%s after it was resolved', v.close_after)
+			ELSE format('expired after %s', v.expire_after) END);
+END
+$$;
+COMMENT ON FUNCTION closeloop.case_ended(closeloop.cases, closeloop.follow_up_versions, text) IS
+	'The case closed or expired by itself, and the event that says so; messages that wait are cancelled.';
+
+CREATE OR REPLACE FUNCTION closeloop.case_do(INOUT c closeloop.cases, agenda closeloop.agenda_item[], alerts_wait_until timestamptz,
 		OUT events closeloop.case_events[])
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 DECLARE
 	v closeloop.follow_up_versions;
-	was closeloop.case_status := c.status;
 	item closeloop.agenda_item;
+	done record;
+	next_at timestamptz;
 BEGIN
 	events := '{}';
 	SELECT * INTO v FROM closeloop.follow_up_versions AS t WHERE t.id = c.follow_up_version;
-	FOREACH item IN ARRAY due LOOP
-		CASE item.what
-		WHEN 'return' THEN
-			c := closeloop.case_after_waiting(c);
-			c.version := c.version + 1;
-			events := events || closeloop.case_event(c, CASE c.status WHEN 'in_progress' THEN 'started' ELSE 'acknowledged' END, was,
-				'{"waiting_over": true}');
-			RETURN;
-		WHEN 'close', 'expire' THEN
-			c.status := CASE item.what WHEN 'close' THEN 'closed' ELSE 'dismissed' END;
-			c.closed_at := now();
-			c.version := c.version + 1;
-			events := events || closeloop.case_event(c, c.status::text, was,
-				jsonb_strip_nulls(jsonb_build_object('cancelled', closeloop.case_cancel_messages(c.id))),
-				CASE item.what WHEN 'close' THEN format('%s after it was resolved', v.close_after)
-					ELSE format('expired after %s', v.expire_after) END);
-			RETURN;
-		WHEN 'remind' THEN
-			c := closeloop.case_reminded(c, v);
-			events := events || closeloop.case_event(c, 'reminded', was, jsonb_build_object('n', c.reminded, 'of', v.remind_at_most));
-		WHEN 'warn' THEN
+	IF agenda[1].what = 'return' AND agenda[1].at <= now() THEN
+		c := closeloop.case_after_waiting(c);
+		c.version := c.version + 1;
+		events := events || closeloop.case_event(c, CASE c.status WHEN 'in_progress' THEN 'started' ELSE 'acknowledged' END, 'waiting',
+			'{"waiting_over": true}');
+		agenda := ARRAY(SELECT a FROM closeloop.case_agenda(c) AS a ORDER BY a.what <> 'expire', a.at, a.step);
+	END IF;
+	FOREACH item IN ARRAY agenda LOOP
+		IF item.at > now() THEN
+			next_at := least(next_at, CASE WHEN item.what IN ('remind', 'warn', 'escalate')
+				THEN greatest(item.at, alerts_wait_until) ELSE item.at END);
+		ELSIF item.what IN ('close', 'expire') THEN
+			done := closeloop.case_ended(c, v, item.what);
+			c := done.c;
+			events := events || done.event;
+			next_at := NULL;
+			EXIT;
+		ELSIF alerts_wait_until IS NOT NULL THEN
+			next_at := least(next_at, alerts_wait_until);
+		ELSIF item.what = 'remind' THEN
+			done := closeloop.case_reminded(c, v);
+			c := done.c;
+			next_at := least(next_at, done.next_at);
+			events := events || closeloop.case_event(c, 'reminded', c.status, jsonb_build_object('n', c.reminded, 'of', v.remind_at_most));
+		ELSIF item.what = 'warn' THEN
 			c.warned_at := now();
-			events := events || closeloop.case_event(c, 'reminded', was, '{"warning": true}');
-		WHEN 'escalate' THEN
+			events := events || closeloop.case_event(c, 'reminded', c.status, '{"warning": true}');
+		ELSE
 			c.fired := c.fired || item.step;
-			events := events || closeloop.case_event(c, 'escalated', was, jsonb_build_object('step', item.step,
+			events := events || closeloop.case_event(c, 'escalated', c.status, jsonb_build_object('step', item.step,
 				'target', item.target, 'condition', item.condition));
-		END CASE;
+		END IF;
 	END LOOP;
+	c.next_action_at := CASE WHEN next_at IS NOT NULL THEN greatest(next_at, now() + interval '1 second') END;
 END
 $$;
-COMMENT ON FUNCTION closeloop.case_do(closeloop.cases, closeloop.agenda_item[]) IS
-	'The case after what is due of it, and the events to be written. What ends the waiting or the case comes first, and alone.';
+COMMENT ON FUNCTION closeloop.case_do(closeloop.cases, closeloop.agenda_item[], timestamptz) IS
+	'The case after what is due of its agenda, with the time of what comes next, and the events to be written. What ends the case comes first in the agenda, and ends it.';
 
--- One plan whatever the statistics say: everything by index. Promises that nobody could be told of yet are looked at again when
--- owner_alert_waits() says. A case always moves on by a second at least, so that a sweep can't go round in circles.
+-- The agenda is computed once for each case: what was done of it doesn't change when the rest is due. A case always moves on by a
+-- second at least, so that a sweep can't go round in circles. One plan whatever the statistics say: everything by index.
 CREATE OR REPLACE FUNCTION closeloop.follow_up_sweep(at_most int) RETURNS int
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
@@ -392,40 +419,24 @@ CREATE OR REPLACE FUNCTION closeloop.follow_up_sweep(at_most int) RETURNS int
 DECLARE
 	x record;
 	done record;
-	c closeloop.cases;
-	due closeloop.agenda_item[];
 	after closeloop.cases[] := '{}';
 	events closeloop.case_events[] := '{}';
 BEGIN
 	FOR x IN
-		SELECT t.c, ARRAY(SELECT a FROM closeloop.case_agenda(t.c) AS a WHERE a.at <= now()
-			ORDER BY a.what NOT IN ('return', 'close', 'expire'), a.at, a.n, a.step) AS due,
+		SELECT t.c, ARRAY(SELECT a FROM closeloop.case_agenda(t.c) AS a
+			ORDER BY a.what NOT IN ('return', 'close', 'expire'), a.at, a.step) AS agenda,
 			(SELECT w FROM closeloop.owner_alert_waits(t.c) AS w) AS waits
 		FROM (SELECT l AS c FROM closeloop.cases AS l WHERE l.next_action_at <= now()
 			ORDER BY l.next_action_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED) AS t
 	LOOP
-		c := x.c;
-		c.next_action_at := NULL; -- on its way through `after`: until when its alerts wait
-		due := x.due;
-		WHILE cardinality(due) > 0 LOOP
-			IF due[1].what IN ('remind', 'warn', 'escalate') THEN
-				c.next_action_at := x.waits;
-				EXIT WHEN x.waits IS NOT NULL;
-			END IF;
-			done := closeloop.case_do(c, due);
-			c := done.c;
-			events := events || done.events;
-			EXIT WHEN due[1].what <> 'return';
-			due := ARRAY(SELECT a FROM closeloop.case_agenda(c) AS a WHERE a.at <= now() ORDER BY a.what <> 'expire', a.at, a.n, a.step);
-		END LOOP;
-		after := after || c;
+		done := closeloop.case_do(x.c, x.agenda, x.waits);
+		after := after || done.c;
+		events := events || done.events;
 	END LOOP;
 	UPDATE closeloop.cases AS t
 	SET status = n.status, closed_at = n.closed_at, resolve_due_at = n.resolve_due_at, waiting_since = n.waiting_since,
 		waiting_until = n.waiting_until, waited = n.waited, reminded = n.reminded, warned_at = n.warned_at, fired = n.fired,
-		version = n.version, next_action_at = (SELECT greatest(min(CASE WHEN a.what IN ('remind', 'warn', 'escalate')
-			THEN greatest(a.at, n.next_action_at) ELSE a.at END), now() + interval '1 second')
-			FROM closeloop.case_agenda(n) AS a HAVING count(*) > 0)
+		version = n.version, next_action_at = n.next_action_at
 	FROM unnest(after) AS n WHERE t.id = n.id;
 	INSERT INTO closeloop.case_events (case_id, actor, kind, from_status, to_status, note, details)
 	SELECT e.case_id, e.actor, e.kind, e.from_status, e.to_status, e.note, e.details

@@ -41,6 +41,10 @@ BEGIN
 	FOR i IN 1 .. 10 LOOP
 		EXIT WHEN closeloop.follow_up_sweep(100) = 0;
 	END LOOP;
+	IF (pg_temp.now(c)).next_action_at IS DISTINCT FROM closeloop.case_next_action(pg_temp.now(c))
+		AND coalesce(closeloop.case_next_action(pg_temp.now(c)) > now(), true) THEN
+		RETURN 'next action is not the next of the agenda';
+	END IF;
 	RETURN pg_temp.said(c) || coalesce(' | in ' || ((pg_temp.now(c)).next_action_at - now()), ' | never again');
 END
 $$;
