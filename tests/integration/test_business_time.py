@@ -1,5 +1,6 @@
 """
-Business time of PostgreSQL (sql/006_business_time.sql) against an implementation that is slow and obviously right.
+Business time of PostgreSQL (sql/006_business_time.sql) against an implementation that is slow and obviously right; and the clocks that
+the daemon hands over.
 
 The oracle below walks over the minutes of UTC one by one and asks Python's zoneinfo what the clock on the wall shows; it knows
 nothing of offsets, gaps or folds. Calendars, moments and promises are drawn at random, many of them close to the days on which the
@@ -157,6 +158,8 @@ def draw_hours(rng):
         return [(d, 1320, 1320 + rng.choice([60, 120, 240, 480, 1560])) for d in sorted(rng.sample(week, rng.randint(1, 7)))]
     if kind == 3:
         return [(d, rng.choice([90, 105, 120, 130, 150]), rng.choice([155, 165, 180, 200, 600])) for d in (*rng.sample(range(1, 7), 2), 7)]
+    if kind == 4:  # whole hours, days of different length: moments fall on openings and closings
+        return [(d, 60 * rng.randint(0, 9), 60 * rng.randint(10, 30)) for d in rng.sample(week, rng.randint(2, 7))]
     lines = []
     for _ in range(rng.randint(1, 9)):
         start = rng.randrange(1440)
@@ -180,7 +183,8 @@ def draw_middles(rng, zone):
 
 
 def draw_moment(rng, middles):
-    return rng.choice(middles) + rng.randrange(-4 * 1440, 4 * 1440) * MINUTE + rng.choice([0, 0, SECOND, 59500000, 30000001])
+    at = rng.choice(middles) + rng.randrange(-4 * 1440, 4 * 1440) * MINUTE
+    return at // (30 * MINUTE) * 30 * MINUTE if rng.random() < 0.4 else at + rng.choice([0, 0, SECOND, 59500000, 30000001])
 
 
 def draw_promise(rng, hours):
@@ -252,3 +256,60 @@ def test_business_time_is_that_of_the_oracle(site):
                       for call, g, w in zip(CALLS, got, wanted(oracle, k)) if g != w]
     print(f"{CALENDARS * CASES_EACH} cases, seed {seed}")
     assert not wrong, f"{len(wrong)} wrong; CLOSELOOP_SEED={seed}\n" + "\n".join(wrong[:5])
+
+
+# ---- the daemon: calendars and people are in place before a case is opened ----
+
+def the_day_after_tomorrow():
+    return (datetime.datetime.now(UTC) + datetime.timedelta(days=2)).strftime("%a")
+
+
+CASES_DUE = """SELECT c.owner, c.acknowledge_due_at = closeloop.promise_due(c.opened_at, '4h', 'owner', c.owner),
+    c.acknowledge_due_at > c.opened_at + interval '12 hours' FROM closeloop.cases AS c ORDER BY c.id"""
+
+
+def test_the_daemon_hands_over_the_clocks(site):
+    calendars = f'{{ rare: {{ timezone = "owner"; hours = [ "{the_day_after_tomorrow()} 00:00-24:00" ]; }}; }}'
+    people = site.sections["people"].replace('language = "ko";', 'language = "ko"; calendar = "rare";')
+    daemon = site.daemon(calendars=calendars, people=people,
+                         follow_ups='{ standard: { calendar = "owner"; acknowledge_within = "4h"; resolve_within = "2d"; }; }')
+    assert site.q("SELECT person, calendar, timezone FROM closeloop.person_clocks ORDER BY person COLLATE \"C\"") == [
+        ("", None, "UTC"), ("anna", None, "UTC"), ("ben", None, "UTC"), ("minsu", "rare", "Asia/Seoul"), ("olga", None, "UTC")]
+    assert site.q("SELECT name, timezone, cardinality(days), opens, closes FROM closeloop.calendars") == [("rare", "owner", 1, [0], [1440])]
+    # Who was entered a moment ago has a calendar with the first case already.
+    site.q("INSERT INTO closeloop.people (id, name, email, timezone, calendar) VALUES ('nia', 'Nia', 'nia@halden.example', 'Asia/Kathmandu', 'rare')")
+    site.own(("account", "norden", "nia"))
+    for account in ("hanbit", "elbhof", "norden"):
+        site.respond(account=account, customer_id=account)
+    site.cases(3)
+    assert sorted(site.q(CASES_DUE)) == [("anna", True, False), ("minsu", True, True), ("nia", True, True)]
+    # A reload takes the calendar away from the owners, a second one changes nothing and writes nothing.
+    site.configure(calendars='{ rare: { hours = [ "Mon-Sun 00:00-24:00" ]; }; }')
+    daemon.hang_up()
+    site.wait(lambda: sorted(site.q(CASES_DUE)) == [(p, True, False) for p in ("anna", "minsu", "nia")], "cases under the new calendar")
+    rows = site.q("SELECT xmin::text FROM closeloop.calendars")
+    daemon.hang_up()
+    site.wait(lambda: daemon.log.count("reload: ruleset") == 2, "the second reload")
+    site.wait(lambda: daemon.log.count("directory: version") >= 3 and daemon.ready(), "the directory after it")
+    assert site.q("SELECT xmin::text FROM closeloop.calendars") == rows
+    site.settled()
+
+
+def test_clocks_of_a_batch_that_was_rolled_back_are_made_good(site):
+    """A person with a calendar is entered, and the batch that notices fails at its end: the clocks go with it, and come again."""
+    calendars = f'{{ rare: {{ timezone = "UTC"; hours = [ "{the_day_after_tomorrow()} 00:00-24:00" ]; }}; }}'
+    site.daemon(calendars=calendars,
+                follow_ups='{ standard: { calendar = "owner"; acknowledge_within = "4h"; resolve_within = "2d"; }; }')
+    site.q("""CREATE SEQUENCE public.tries; GRANT ALL ON SEQUENCE public.tries TO PUBLIC;
+        CREATE FUNCTION public.refuse_once() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF nextval('public.tries') = 1 THEN RAISE 'not now' USING ERRCODE = '40001'; END IF; RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER refuse_once AFTER INSERT ON closeloop.cases DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION public.refuse_once()""")
+    site.q("INSERT INTO closeloop.people (id, name, email, calendar) VALUES ('nia', 'Nia', 'nia@halden.example', 'rare')")
+    site.own(("account", "norden", "nia"))
+    site.respond(account="norden", customer_id="k")
+    site.cases(1)
+    assert site.one("SELECT last_value FROM public.tries") == 2
+    site.wait(lambda: site.q(CASES_DUE) == [("nia", True, True)], "the case under its owner's calendar")
+    assert site.q("SELECT calendar FROM closeloop.person_clocks WHERE person = 'nia'") == [("rare",)]
+    site.settled()
