@@ -124,9 +124,12 @@ static void put_score(struct mail_build *b)
 	const char *label;
 	struct score s;
 
-	if (b->a->was_set)
+	bool scored = response_score(b->r, &s);
+
+	/* "It was 2/10, it is now 2/10" is no news: the comment was changed. */
+	if (b->a->was_set && !(b->a->kind == ALERT_AMENDED && scored && b->a->was.value == s.value && b->a->was.max == s.max))
 		build_put(b->o, "was", mail_text_score(&b->a->was, text));
-	if (!response_score(b->r, &s))
+	if (!scored)
 		return;
 	label = s.name;
 	for (size_t i = 0; i < ARRAY_SIZE(known) && !s.is_rating; i++)

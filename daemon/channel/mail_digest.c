@@ -172,15 +172,22 @@ static void put_lines(struct mail_build *b, const struct digest *d)
 
 static void put_title(struct mail_build *b, const struct digest *d)
 {
-	int total = MAX(d->n_total, d->n_lines), waiting = total - d->n_praise;
+	int total = MAX(d->n_total, d->n_lines), praise = 0, outcomes = 0, waiting;
 	bool morning = d->why == DIGEST_MORNING;
 	struct buf summary = BUF_INIT(1024);
 
+	for (int i = 0; i < d->n_lines; i++) {
+		praise += d->lines[i].kind == ALERT_PRAISE;
+		outcomes += d->lines[i].kind == ALERT_OUTCOME;
+	}
+	waiting = total - MAX(praise, d->n_praise) - outcomes;
 	if (morning)
 		build_say(b, "title", WORD_DIGEST_MORNING);
 	else if (waiting > 0)
 		json_object_set_new(b->o, "title",
 				    say_count(b, waiting == 1 ? WORD_DIGEST_WAITING_ONE : WORD_DIGEST_WAITING, waiting));
+	else if (outcomes > 0)
+		json_object_set_new(b->o, "title", say_count(b, total == 1 ? WORD_DIGEST_NEWS_ONE : WORD_DIGEST_NEWS, total));
 	else
 		json_object_set_new(b->o, "title", say_count(b, total == 1 ? WORD_DIGEST_HAPPY_ONE : WORD_DIGEST_HAPPY, total));
 	if (d->n_overdue > 0)

@@ -52,6 +52,13 @@ static void event_add(struct mail_build *b, json_t *list, const struct alert_eve
 	json_decref(in);
 }
 
+/* For whoever comes new to a case, or comes back to it. That it was opened is no history. */
+static bool wants_history(const struct alert *a, int known)
+{
+	return known > 1 && (a->kind == ALERT_ESCALATED || a->kind == ALERT_ASSIGNED || a->kind == ALERT_REOPENED ||
+			     a->kind == ALERT_WAITING_OVER);
+}
+
 static void put_events(struct mail_build *b)
 {
 	const struct alert *a = b->a;
@@ -61,13 +68,13 @@ static void put_events(struct mail_build *b)
 	for (int i = 0; i < a->n_history; i++)
 		known += event_word(&a->history[i]) != WORD_COUNT;
 	skip = MAX(known - ALERT_HISTORY_MAX, 0);
-	if (skip > 0) {
+	if (skip > 0 && wants_history(a, known)) {
 		json_t *in = json_pack("{s:i}", "count", skip);
 
 		json_object_set_new(b->o, "history_more", mail_words_say(b->words, WORD_HISTORY_MORE, in));
 		json_decref(in);
 	}
-	for (int i = 0; i < a->n_history; i++)
+	for (int i = 0; i < a->n_history && wants_history(a, known); i++)
 		if (event_word(&a->history[i]) != WORD_COUNT && skip-- <= 0)
 			event_add(b, list, &a->history[i]);
 	build_flag(b, "has_history", json_array_size(list) > 0);
@@ -150,6 +157,8 @@ static void put_alarm(struct mail_build *b)
 {
 	struct buf out = BUF_INIT(4096);
 
+	if (b->a->kind == ALERT_OUTCOME || b->a->kind == ALERT_PRAISE || b->a->withdrawn)
+		return;
 	if (b->a->ping_pong)
 		mail_words_put(b->words, WORD_ALARM_PING_PONG, NULL, &out);
 	if (b->a->unreached > 0) {

@@ -90,6 +90,13 @@ static void say_first(struct mail_build *b)
 
 	if (news != WORD_COUNT)
 		build_say(b, "news", news);
+	if (b->a->kind == ALERT_WAITING_OVER && b->a->reason != REASON_OWNER) {
+		/* Whom the reader stands in for is not who put it on hold. */
+		json_t *in = json_object();
+
+		json_object_set_new(b->o, "news", mail_words_say(b->words, news, in));
+		json_decref(in);
+	}
 	if (due != WORD_COUNT)
 		build_say(b, "due", due);
 	say_todo(b);

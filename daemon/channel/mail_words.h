@@ -193,6 +193,8 @@
 	X(DIGEST_WAITING, "digest.waiting")                               \
 	X(DIGEST_HAPPY_ONE, "digest.happy_one")                           \
 	X(DIGEST_HAPPY, "digest.happy")                                   \
+	X(DIGEST_NEWS_ONE, "digest.news_one")                             \
+	X(DIGEST_NEWS, "digest.news")                                     \
 	X(DIGEST_MORNING, "digest.morning")                               \
 	X(DIGEST_DUE_TODAY, "digest.due_today")                           \
 	X(DIGEST_OVERDUE, "digest.overdue")                               \

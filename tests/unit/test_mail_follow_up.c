@@ -369,6 +369,46 @@ static void test_reopened_and_outcome(void **state)
 	mail_text_fini(&m);
 }
 
+/* Reminders come often: they say what counts and no history. */
+static void test_what_is_left_out(void **state)
+{
+	struct mail_sample s, escalated;
+	struct mail_text m;
+
+	mail_sample_fill(&escalated, MAIL_SAMPLE_ESCALATED, LANGUAGE_EN);
+	mail_sample_fill(&s, MAIL_SAMPLE_REMINDER, LANGUAGE_EN);
+	s.alert.history = escalated.history;
+	s.alert.n_history = 5;
+	s.alert.unreached = 2;
+	m = rendered(&s.alert);
+	assert_has_not(m.text, "so far");
+	assert_has(m.text, "\nAttempts that reached nobody: 2.\n");
+	assert_has(m.text, "\nIf it isn't acknowledged by 14:40 today, Jiwoo Park will be told.\n");
+	mail_text_fini(&m);
+	/* That it was opened is no history. */
+	escalated.alert.n_history = 1;
+	m = rendered(&escalated.alert);
+	assert_has_not(m.text, "so far");
+	assert_has(m.text, "\nAfter you, nobody else will be told.\n");
+	mail_text_fini(&m);
+	/* The same score again is no change of it. */
+	mail_sample_fill(&s, MAIL_SAMPLE_AMENDED, LANGUAGE_EN);
+	s.alert.was.value = 2;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "The customer has changed the answer.\n");
+	mail_text_fini(&m);
+	/* A deputy isn't told that the absent person put it on hold. */
+	mail_sample_fill(&s, MAIL_SAMPLE_WAITING_OVER, LANGUAGE_EN);
+	s.alert.for_name = "Ida";
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Ida had put this case on hold until today.\n");
+	mail_text_fini(&m);
+	s.alert.reason = REASON_DEPUTY;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "You wanted to be reminded of this case today.\n");
+	mail_text_fini(&m);
+}
+
 static void test_withdrawn(void **state)
 {
 	struct mail_sample s;
@@ -637,6 +677,25 @@ static void test_digest_without_anything(void **state)
 		}
 }
 
+static void test_digest_counts_who_waits(void **state)
+{
+	struct digest_sample s;
+	struct mail_text m;
+
+	digest_sample_fill(&s, DIGEST_QUIET, LANGUAGE_EN);
+	s.digest.n_total = s.digest.n_praise = s.digest.n_overdue = s.digest.n_due_today = 0;
+	s.lines[1].kind = ALERT_OUTCOME;
+	m = digest_rendered(&s.digest);
+	assert_string_equal(m.subject, "2 customers are waiting");
+	assert_has(m.text, " · Answered again\n");
+	mail_text_fini(&m);
+	s.digest.lines = &s.lines[1];
+	s.digest.n_lines = 1;
+	m = digest_rendered(&s.digest);
+	assert_string_equal(m.subject, "News of 1 customer");
+	mail_text_fini(&m);
+}
+
 /* ---- operators ---- */
 
 static void test_operator(void **state)
@@ -716,6 +775,7 @@ int main(void)
 		cmocka_unit_test(test_escalation),
 		cmocka_unit_test(test_history_is_short),
 		cmocka_unit_test(test_reopened_and_outcome),
+		cmocka_unit_test(test_what_is_left_out),
 		cmocka_unit_test(test_withdrawn),
 		cmocka_unit_test(test_every_mix),
 		cmocka_unit_test(test_hostile),
@@ -724,6 +784,7 @@ int main(void)
 		cmocka_unit_test(test_digest_due),
 		cmocka_unit_test(test_digest_hostile_and_long),
 		cmocka_unit_test(test_digest_without_anything),
+		cmocka_unit_test(test_digest_counts_who_waits),
 		cmocka_unit_test(test_operator),
 		cmocka_unit_test(test_operator_hostile),
 	};
