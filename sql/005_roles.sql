@@ -72,6 +72,9 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
 			' closeloop.follow_up_version(jsonb), closeloop.case_opening_clocks(int, text, timestamptz),'
 			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)',
+		'EXECUTE ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb),'
+			' closeloop.case_recurrence(bigint[], text[], timestamptz[], interval),'
+			' closeloop.case_recur(bigint, bigint, closeloop.priority, text[])',
 		'INSERT, UPDATE ON closeloop.alert_budgets', 'INSERT, DELETE ON closeloop.mornings',
 		'EXECUTE ON FUNCTION closeloop.moment_of(timestamp, text), closeloop.quiet_until(timestamptz, text, int, int),'
 			' closeloop.after_quiet(timestamptz, closeloop.alert_limits), closeloop.full_hour_after(timestamptz, text),'

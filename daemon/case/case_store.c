@@ -4,6 +4,10 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "case/case_store.h"
+#include "base/buf.h"
+#include "base/escape.h"
+
+#define SCALES_BYTES_MAX (1024 * 1024)
 
 const struct pg_stmt case_lock_customers = {
 	"case_lock_customers",
@@ -108,6 +112,57 @@ const struct pg_stmt case_event_stmt = {
 	4,
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY},
 };
+
+const struct pg_stmt case_recurrence_stmt = {
+	"case_recurrence",
+	"SELECT response_id, case_id, owner FROM closeloop.case_recurrence($1, $2, $3, make_interval(secs => $4))",
+	4,
+	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_FLOAT8},
+};
+
+const struct pg_stmt case_recur_stmt = {
+	"case_recur",
+	"SELECT (closeloop.case_recur(q.case_id, q.response_id, q.priority::closeloop.priority, q.rules::text[])).id"
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY"
+	"  AS q (case_id, response_id, priority, rules, n) ORDER BY q.n",
+	4,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY},
+};
+
+const struct pg_stmt case_outcomes_stmt = {
+	"case_outcomes",
+	"SELECT closeloop.outcomes_record($1, $2, make_interval(secs => $3), $4)",
+	4,
+	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_FLOAT8, PG_JSONB},
+};
+
+void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,
+			  int n)
+{
+	struct pg_array ids, customers;
+	struct buf scales = BUF_INIT(SCALES_BYTES_MAX);
+
+	pg_array_init(&ids, a, PG_INT8);
+	pg_array_init(&customers, a, PG_TEXT);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&ids, r[i]->id);
+		pg_array_text(&customers, r[i]->customer_id);
+	}
+	buf_putc(&scales, '{');
+	for (int i = 0; i < s->n_scales; i++) {
+		buf_puts(&scales, i ? "," : "");
+		json_put_string(&scales, s->scales[i].name);
+		buf_printf(&scales, ":[%.15g,%.15g,%s]", s->scales[i].min, s->scales[i].max,
+			   s->scales[i].low_is_bad ? "true" : "false");
+	}
+	buf_putc(&scales, '}');
+	pg_params_init(p, a);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &customers);
+	pg_add_float8(p, (double)s->cases.outcome_within_s);
+	pg_add_jsonb(p, arena_strndup(a, buf_str(&scales), scales.n));
+	buf_fini(&scales);
+}
 
 void case_open_params(struct pg_params *p, struct arena *a, const struct case_opening *c, int n, const char *ruleset)
 {

@@ -32,6 +32,15 @@ extern const struct pg_stmt case_open_stmt, case_record_stmt, case_event_stmt;
  */
 extern const struct pg_stmt case_record_new_stmt;
 
+/* ($1 response ids, $2 customers, $3 responded_at, $4 seconds) → response, case, owner: what these answers come back to; locked. */
+extern const struct pg_stmt case_recurrence_stmt;
+/* ($1 case ids, $2 response ids, $3 priorities, $4 rules) reopens or joins them. */
+extern const struct pg_stmt case_recur_stmt;
+/* ($1 response ids, $2 customers, $3 seconds, $4 scales) gives cases their outcome → how many. */
+extern const struct pg_stmt case_outcomes_stmt;
+void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,
+			  int n);
+
 /* A row of cases as it opens. Times are the transaction's. */
 struct case_opening {
 	int64_t id, response_id;

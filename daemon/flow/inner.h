@@ -128,6 +128,9 @@ void intake_run_continue(struct intake_run *r, enum between_job job, bool more);
 /* Data, integrity, limits, and what functions raise: the rows' fault. Anything else is the server's or the schema's. */
 bool intake_blames_rows(const struct pg_error *e);
 
+/* intake_write.c: the statements of a batch that is judged. */
+void intake_write(struct intake_run *r, struct pg_batch *b);
+
 /* ---- courier.c: leases, hands to the channel, settles ---- */
 
 struct flight; /* one delivery in the channel */

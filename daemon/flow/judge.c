@@ -320,16 +320,6 @@ static void on_previous(void *arg, const struct pg_rows *rows)
 
 /* ---- the round trip ---- */
 
-static bool customer_is_anonymous(const struct settings *s, const char *customer)
-{
-	if (!customer)
-		return true;
-	for (int i = 0; i < s->cases.anonymous_ids.n; i++)
-		if (strcmp(s->cases.anonymous_ids.items[i], customer) == 0)
-			return true;
-	return false;
-}
-
 static void add_ids(struct pg_batch *b, struct judge *j, const struct pg_stmt *stmt, pg_rows_fn *fn)
 {
 	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
@@ -352,7 +342,7 @@ static void add_customers(struct pg_batch *b, struct judge *j)
 	for (int i = 0; i < j->n_plans; i++) {
 		const char *customer = j->plans[i].claimed->response.customer_id;
 
-		if (!customer_is_anonymous(j->live->settings, customer))
+		if (!settings_is_anonymous(j->live->settings, customer))
 			pg_array_int8(&keys, case_customer_key(customer));
 	}
 	if (keys.count == 0)
@@ -375,7 +365,7 @@ static void add_previous(struct pg_batch *b, struct judge *j)
 	for (int i = 0; i < j->n_plans; i++) {
 		const struct response *r = &j->plans[i].claimed->response;
 
-		if (!plan_needs_people(&j->plans[i]) || customer_is_anonymous(j->live->settings, r->customer_id))
+		if (!plan_needs_people(&j->plans[i]) || settings_is_anonymous(j->live->settings, r->customer_id))
 			continue;
 		pg_array_int8(&ids, r->id);
 		pg_array_text(&customers, r->customer_id);
@@ -466,7 +456,10 @@ void judge_start(struct judge *j)
 	if (j->facts.n_loads)
 		add_names(b, j, &owner_loads_stmt, true, on_loads);
 	add_previous(b, j);
+	if (!j->dry)
+		judge_ask_recurrence(j, b);
 	add_new_ids(b, j);
+	judge_ask_clocks(j, b);
 	if (j->facts.n_positions && j->dry) {
 		add_names(b, j, &owner_positions_read, false, on_positions);
 	} else if (j->facts.n_positions) {
@@ -483,6 +476,7 @@ static void plan_case(struct judge *j, struct plan *p)
 	p->case_id = j->dry ? 0 : j->new_ids[j->used_ids++];
 	p->trail = arena_new_array(j->arena, struct owner_found, (size_t)p->rule->route->n_owner);
 	p->owner = owner_resolve(&j->facts, p->rule->route, &p->claimed->response, p->trail, &p->n_trail);
+	judge_link(j, p);
 	if (!p->owner.person)
 		log_error("case %lld: route=%s names nobody who is known", (long long)p->case_id, p->rule->route->id);
 }
@@ -512,6 +506,8 @@ static void judge_plan(struct judge *j)
 			p->action = PLAN_NOTE;
 			p->too_old = true;
 		}
+		if (judge_recurs(j, p))
+			continue;
 		if (p->action == PLAN_OPEN)
 			plan_case(j, p);
 	}

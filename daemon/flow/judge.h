@@ -3,8 +3,8 @@
  *
  *   judge_rules   pure: rules run, responses that need nothing drop out
  *   judge_start   asks the database once for everything the rest needs, in one pipeline: customers and responses are
- *                 locked, owners, loads and positions fetched; a second round asks for the due times of cases that open,
- *                 a third turns them into local times
+ *                 locked, owners, loads and positions fetched; due times asked for (judge_clocks.c); another round
+ *                 turns due times into local times
  *   done          plans stand with owners, due times and rendered messages; nothing has been written
  *
  * `closeloop try` runs the same judge with dry = true: no locks, no ids, no effects.
@@ -49,8 +49,8 @@ struct judge {
 	const int64_t *new_ids;
 	int n_new_ids, used_ids;
 	struct opening_clocks *clocks; /* those that the cases which open share */
-	int n_clocks;
-	int local_n; /* local times asked for */
+	int n_clocks, n_clocks_asked;  /* asked: the last ones, by the round trip under way */
+	int local_n;                   /* local times asked for */
 	struct local_time *local;
 	struct judge_hold hold;
 	int n_held; /* mails that wait for a digest */
@@ -64,6 +64,13 @@ int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_f
 /* Needs live->directory. */
 void judge_start(struct judge *j);
 
+/* judge_recur.c: asks which cases the answers that open one come back to. */
+void judge_ask_recurrence(struct judge *j, struct pg_batch *b);
+/* It reopens a case instead of opening one. */
+bool judge_recurs(struct judge *j, struct plan *p);
+/* A new case goes to the owner of the one it is linked to. */
+void judge_link(struct judge *j, struct plan *p);
+
 /* The details of a plan's event, JSON in the arena: what was found and why, or what changed. */
 const char *judge_event_details(struct judge *j, const struct plan *p);
 
@@ -75,7 +82,8 @@ void judge_render(struct judge *j);
 
 /* Asks which mails may leave; to be the last statement of a batch. judge_hold.c */
 void judge_add_hold(struct judge *j, struct pg_batch *b);
-/* Parts of it: due times of the plans that open a case (judge_clocks.c), then recipients; the rest in judge_compose.c. */
+/* Parts of it: due times of the plans that open a case, then recipients; the rest is in judge_compose.c. */
+void judge_ask_clocks(struct judge *j, struct pg_batch *b);
 void judge_clocks(struct judge *j);
 void judge_tell(struct judge *j);
 void judge_recipients(struct judge *j, struct plan *p);

@@ -548,6 +548,8 @@ const char *judge_event_details(struct judge *j, const struct plan *p)
 		put_text_field(&b, "value", p->owner.value);
 		if (p->owner.instead_of)
 			put_text_field(&b, "instead_of", p->owner.instead_of->id);
+		if (p->recurs)
+			buf_printf(&b, ",\"linked_to\":%lld", (long long)p->recurs);
 	} else {
 		struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
 

@@ -22,6 +22,7 @@ enum plan_action {
 	PLAN_PRAISE,
 	PLAN_NOTE,   /* note rules only, or too old for anything else */
 	PLAN_AMEND,  /* its case is there already: an event */
+	PLAN_RECUR,  /* the customer's earlier case opens again */
 	PLAN_RETURN, /* changed since the claim, or just being changed: back to the inbox */
 	PLAN_TELL,   /* a notice: somebody is told about a case that is there */
 };
@@ -49,6 +50,8 @@ struct plan {
 	const char *facts; /* JSON */
 
 	int64_t case_id;
+	int64_t recurs; /* the customer's earlier case, resolved or closed; 0: none */
+	const char *recurs_owner;
 	const struct notice *notice; /* PLAN_TELL; NULL: no notice */
 	bool held;                   /* its mails wait for what falls due with them */
 	enum alert_kind alert;

@@ -84,3 +84,47 @@ def test_what_falls_due_together_is_one_mail(site):
     assert len(site.mailbox.to("anna@halden.example")) == 21
     assert site.q("SELECT state::text, count(*) FROM closeloop.messages WHERE kind = 'case.reminder'"
                   " AND channel = 'email' GROUP BY 1") == [("sent", 20)]
+
+
+def closed(site, **answer):
+    """A case that was resolved; its id."""
+    site.respond(**answer)
+    site.mails(1)
+    site.run("--as", "anna", "case", "resolve", "1", "--note", "phoned")
+
+
+def test_the_next_score_says_whether_the_customer_was_won_back(site):
+    site.daemon()
+    closed(site, account="elbhof", customer_id="k7", nps=2)
+    site.respond(customer_id="k7", nps=9, comment=None)  # no rule matches
+    mail = site.mails(2, to="anna")[1]
+    assert "2" in text_of(mail) and "9" in text_of(mail)
+    assert site.one("SELECT outcome::text FROM closeloop.cases") == "recovered"
+    assert events(site)[-1] == "outcome"
+    site.wait(lambda: types(site)[-1] == "case.outcome", "its webhook")
+    site.respond(customer_id="k7", nps=1, comment=None, account="elbhof")  # and badly again: the loop opens again
+    site.wait(lambda: site.one("SELECT status::text FROM closeloop.cases") == "open", "reopened")
+    again = site.mails(3, to="anna")[2]
+    assert "1/10" in text_of(again) and "2/10" in text_of(again)
+    assert site.q("SELECT relation FROM closeloop.case_responses ORDER BY response_id") == [("opened",), ("joined",)]
+    assert site.one("SELECT count(*), max(reopened) FROM closeloop.cases") == (1, 1)
+
+
+def test_recurrence_may_link_a_new_case_that_goes_to_the_same_owner(site):
+    site.daemon(cases='{ recurrence = "link"; }')
+    closed(site, account="elbhof", customer_id="k7", nps=2)
+    site.respond(customer_id="k7", nps=0, account="hanbit")  # would be minsu's
+    assert [c[1] for c in site.cases(2)] == ["anna", "anna"]
+    assert site.one("SELECT outcome::text FROM closeloop.cases WHERE id = 1") == "lost"
+    assert site.q("SELECT relation FROM closeloop.case_responses ORDER BY response_id") == [("opened",), ("linked",)]
+    assert site.one("SELECT details ->> 'linked_to' FROM closeloop.case_events WHERE case_id = 2 AND kind = 'opened'") == "1"
+
+
+def test_anonymous_customers_have_no_history(site):
+    site.daemon(cases='{ anonymous_ids = [ "walk-in" ]; }')
+    closed(site, account="elbhof", customer_id="walk-in", nps=2)
+    site.respond(customer_id="walk-in", nps=1, account="elbhof")
+    site.cases(2)
+    site.respond(customer_id="walk-in", nps=9)
+    site.settled()
+    assert site.one("SELECT outcome FROM closeloop.cases WHERE id = 1") is None

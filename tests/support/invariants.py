@@ -36,7 +36,7 @@ ROLLED_BACK = "rolled-back"  # … that never was committed
 UNRESOLVED = ("open", "acknowledged", "in_progress", "waiting")
 MOVES = {
     "opened": ((None,), ("open",)),
-    "acknowledged": (("open",), ("acknowledged",)),
+    "acknowledged": (("open", "waiting"), ("acknowledged",)),  # waiting: it comes back by itself
     "started": (("open", "acknowledged", "waiting"), ("in_progress",)),
     "contacted": (UNRESOLVED, ("in_progress", "acknowledged", "waiting")),
     "waiting": (("open", "acknowledged", "in_progress"), ("waiting",)),

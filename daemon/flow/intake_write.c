@@ -1,0 +1,266 @@
+/*
+ * What a batch writes, in the transaction that emptied its inbox rows: cases, records, events, messages, outcomes.
+ *
+ * One statement per table, arrays with unnest. A response that changed since the claim goes back, one that can't be decoded is
+ * set aside: both belong to the same commit.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/log.h"
+#include "case/owner_store.h"
+#include "flow/inner.h"
+
+/* What is recorded of its response; NULL: nothing new. */
+static const char *plan_relation(const struct plan *p)
+{
+	switch (p->action) {
+	case PLAN_OPEN: return p->recurs ? "linked" : "opened";
+	case PLAN_RECUR: return "joined";
+	case PLAN_PRAISE: return "praised";
+	case PLAN_NOTE: return "noted";
+	case PLAN_NOTHING:
+	case PLAN_AMEND:
+	case PLAN_RETURN:
+	case PLAN_TELL: break;
+	}
+	return NULL;
+}
+
+/* Records of responses that have none yet, or of those that were judged before. */
+static void add_records(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, bool judged)
+{
+	struct judge *j = &r->judge;
+	struct case_record *records = arena_new_array(r->arena, struct case_record, (size_t)MAX(j->n_plans, 1));
+	struct pg_params *p;
+	int n = 0;
+
+	for (int i = 0; i < j->n_plans; i++) {
+		const struct plan *plan = &j->plans[i];
+		const char *relation = plan_relation(plan);
+
+		if (plan->claimed->judged != judged || !relation)
+			continue;
+		records[n++] =
+			(struct case_record){plan->claimed->response.id, plan->case_id, relation, plan->rules, plan->facts};
+	}
+	if (n == 0)
+		return;
+	p = arena_new_obj(r->arena, struct pg_params);
+	case_record_params(p, r->arena, records, n, r->flow->live->settings->sha256);
+	pg_batch_add(b, stmt, p, NULL, NULL);
+}
+
+static void add_cases(struct intake_run *r, struct pg_batch *b)
+{
+	struct judge *j = &r->judge;
+	size_t room = (size_t)MAX(j->n_plans, 1);
+	struct case_opening *cases = arena_new_array(r->arena, struct case_opening, room);
+	struct case_event *events = arena_new_array(r->arena, struct case_event, room);
+	const char *ruleset = r->flow->live->settings->sha256;
+	int n_cases = 0, n_events = 0;
+	struct pg_params *p;
+
+	for (int i = 0; i < j->n_plans; i++) {
+		const struct plan *plan = &j->plans[i];
+		const struct response *response = &plan->claimed->response;
+
+		if (plan->action == PLAN_OPEN) {
+			cases[n_cases++] = (struct case_opening){plan->case_id,
+								 response->id,
+								 response->customer_id,
+								 plan->owner.person ? plan->owner.person->id : NULL,
+								 plan->owner.team,
+								 plan->rule->route->id,
+								 plan->rule->follow_up ? plan->rule->follow_up->id : NULL,
+								 plan->priority,
+								 plan->rules,
+								 plan->follow_up_version,
+								 plan->acknowledge_due,
+								 plan->resolve_due,
+								 plan->next_action};
+			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
+		} else if (plan->action == PLAN_AMEND) {
+			events[n_events++] =
+				(struct case_event){plan->claimed->case_id, "amended", NULL, judge_event_details(j, plan)};
+		}
+	}
+	if (n_cases) {
+		p = arena_new_obj(r->arena, struct pg_params);
+		case_open_params(p, r->arena, cases, n_cases, ruleset);
+		pg_batch_add(b, &case_open_stmt, p, NULL, NULL);
+	}
+	add_records(r, b, &case_record_new_stmt, false);
+	add_records(r, b, &case_record_stmt, true);
+	if (n_events) {
+		p = arena_new_obj(r->arena, struct pg_params);
+		case_event_params(p, r->arena, events, n_events);
+		pg_batch_add(b, &case_event_stmt, p, NULL, NULL);
+	}
+}
+
+static void add_recurring(struct intake_run *r, struct pg_batch *b)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array cases, responses, priorities, rules;
+
+	pg_array_init(&cases, r->arena, PG_INT8);
+	pg_array_init(&responses, r->arena, PG_INT8);
+	pg_array_init(&priorities, r->arena, PG_TEXT);
+	pg_array_init(&rules, r->arena, PG_TEXT);
+	for (int i = 0; i < r->judge.n_plans; i++) {
+		const struct plan *plan = &r->judge.plans[i];
+
+		if (plan->action != PLAN_RECUR)
+			continue;
+		pg_array_int8(&cases, plan->case_id);
+		pg_array_int8(&responses, plan->claimed->response.id);
+		pg_array_text(&priorities, priority_name(plan->priority));
+		pg_array_text(&rules, plan->rules);
+	}
+	if (cases.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &cases);
+	pg_add_array(p, &responses);
+	pg_add_array(p, &priorities);
+	pg_add_array(p, &rules);
+	pg_batch_add(b, &case_recur_stmt, p, NULL, NULL);
+}
+
+/* Every answer may be the next score of a customer whose case was closed, whether a rule matches it or not. */
+static void add_outcomes(struct intake_run *r, struct pg_batch *b)
+{
+	const struct settings *s = r->flow->live->settings;
+	const struct response **known = arena_new_array(r->arena, const struct response *, (size_t)MAX(r->n_claimed, 1));
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	int n = 0;
+
+	for (int i = 0; i < r->n_claimed && s->cases.outcome_within_s > 0; i++)
+		if (!r->claimed[i].poison && !settings_is_anonymous(s, r->claimed[i].response.customer_id))
+			known[n++] = &r->claimed[i].response;
+	if (n == 0)
+		return;
+	case_outcomes_params(p, r->arena, s, known, n);
+	pg_batch_add(b, &case_outcomes_stmt, p, NULL, NULL);
+}
+
+/* A praise may have been sent for an earlier version of the same answer: what was not written is not handed over. */
+static void on_inserted(void *arg, const struct pg_rows *rows)
+{
+	struct intake_run *r = arg;
+	struct judge *j = &r->judge;
+	int at = 0;
+
+	for (int i = 0; i < j->n_plans; i++) {
+		struct plan *p = &j->plans[i];
+		int kept = 0;
+
+		if (p->action == PLAN_OPEN)
+			continue;
+		for (int k = 0; k < p->n_messages; k++) {
+			struct uuid id = at < pg_count(rows) ? pg_get_uuid(rows, at, 0) : (struct uuid){0};
+
+			if (uuid_eq(&id, &p->messages[k].id)) {
+				p->messages[kept++] = p->messages[k];
+				at++;
+			} else if (p->messages[k].leased) {
+				courier_unreserve(&r->flow->courier, p->messages[k].endpoint);
+			}
+		}
+		p->n_messages = kept;
+	}
+}
+
+/* Messages of cases that open are new; others may have been written before. */
+static void add_messages(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, pg_rows_fn *on_rows,
+			 bool opening)
+{
+	struct judge *j = &r->judge;
+	struct outbox_message *all;
+	struct pg_params *p;
+	int n = 0;
+
+	for (int i = 0; i < j->n_plans; i++)
+		if ((j->plans[i].action == PLAN_OPEN) == opening)
+			n += j->plans[i].n_messages;
+	if (n == 0)
+		return;
+	all = arena_new_array(r->arena, struct outbox_message, (size_t)n);
+	n = 0;
+	for (int i = 0; i < j->n_plans; i++)
+		for (int k = 0; k < j->plans[i].n_messages && (j->plans[i].action == PLAN_OPEN) == opening; k++) {
+			struct outbox_message *m = &j->plans[i].messages[k];
+
+			m->leased = !m->held_for && courier_reserve(&r->flow->courier, m->endpoint);
+			all[n++] = *m;
+		}
+	p = arena_new_obj(r->arena, struct pg_params);
+	outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
+	pg_batch_add(b, stmt, p, on_rows, r);
+}
+
+static void add_positions(struct intake_run *r, struct pg_batch *b)
+{
+	const struct owner_facts *f = &r->judge.facts;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array teams, positions;
+
+	pg_array_init(&teams, r->arena, PG_TEXT);
+	pg_array_init(&positions, r->arena, PG_INT8);
+	for (int i = 0; i < f->n_positions; i++)
+		if (f->positions[i].moved) {
+			pg_array_text(&teams, f->positions[i].team);
+			pg_array_int8(&positions, f->positions[i].position);
+		}
+	if (teams.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &teams);
+	pg_add_array(p, &positions);
+	pg_batch_add(b, &owner_positions_move, p, NULL, NULL);
+}
+
+/* Poison is set aside, changed responses go back: both inside the batch's own transaction. */
+static void add_returned(struct intake_run *r, struct pg_batch *b)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params), *q = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array poisoned, errors, changed;
+
+	pg_array_init(&poisoned, r->arena, PG_INT8);
+	pg_array_init(&errors, r->arena, PG_TEXT);
+	pg_array_init(&changed, r->arena, PG_INT8);
+	for (int i = 0; i < r->n_claimed; i++)
+		if (r->claimed[i].poison) {
+			pg_array_int8(&poisoned, r->claimed[i].response.id);
+			pg_array_text(&errors, r->claimed[i].poison);
+			log_warning("response %lld: cannot be judged, set aside (closeloop inbox list)",
+				    (long long)r->claimed[i].response.id);
+		}
+	for (int i = 0; i < r->judge.n_plans; i++)
+		if (r->judge.plans[i].action == PLAN_RETURN)
+			pg_array_int8(&changed, r->judge.plans[i].claimed->response.id);
+	if (poisoned.count) {
+		pg_params_init(p, r->arena);
+		pg_add_array(p, &poisoned);
+		pg_add_array(p, &errors);
+		pg_batch_add(b, &intake_return_poison, p, NULL, NULL);
+	}
+	if (changed.count) {
+		pg_params_init(q, r->arena);
+		pg_add_array(q, &changed);
+		pg_batch_add(b, &intake_return, q, NULL, NULL);
+	}
+}
+
+void intake_write(struct intake_run *r, struct pg_batch *b)
+{
+	add_returned(r, b);
+	if (r->judge.n_plans) {
+		add_cases(r, b);
+		add_recurring(r, b);
+		add_messages(r, b, &outbox_insert_new, NULL, true);
+		add_messages(r, b, &outbox_insert, on_inserted, false);
+		add_positions(r, b);
+	}
+	add_outcomes(r, b);
+}

@@ -1,0 +1,167 @@
+-- What the customer says next: was an unhappy customer won back (DESIGN section 7).
+--
+--   outcomes_record()   the same customer's next score after a case was resolved or closed: recovered, unchanged or lost
+--   case_recurrence()   the case that an answer which rules match comes back to
+--   case_recur()        reopens it
+--
+-- Scores are compared on the same question: nps with nps, csat with csat, ces with ces, else the mean of the ratings that both
+-- answers have; answers without a question in common by the level of what they have. A level goes from 0, the worst answer of a
+-- scale, to 1, the best; up to 0.6 is low (0 to 6 of 10, 1 to 3 of 5 stars, 1 to 4 of 7), which is where detractors end.
+--
+--   before   after    outcome
+--   low      not low  recovered
+--   low      low      lost when it is lower than before, else unchanged
+--   not low  not low  unchanged
+--   not low  low      lost
+--   none     not low  recovered; low: lost (a case about a comment alone)
+--   any      none     nothing is known yet
+--
+-- SPDX-License-Identifier: Apache-2.0
+
+CREATE INDEX IF NOT EXISTS cases_ended_customer ON closeloop.cases (customer_id, resolved_at)
+	WHERE customer_id IS NOT NULL AND status IN ('resolved', 'closed');
+
+CREATE OR REPLACE FUNCTION closeloop.scale_level(value numeric, name text, scales jsonb) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE WHEN s.low_is_bad THEN l.level ELSE 1 - l.level END
+	FROM (SELECT coalesce((scales -> name ->> 0)::numeric, 1) AS low, coalesce((scales -> name ->> 1)::numeric, 5) AS high,
+		coalesce((scales -> name ->> 2)::boolean, true) AS low_is_bad) AS s
+	CROSS JOIN LATERAL (SELECT least(greatest((value - s.low) / nullif(s.high - s.low, 0), 0), 1) AS level) AS l
+$$;
+COMMENT ON FUNCTION closeloop.scale_level(numeric, text, jsonb) IS
+	'A rating from 0 (the worst) to 1 (the best); stars of 1 to 5 unless scales has {"name": [min, max, low is bad]}.';
+
+CREATE OR REPLACE FUNCTION closeloop.score_levels(r closeloop.responses, scales jsonb) RETURNS TABLE (question text, level numeric)
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT q.question, closeloop.scale_level(q.score, q.question, scales || q.scale)
+	FROM (VALUES ('nps', r.nps::numeric, '{"nps": [0, 10]}'::jsonb), ('csat', r.csat::numeric, '{"csat": [1, 5]}'),
+		('ces', r.ces::numeric, '{"ces": [1, 7]}')) AS q (question, score, scale)
+	WHERE q.score IS NOT NULL
+	UNION ALL
+	SELECT 'rating ' || q.key, closeloop.scale_level((q.value #>> '{}')::numeric, q.key, scales)
+	FROM jsonb_each(r.ratings) AS q WHERE jsonb_typeof(q.value) = 'number'
+$$;
+COMMENT ON FUNCTION closeloop.score_levels(closeloop.responses, jsonb) IS 'The level of each question that was answered.';
+
+CREATE OR REPLACE FUNCTION closeloop.outcome_of(before closeloop.responses, after closeloop.responses, scales jsonb DEFAULT '{}')
+	RETURNS closeloop.outcome
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH b AS (SELECT * FROM closeloop.score_levels(before, scales)),
+	a AS (SELECT * FROM closeloop.score_levels(after, scales)),
+	common AS (SELECT question, b.level AS was, a.level AS now FROM b JOIN a USING (question)),
+	compared AS (
+		SELECT coalesce(
+			(SELECT ARRAY[was, now] FROM common WHERE question = 'nps'),
+			(SELECT ARRAY[was, now] FROM common WHERE question = 'csat'),
+			(SELECT ARRAY[was, now] FROM common WHERE question = 'ces'),
+			(SELECT ARRAY[avg(was), avg(now)] FROM common HAVING count(*) > 0),
+			ARRAY[(SELECT avg(level) FROM b), (SELECT avg(level) FROM a)]) AS l)
+	SELECT CASE
+		WHEN l[2] IS NULL THEN NULL
+		WHEN l[2] > 0.6 THEN CASE WHEN coalesce(l[1], 0) <= 0.6 THEN 'recovered' ELSE 'unchanged' END
+		WHEN l[1] IS NULL OR l[2] < l[1] THEN 'lost'
+		ELSE 'unchanged' END::closeloop.outcome
+	FROM compared
+$$;
+COMMENT ON FUNCTION closeloop.outcome_of(closeloop.responses, closeloop.responses, jsonb) IS
+	'What became of a customer between two answers; null when the later one has no score.';
+
+-- The oldest case first, and each once: the next score speaks for the case that was open when it went wrong. Cases are locked in
+-- order of their number, as everywhere.
+CREATE OR REPLACE FUNCTION closeloop.outcomes_record(response_ids bigint[], customers text[], within interval, scales jsonb)
+	RETURNS int
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	n int;
+BEGIN
+	WITH candidate AS (
+		SELECT c.id, q.id AS response_id
+		FROM unnest(response_ids, customers) AS q (id, customer)
+		JOIN closeloop.cases AS c ON c.customer_id = q.customer AND c.status IN ('resolved', 'closed')
+		WHERE c.outcome IS NULL AND c.resolved_at IS NOT NULL
+	), locked AS MATERIALIZED (
+		SELECT c.id FROM closeloop.cases AS c WHERE c.id IN (SELECT k.id FROM candidate AS k)
+			AND c.status IN ('resolved', 'closed') AND c.outcome IS NULL
+		ORDER BY c.id FOR NO KEY UPDATE
+	), judged AS (
+		SELECT DISTINCT ON (c.id) c.id, c.version, c.status, a.id AS response_id, b.id AS opener_id,
+			closeloop.score_text(b) AS was, closeloop.score_text(a) AS now, o.outcome
+		FROM locked JOIN closeloop.cases AS c ON c.id = locked.id
+		JOIN candidate AS k ON k.id = c.id
+		JOIN closeloop.responses AS a ON a.id = k.response_id
+		JOIN closeloop.responses AS b ON b.id = c.response_id
+		CROSS JOIN LATERAL (SELECT closeloop.outcome_of(b, a, scales) AS outcome) AS o
+		WHERE a.responded_at > c.resolved_at AND a.responded_at <= c.resolved_at + within AND a.id <> b.id
+			AND NOT EXISTS (SELECT FROM closeloop.case_responses AS j WHERE j.response_id = a.id AND j.case_id = c.id)
+			AND o.outcome IS NOT NULL
+		ORDER BY c.id, a.responded_at, a.id
+	), moved AS (
+		UPDATE closeloop.cases AS t SET outcome = j.outcome, version = t.version + 1
+		FROM judged AS j WHERE t.id = j.id
+		RETURNING t.id, t.status, j.response_id, j.was, j.now, j.outcome
+	)
+	INSERT INTO closeloop.case_events (case_id, actor, kind, from_status, to_status, details)
+	SELECT m.id, 'daemon', 'outcome', m.status, m.status,
+		jsonb_build_object('outcome', m.outcome, 'from', m.was, 'to', m.now, 'response_id', m.response_id)
+	FROM moved AS m ORDER BY m.id;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb) IS
+	'Gives resolved and closed cases of these customers their outcome, by the first of these responses that has a score and was given within that time after the solution; returns how many. scales: {"rating": [min, max, low is bad]}.';
+
+CREATE OR REPLACE FUNCTION closeloop.case_recurrence(response_ids bigint[], customers text[], times timestamptz[], within interval)
+	RETURNS TABLE (response_id bigint, case_id bigint, owner text)
+	LANGUAGE sql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	WITH found AS (
+		SELECT q.id, k.id AS case_id
+		FROM unnest(response_ids, customers, times) AS q (id, customer, at)
+		CROSS JOIN LATERAL (SELECT c.id FROM closeloop.cases AS c
+			WHERE c.customer_id = q.customer AND c.status IN ('resolved', 'closed') AND c.resolved_at < q.at
+				AND c.resolved_at >= q.at - within
+			ORDER BY c.resolved_at DESC LIMIT 1) AS k
+	), locked AS MATERIALIZED (
+		SELECT c.id, c.owner FROM closeloop.cases AS c
+		WHERE c.id IN (SELECT f.case_id FROM found AS f) AND c.status IN ('resolved', 'closed')
+		ORDER BY c.id FOR NO KEY UPDATE
+	)
+	SELECT f.id, l.id, l.owner FROM found AS f JOIN locked AS l ON l.id = f.case_id ORDER BY f.id
+$$;
+COMMENT ON FUNCTION closeloop.case_recurrence(bigint[], text[], timestamptz[], interval) IS
+	'The case each of these answers comes back to: the customer''s last one that was resolved before it, and no longer ago than that; locked.';
+
+CREATE OR REPLACE FUNCTION closeloop.case_recur(case_id bigint, response_id bigint, priority closeloop.priority, rules text[])
+	RETURNS closeloop.cases
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	c closeloop.cases;
+BEGIN
+	UPDATE closeloop.cases AS t
+	SET priority = greatest(t.priority, case_recur.priority),
+		rules = t.rules || ARRAY(SELECT n FROM unnest(case_recur.rules) AS n WHERE n <> ALL (t.rules))
+	WHERE t.id = case_recur.case_id RETURNING * INTO c;
+	IF c.status IN ('resolved', 'closed') THEN
+		RETURN closeloop.case_transition(case_id, 'reopen', 'daemon', NULL, jsonb_build_object('response_id', response_id));
+	END IF;
+	INSERT INTO closeloop.case_events (case_id, actor, kind, from_status, to_status, details)
+	VALUES (c.id, 'daemon', 'joined', c.status, c.status, jsonb_build_object('response_id', response_id));
+	RETURN c;
+END
+$$;
+COMMENT ON FUNCTION closeloop.case_recur(bigint, bigint, closeloop.priority, text[]) IS
+	'The customer answers badly again: the case opens again, at least as urgent as the new answer. One that is open already is joined.';
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;
