@@ -287,8 +287,9 @@ ALTER TABLE closeloop.attempts DROP CONSTRAINT IF EXISTS attempts_message_id_fke
 DO $$
 BEGIN
 	IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'closeloop.attempts'::regclass AND conname = 'attempts_pkey') THEN
+		DROP INDEX closeloop.attempts_message;
 		ALTER TABLE closeloop.attempts DROP CONSTRAINT attempts_pkey,
-			ADD CONSTRAINT attempts_message PRIMARY KEY USING INDEX attempts_message;
+			ADD CONSTRAINT attempts_message PRIMARY KEY (message_id, id);
 	END IF;
 END
 $$;
