@@ -22,6 +22,7 @@
 
 #define HEARTBEAT_US (15 * US_PER_S)
 #define HEARTBEAT_EARLY_US (11 * US_PER_S) /* with an idle look that comes so late after the last one */
+#define ANSWER_US (10 * US_PER_S)          /* the time PostgreSQL has for the least of statements */
 #define CHECK_AGAIN_US (5 * US_PER_S)
 #define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
 
@@ -96,6 +97,37 @@ static void flow_beat(struct flow *f)
 	pg_batch_send(b, 0, on_beaten, f);
 }
 
+/*
+ * A link that takes everything and answers nothing. A statement may be slow, for a minute; this one, on the connection that does
+ * nothing else, may not. Then all three are made anew.
+ */
+static void on_pinged(void *arg, const struct pg_error *error)
+{
+	struct flow *f = arg;
+	bool silence = error && error->lost && mono_now().us - f->pinged_at.us >= ANSWER_US;
+
+	f->pinging = false;
+	if (!silence || f->stopping)
+		return;
+	log_warning("PostgreSQL says nothing for %d s: connecting anew", (int)(ANSWER_US / US_PER_S));
+	pg_conn_reset(f->work, "the server says nothing");
+	pg_conn_reset(f->outbox, "the server says nothing");
+}
+
+static void flow_ping(struct flow *f)
+{
+	static const struct pg_stmt stmt = {"ping", "SELECT 1", 0, {0}};
+	struct pg_batch *b;
+
+	if (f->pinging || !pg_conn_is_up(f->listen))
+		return;
+	f->pinging = true;
+	f->pinged_at = mono_now();
+	b = pg_batch_new(f->listen);
+	pg_batch_add(b, &stmt, NULL, NULL, NULL);
+	pg_batch_send(b, ANSWER_US, on_pinged, f);
+}
+
 static void flow_pulse(struct flow *f)
 {
 	deadline_arm(&f->heartbeat, HEARTBEAT_US);
@@ -105,6 +137,7 @@ static void flow_pulse(struct flow *f)
 	f->intake.between.due[BETWEEN_RELEASE] = true;
 	if (pg_conn_is_up(f->outbox))
 		flow_beat(f);
+	flow_ping(f);
 }
 
 static void on_heartbeat(struct deadline *d)

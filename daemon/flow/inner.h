@@ -223,6 +223,8 @@ struct flow {
 	struct arena *beat_arena; /* of the heartbeat and the goodbye */
 	struct arena *hold_arena; /* of the lock that says we are alive */
 	bool beating;
+	bool pinging;
+	struct mono_time pinged_at;
 	struct { /* what our row says; ruleset "": not known */
 		char ruleset[65];
 		bool listening;
