@@ -51,11 +51,10 @@ void follow_up_versions_params(struct pg_params *p, struct arena *a, const struc
 	pg_add_array(p, &definitions);
 }
 
-const char *opening_clocks_owner(const struct follow_up *f, const char *owner)
+bool opening_clocks_need_owner(const struct follow_up *f)
 {
-	if (f->calendar_use == CALENDAR_NONE || (f->calendar_use == CALENDAR_NAMED && !str_eq(f->calendar->timezone, "owner")))
-		return NULL;
-	return owner;
+	return f->calendar_use == CALENDAR_OWNER ||
+	       (f->calendar_use == CALENDAR_NAMED && str_eq(f->calendar->timezone, "owner"));
 }
 
 static void add_promise(struct pg_array *texts, struct arena *a, const struct promise *p)

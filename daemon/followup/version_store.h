@@ -20,8 +20,8 @@ struct opening_clocks {
 	const char *owner;                                          /* NULL: all owners' clocks show the same */
 	struct wall_time acknowledge_due, resolve_due, next_action; /* WALL_NONE: none */
 };
-/* The owner as far as the due times depend on who it is, else NULL. */
-const char *opening_clocks_owner(const struct follow_up *f, const char *owner);
+/* Whether the due times depend on who the owner is. */
+bool opening_clocks_need_owner(const struct follow_up *f);
 
 /* ($1 versions, $2 owners) → due times and what comes first, in the order asked. */
 extern const struct pg_stmt opening_clocks_stmt;
