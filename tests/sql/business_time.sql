@@ -113,6 +113,14 @@ GRANT SELECT ON given TO closeloop_daemon;
 SET ROLE closeloop_daemon;
 SELECT is((SELECT closeloop.clocks_replace(calendars, people) FROM given), true, 'another snapshot');
 SELECT is((SELECT closeloop.clocks_replace(calendars, people) FROM given), false, 'the same again changes nothing');
+SELECT throws_ok(sql, '42501', NULL, 'daemon may not: ' || sql) FROM unnest(ARRAY['DELETE FROM closeloop.calendars',
+	'INSERT INTO closeloop.person_clocks VALUES (''x'', NULL, ''UTC'')', 'SELECT closeloop.walk_days(NULL, NULL, 1)']) AS sql;
+SELECT lives_ok(sql, 'daemon: ' || sql) FROM unnest(ARRAY['SELECT closeloop.promise_due(now(), ''4h'', ''c'', ''a'')',
+	'SELECT closeloop.promise_before(now(), ''1d'', ''c'', ''a'')', 'SELECT closeloop.open_after(now(), ''1 hour'', ''c'', ''a'')',
+	'SELECT closeloop.open_time(now(), now(), ''c'', ''a'')']) AS sql;
+SET ROLE closeloop_reader;
+SELECT is(closeloop.open_time('2026-12-28 00:00+00', '2027-01-04 00:00+00', 'c', 'a')::text, '06:00:00', 'reader: open time, for reports');
+SELECT throws_ok('SELECT closeloop.clocks_replace(''[]'', ''[]'')', '42501', NULL, 'reader may not replace the clocks');
 RESET ROLE;
 SELECT results_eq('SELECT name, timezone, days, opens, closes, holidays FROM closeloop.calendars',
 	$$VALUES ('c', 'Asia/Seoul', '{1,2}'::smallint[], '{540,540}'::smallint[], '{720,720}'::smallint[], '{2027-01-01,2027-01-02}'::date[])$$,
