@@ -21,6 +21,7 @@ import tempfile
 import delivery
 import drain
 import field
+import sweep
 import writers
 
 
@@ -78,7 +79,7 @@ def run_rule(f, report, size):
 
 ROWS = {"w1": drain.run_w1, "backlog": drain.run_backlog, "insert": writers.run_insert, "xmin": drain.run_xmin,
         "latency": delivery.run_latency, "idle": writers.run_idle, "rule": run_rule, "neighbours": delivery.run_neighbours,
-        "mail": delivery.run_mail}
+        "mail": delivery.run_mail, "sweep": sweep.run_sweep}
 
 
 def machine():
