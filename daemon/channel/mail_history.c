@@ -59,13 +59,30 @@ static bool wants_history(const struct alert *a, int known)
 			     a->kind == ALERT_WAITING_OVER);
 }
 
+/* Without the event that this mail tells of: its first line has said that. */
+static int before_this(const struct alert *a)
+{
+	const struct alert_event *last = a->n_history > 0 ? &a->history[a->n_history - 1] : NULL;
+	bool told = false;
+
+	if (last && a->kind == ALERT_ESCALATED)
+		told = str_eq(last->kind, "escalated");
+	else if (last && a->kind == ALERT_ASSIGNED)
+		told = str_eq(last->kind, "assigned");
+	else if (last && a->kind == ALERT_REOPENED)
+		told = str_eq(last->kind, "reopened");
+	else if (last && a->kind == ALERT_WAITING_OVER) /* the daemon has set it back to what it was */
+		told = !last->actor && (str_eq(last->kind, "acknowledged") || str_eq(last->kind, "started"));
+	return a->n_history - told;
+}
+
 static void put_events(struct mail_build *b)
 {
 	const struct alert *a = b->a;
 	json_t *list = json_array();
-	int known = 0, skip;
+	int known = 0, skip, n = before_this(a);
 
-	for (int i = 0; i < a->n_history; i++)
+	for (int i = 0; i < n; i++)
 		known += event_word(&a->history[i]) != WORD_COUNT;
 	skip = MAX(known - ALERT_HISTORY_MAX, 0);
 	if (skip > 0 && wants_history(a, known)) {
@@ -74,7 +91,7 @@ static void put_events(struct mail_build *b)
 		json_object_set_new(b->o, "history_more", mail_words_say(b->words, WORD_HISTORY_MORE, in));
 		json_decref(in);
 	}
-	for (int i = 0; i < a->n_history && wants_history(a, known); i++)
+	for (int i = 0; i < n && wants_history(a, known); i++)
 		if (event_word(&a->history[i]) != WORD_COUNT && skip-- <= 0)
 			event_add(b, list, &a->history[i]);
 	build_flag(b, "has_history", json_array_size(list) > 0);

@@ -391,6 +391,14 @@ static void test_what_is_left_out(void **state)
 	assert_has_not(m.text, "so far");
 	assert_has(m.text, "\nAfter you, nobody else will be told.\n");
 	mail_text_fini(&m);
+	/* Nor is what this mail tells of. */
+	escalated.alert.n_history = 5;
+	escalated.history[4] = (struct alert_event){.kind = "escalated"};
+	m = rendered(&escalated.alert);
+	assert_has(m.text,
+		   "\n  - 13:10 today: Customer not reached by phone · Minsu Kim · “Voicemail, I try again after lunch.”\n"
+		   "  After you");
+	mail_text_fini(&m);
 	/* The same score again is no change of it. */
 	mail_sample_fill(&s, MAIL_SAMPLE_AMENDED, LANGUAGE_EN);
 	s.alert.was.value = 2;
