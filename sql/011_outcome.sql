@@ -18,8 +18,11 @@
 --
 -- SPDX-License-Identifier: Apache-2.0
 
-CREATE INDEX IF NOT EXISTS cases_ended_customer ON closeloop.cases (customer_id, resolved_at)
+-- Every customer of every batch is looked for here: bytes are compared, not words.
+CREATE INDEX IF NOT EXISTS cases_ended_by_customer ON closeloop.cases (customer_id COLLATE "C", resolved_at)
 	WHERE customer_id IS NOT NULL AND status IN ('resolved', 'closed');
+CREATE INDEX IF NOT EXISTS cases_awaiting_outcome ON closeloop.cases (customer_id COLLATE "C")
+	WHERE customer_id IS NOT NULL AND status IN ('resolved', 'closed') AND outcome IS NULL;
 
 CREATE OR REPLACE FUNCTION closeloop.scale_level(value numeric, name text, scales jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -82,11 +85,16 @@ CREATE OR REPLACE FUNCTION closeloop.outcomes_record(response_ids bigint[], cust
 DECLARE
 	n int;
 BEGIN
+	IF NOT EXISTS (SELECT FROM closeloop.cases AS c WHERE c.customer_id COLLATE "C" = ANY (customers)
+			AND c.status IN ('resolved', 'closed') AND c.outcome IS NULL) THEN
+		RETURN 0;
+	END IF;
 	WITH candidate AS (
 		SELECT c.id, q.id AS response_id
 		FROM unnest(response_ids, customers) AS q (id, customer)
-		JOIN closeloop.cases AS c ON c.customer_id = q.customer AND c.status IN ('resolved', 'closed')
-		WHERE c.outcome IS NULL AND c.resolved_at IS NOT NULL
+		JOIN closeloop.cases AS c ON c.customer_id COLLATE "C" = q.customer AND c.status IN ('resolved', 'closed')
+			AND c.outcome IS NULL
+		WHERE c.resolved_at IS NOT NULL
 	), locked AS MATERIALIZED (
 		SELECT c.id FROM closeloop.cases AS c WHERE c.id IN (SELECT k.id FROM candidate AS k)
 			AND c.status IN ('resolved', 'closed') AND c.outcome IS NULL
@@ -128,7 +136,7 @@ CREATE OR REPLACE FUNCTION closeloop.case_recurrence(response_ids bigint[], cust
 		SELECT q.id, k.id AS case_id
 		FROM unnest(response_ids, customers, times) AS q (id, customer, at)
 		CROSS JOIN LATERAL (SELECT c.id FROM closeloop.cases AS c
-			WHERE c.customer_id = q.customer AND c.status IN ('resolved', 'closed') AND c.resolved_at < q.at
+			WHERE c.customer_id COLLATE "C" = q.customer AND c.status IN ('resolved', 'closed') AND c.resolved_at < q.at
 				AND c.resolved_at >= q.at - within
 			ORDER BY c.resolved_at DESC LIMIT 1) AS k
 	), locked AS MATERIALIZED (
