@@ -16,11 +16,11 @@ VERSION = """SELECT closeloop.follow_up_version(jsonb_build_object('name', 'benc
 CLOCKS = """SELECT closeloop.clocks_replace('[{"name": "office", "timezone": "Asia/Seoul", "holidays": ["2027-01-01"], "hours":
     [[1, 540, 720], [1, 780, 1080], [2, 540, 720], [2, 780, 1080], [3, 540, 720], [3, 780, 1080], [4, 540, 720], [4, 780, 1080],
     [5, 540, 720], [5, 780, 1080]]}]', '[{"person": "", "timezone": "UTC"}]')"""
-# The alert of each has left; of the first `due` a reminder is due.
+# The alert of each has left; of the first `due` a reminder is due: what falls due together was mostly opened together.
 CASES = """INSERT INTO closeloop.cases (response_id, owner, follow_up_version, opened_at, acknowledge_due_at, resolve_due_at, next_action_at)
     SELECT r.id, 'p' || r.id %% 1000, %(version)s, at, at + interval '4 hours', at + interval '2 days',
         CASE WHEN r.n <= %(due)s THEN now() - interval '1 minute' ELSE now() + interval '1 hour' END
-    FROM (SELECT id, row_number() OVER (ORDER BY id %% 97, id) AS n FROM closeloop.responses) AS r,
+    FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM closeloop.responses) AS r,
         (SELECT now() - %(age)s::interval AS at) AS t"""
 MESSAGES = """INSERT INTO closeloop.messages (id, case_id, kind, channel, endpoint, recipient, payload, dedup_key, state)
     SELECT gen_random_uuid(), id, 'case.opened', 'email', 'email', owner, 'Subject: x', 'case:' || id, 'sent' FROM closeloop.cases"""

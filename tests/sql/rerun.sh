@@ -52,6 +52,17 @@ for file in "$sql"/[0-9]*.sql; do
 done
 check "all again change nothing" same
 
+# Cases of before there were versions keep their promises.
+"${psql[@]}" <<-'END'
+	SELECT FROM closeloop.case_open_by_hand(2, 'jiwoo', 'high', 'minsu') \g /dev/null
+	ALTER TABLE closeloop.cases ADD acknowledge_within interval, ADD resolve_within interval;
+	UPDATE closeloop.cases SET acknowledge_within = '90 seconds', resolve_within = '2 days';
+END
+check "007_follow_up.sql brings the promises of before" "${psql[@]}" -1 -f "$sql/007_follow_up.sql"
+check "as versions" test "$("${psql[@]}" -Atc "SELECT c.id, v.acknowledge_within, v.resolve_within FROM closeloop.cases AS c
+	LEFT JOIN closeloop.follow_up_versions AS v ON v.id = c.follow_up_version ORDER BY c.id" | tr '\n' ' ')" = '1|| 2|90s|172800s '
+check "and then changes nothing" "${psql[@]}" -1 -f "$sql/007_follow_up.sql"
+
 # Into an empty database of the same cluster, and there without the roles' being new.
 createdb -T template0 -E UTF8 --locale=C.UTF-8 again
 for file in "$sql"/[0-9]*.sql "$sql"/roles.sql; do

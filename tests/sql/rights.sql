@@ -67,7 +67,9 @@ SELECT lives_ok(sql, 'daemon: ' || left(sql, 90)) FROM unnest(ARRAY[
 	'INSERT INTO closeloop.people (id, name) VALUES (''a'', ''A'')', 'INSERT INTO closeloop.absences (person) VALUES (''a'')',
 	'DELETE FROM closeloop.people', 'SELECT last_value FROM closeloop.directory_version', 'SELECT name FROM closeloop.instance',
 	'SELECT number FROM closeloop.migrations', 'SELECT closeloop.raise_awake(1)', 'SELECT pg_advisory_xact_lock(1)',
-	'SELECT closeloop.case_transition(900, ''acknowledge'', ''minsu'')', 'SELECT score FROM closeloop.case_overview',
+	'SELECT closeloop.case_transition(900, ''acknowledge'', ''minsu'')', 'SELECT closeloop.case_assign_all(''nobody'', ''minsu'', ''minsu'')',
+	'SELECT closeloop.follow_up_version(''{"name": "x"}'')', 'SELECT closeloop.case_opening_clocks(1, ''minsu'', now())', 'SELECT closeloop.case_plans(''{900}'')',
+	'SELECT closeloop.follow_up_sweep(10)', 'SELECT closeloop.follow_up_recompute(0, 10)', 'SELECT score FROM closeloop.case_overview',
 	'UPDATE closeloop.cases SET next_action_at = now(), version = version + 1']) AS sql;
 SELECT throws_ok(sql, '42501', NULL, 'daemon may not: ' || sql) FROM unnest(ARRAY[
 	'UPDATE closeloop.responses SET nps = 1', 'DELETE FROM closeloop.responses', 'INSERT INTO closeloop.responses (nps) VALUES (1)',
@@ -83,7 +85,8 @@ SELECT lives_ok(sql, 'pages: ' || sql) FROM unnest(ARRAY['SELECT * FROM closeloo
 	'SELECT closeloop.case_transition(900, ''note'', ''minsu'', ''x'')', 'SELECT * FROM closeloop.case_actions()']) AS sql;
 SELECT throws_ok(sql, '42501', NULL, 'pages may not: ' || sql) FROM unnest(ARRAY['SELECT * FROM closeloop.messages', 'SELECT payload FROM closeloop.messages',
 	'SELECT * FROM closeloop.attempts', 'UPDATE closeloop.cases SET owner = ''x''', 'INSERT INTO closeloop.case_events (case_id, actor, kind) VALUES (900, ''x'', ''noted'')',
-	'DELETE FROM closeloop.inbox', 'SELECT closeloop.case_save(NULL, NULL)', 'SELECT closeloop.case_cancel_messages(900)',
+	'DELETE FROM closeloop.inbox', 'SELECT closeloop.case_save(NULL, NULL)', 'SELECT closeloop.case_cancel_messages(900)', 'SELECT closeloop.follow_up_sweep(10)',
+	'SELECT closeloop.follow_up_version(''{"name": "y"}'')', 'INSERT INTO closeloop.follow_up_versions (name, sha256) VALUES (''z'', ''z'')',
 	'INSERT INTO closeloop.people (id, name) VALUES (''b'', ''B'')', 'SELECT setval(''closeloop.awake_until'', 1)']) AS sql;
 RESET ROLE;
 
