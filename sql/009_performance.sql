@@ -8,7 +8,7 @@
 --   in time        against the clocks of the present round, after hand-overs and reopenings. Of those with a promise:
 --                  kept / (kept + broken), and broken are also those that are overdue now and those that expired. What somebody
 --                  dismissed was no case and counts in neither.
---   recovered      of those whose customer answered again (re-scored)
+--   recovered      of those whose customer answered again (re-scored); of a case that was reopened for it, the answer that did
 --
 -- Business time of 100,000 cases one by one takes a minute (open_time() lays out a calendar each time), so calendars are laid out
 -- once for all owners who share one: open time up to a moment is a look-up in an ordered array, and a duration the difference of two.
@@ -122,7 +122,11 @@ CREATE OR REPLACE FUNCTION closeloop.follow_up_times(since timestamptz DEFAULT '
 		CASE WHEN c.solved_at IS NOT NULL THEN c.solved_at <= c.resolve_due_at
 			WHEN c.expired THEN nullif(c.resolve_due_at > c.closed_at, true)
 			WHEN c.status IN ('open', 'acknowledged', 'in_progress') THEN nullif(c.resolve_due_at >= now(), true) END,
-		c.expired, c.contacted_at IS NOT NULL, c.reopened, c.handovers, c.was_ping_pong, c.outcome,
+		c.expired, c.contacted_at IS NOT NULL, c.reopened, c.handovers, c.was_ping_pong,
+		-- A reopened case has no outcome yet, and the one before still tells how the first attempt went.
+		CASE WHEN c.outcome IS NOT NULL OR c.reopened = 0 THEN c.outcome ELSE (SELECT (e.details ->> 'outcome')::closeloop.outcome
+			FROM closeloop.case_events AS e WHERE e.case_id = c.id AND e.kind = 'outcome' AND e.actor = 'daemon'
+			ORDER BY e.id DESC LIMIT 1) END,
 		date_part('epoch', x.acknowledged_at - c.began_at),
 		date_part('epoch', c.first_action_at - c.began_at), b.to_first_action - coalesce(h.until_action, 0),
 		date_part('epoch', c.solved_at - c.began_at), b.to_resolve - coalesce(h.until_solved, 0)
@@ -175,7 +179,8 @@ SELECT CASE grouping(owner, team, touchpoint, week)
 	count(*) FILTER (WHERE expired) AS expired,
 	count(outcome) AS rescored,
 	round(100.0 * count(*) FILTER (WHERE outcome = 'recovered') / nullif(count(outcome), 0), 1) AS recovered_percent,
-	round(100.0 * count(outcome) / nullif(count(*) FILTER (WHERE status IN ('resolved', 'closed')), 0), 1) AS rescored_percent
+	round(100.0 * count(outcome) / nullif(count(*) FILTER (WHERE status IN ('resolved', 'closed') OR outcome IS NOT NULL), 0), 1)
+		AS rescored_percent
 FROM closeloop.follow_up_times()
 GROUP BY GROUPING SETS ((), (owner), (team), (touchpoint), (week));
 COMMENT ON VIEW closeloop.follow_up_performance IS

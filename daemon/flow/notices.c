@@ -12,6 +12,7 @@
 #include "flow/inner.h"
 #include "flow/notice.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define NOTICES_AT_ONCE 200
@@ -72,6 +73,19 @@ static void notices_failed(struct intake_run *r, const struct pg_error *error)
 
 /* ---- rounds ---- */
 
+/* The event's own: the case may have been reopened since, and then has none. */
+static const char *event_outcome(const struct notice *n)
+{
+	for (int i = 0; n->event.details && i < CASE_OUTCOME_COUNT; i++) {
+		char member[40];
+
+		snprintf(member, sizeof(member), "\"outcome\": \"%s\"", case_outcome_name((enum case_outcome)i));
+		if (strstr(n->event.details, member))
+			return case_outcome_name((enum case_outcome)i);
+	}
+	return n->facts.outcome;
+}
+
 static void count_events(struct intake_run *r)
 {
 	for (int i = 0; i < r->n_notices; i++) {
@@ -85,7 +99,7 @@ static void count_events(struct intake_run *r)
 		else if (n->kind == NOTICE_ESCALATED)
 			detail = n->condition == CONDITION_UNRESOLVED ? "unresolved" : "unacknowledged";
 		else if (n->kind == NOTICE_ANSWERED)
-			detail = n->facts.outcome;
+			detail = event_outcome(n);
 		stats_event(&r->flow->stats, n->event.kind, detail);
 	}
 }
