@@ -194,6 +194,9 @@ CREATE TABLE IF NOT EXISTS closeloop.case_responses (
 );
 COMMENT ON TABLE closeloop.case_responses IS
 	'What became of every matching response, and what was seen when it was judged. One row each, so none is judged twice.';
+ALTER TABLE closeloop.case_responses ADD COLUMN IF NOT EXISTS row_version text;
+COMMENT ON COLUMN closeloop.case_responses.row_version IS
+	'xmin of the response as it was judged last: judged once more in the same state, it is no amendment.';
 CREATE INDEX IF NOT EXISTS case_responses_case ON closeloop.case_responses (case_id) WHERE case_id IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS closeloop.case_events (

@@ -26,7 +26,7 @@ const struct pg_stmt case_lock_responses = {
 
 const struct pg_stmt case_judged = {
 	"case_judged",
-	"SELECT response_id, coalesce(case_id, 0) FROM closeloop.case_responses WHERE response_id = ANY ($1)",
+	"SELECT response_id, coalesce(case_id, 0), coalesce(row_version, '') FROM closeloop.case_responses WHERE response_id = ANY ($1)",
 	1,
 	{PG_INT8_ARRAY},
 };
@@ -81,27 +81,36 @@ const struct pg_stmt case_open_stmt = {
 	 PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TEXT},
 };
 
-#define RECORD                                                                                                  \
-	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, ruleset, at)" \
-	" SELECT response, case_id, relation, rules::text[], facts, $6, now()"                                  \
-	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[])"                         \
-	"  AS q (response, case_id, relation, rules, facts)"
+#define RECORD                                                                                                               \
+	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, row_version, ruleset, at)" \
+	" SELECT response, case_id, relation, rules::text[], facts, row_version, $7, now()"                                  \
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::text[])"                          \
+	"  AS q (response, case_id, relation, rules, facts, row_version)"
 
 const struct pg_stmt case_record_new_stmt = {
 	"case_record_new",
 	RECORD,
-	6,
-	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT},
+	7,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
 };
 
 /* A response noted before may open a case after a change: the row is the same, so there is never a second. */
 const struct pg_stmt case_record_stmt = {
 	"case_record",
-	RECORD " ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
-	       "  rules = excluded.rules, facts = excluded.facts, ruleset = excluded.ruleset, at = excluded.at"
-	       " WHERE c.case_id IS NULL",
-	6,
-	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT},
+	RECORD
+	" ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
+	"  rules = excluded.rules, facts = excluded.facts, row_version = excluded.row_version, ruleset = excluded.ruleset,"
+	"  at = excluded.at WHERE c.case_id IS NULL",
+	7,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
+};
+
+const struct pg_stmt case_amend_stmt = {
+	"case_amend",
+	"UPDATE closeloop.case_responses AS c SET row_version = q.row_version FROM unnest($1::bigint[], $2::text[])"
+	" AS q (id, row_version) WHERE c.response_id = q.id",
+	2,
+	{PG_INT8_ARRAY, PG_TEXT_ARRAY},
 };
 
 const struct pg_stmt case_event_stmt = {
@@ -203,13 +212,14 @@ void case_open_params(struct pg_params *p, struct arena *a, const struct case_op
 
 void case_record_params(struct pg_params *p, struct arena *a, const struct case_record *c, int n, const char *ruleset)
 {
-	struct pg_array responses, cases, relations, rules, facts;
+	struct pg_array responses, cases, relations, rules, facts, versions;
 
 	pg_array_init(&responses, a, PG_INT8);
 	pg_array_init(&cases, a, PG_INT8);
 	pg_array_init(&relations, a, PG_TEXT);
 	pg_array_init(&rules, a, PG_TEXT);
 	pg_array_init(&facts, a, PG_JSONB);
+	pg_array_init(&versions, a, PG_TEXT);
 	for (int i = 0; i < n; i++) {
 		pg_array_int8(&responses, c[i].response_id);
 		if (c[i].case_id)
@@ -219,6 +229,7 @@ void case_record_params(struct pg_params *p, struct arena *a, const struct case_
 		pg_array_text(&relations, c[i].relation);
 		pg_array_text(&rules, c[i].rules);
 		pg_array_text(&facts, c[i].facts);
+		pg_array_text(&versions, c[i].row_version);
 	}
 	pg_params_init(p, a);
 	pg_add_array(p, &responses);
@@ -226,6 +237,7 @@ void case_record_params(struct pg_params *p, struct arena *a, const struct case_
 	pg_add_array(p, &relations);
 	pg_add_array(p, &rules);
 	pg_add_array(p, &facts);
+	pg_add_array(p, &versions);
 	pg_add_text(p, ruleset);
 }
 

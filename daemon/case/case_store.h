@@ -31,6 +31,8 @@ extern const struct pg_stmt case_open_stmt, case_record_stmt, case_event_stmt;
  * one meanwhile, and looking for it costs as much as writing it.
  */
 extern const struct pg_stmt case_record_new_stmt;
+/* ($1 responses, $2 their row versions): judged once more, in another state. */
+extern const struct pg_stmt case_amend_stmt;
 
 /* ($1 response ids, $2 customers, $3 responded_at, $4 seconds) → response, case, owner: what these answers come back to; locked. */
 extern const struct pg_stmt case_recurrence_stmt;
@@ -56,6 +58,7 @@ struct case_record {
 	int64_t response_id, case_id; /* case_id 0: none */
 	const char *relation;         /* opened noted praised */
 	const char *rules, *facts;
+	const char *row_version; /* of the response, as it was judged */
 };
 
 struct case_event {

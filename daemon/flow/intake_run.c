@@ -245,7 +245,7 @@ static void count_committed(struct intake_run *r)
 	for (int i = 0; i < r->judge.n_plans; i++) {
 		const struct plan *p = &r->judge.plans[i];
 
-		if (p->action != PLAN_RETURN && p->results)
+		if (p->action != PLAN_RETURN && p->action != PLAN_NOTHING && p->results)
 			for (int k = 0; k < settings->n_rules; k++)
 				if (p->results[k] == TRI_TRUE)
 					stats_add(&s->rules, settings->rules[k].id, 1);

@@ -41,13 +41,35 @@ static void add_records(struct intake_run *r, struct pg_batch *b, const struct p
 		if (plan->claimed->judged != judged || !relation)
 			continue;
 		records[n++] =
-			(struct case_record){plan->claimed->response.id, plan->case_id, relation, plan->rules, plan->facts};
+			(struct case_record){plan->claimed->response.id, plan->case_id, relation, plan->rules, plan->facts,
+					     plan->claimed->row_version};
 	}
 	if (n == 0)
 		return;
 	p = arena_new_obj(r->arena, struct pg_params);
 	case_record_params(p, r->arena, records, n, r->flow->live->settings->sha256);
 	pg_batch_add(b, stmt, p, NULL, NULL);
+}
+
+/* In which state they were judged now. */
+static void add_amended(struct intake_run *r, struct pg_batch *b)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array responses, versions;
+
+	pg_array_init(&responses, r->arena, PG_INT8);
+	pg_array_init(&versions, r->arena, PG_TEXT);
+	for (int i = 0; i < r->judge.n_plans; i++)
+		if (r->judge.plans[i].action == PLAN_AMEND) {
+			pg_array_int8(&responses, r->judge.plans[i].claimed->response.id);
+			pg_array_text(&versions, r->judge.plans[i].claimed->row_version);
+		}
+	if (responses.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &responses);
+	pg_add_array(p, &versions);
+	pg_batch_add(b, &case_amend_stmt, p, NULL, NULL);
 }
 
 static void add_cases(struct intake_run *r, struct pg_batch *b)
@@ -89,6 +111,7 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 		case_open_params(p, r->arena, cases, n_cases, ruleset);
 		pg_batch_add(b, &case_open_stmt, p, NULL, NULL);
 	}
+	add_amended(r, b);
 	add_records(r, b, &case_record_new_stmt, false);
 	add_records(r, b, &case_record_stmt, true);
 	if (n_events) {

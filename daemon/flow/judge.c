@@ -257,8 +257,8 @@ static void on_judged(void *arg, const struct pg_rows *rows)
 			continue;
 		p->claimed->judged = true;
 		p->claimed->case_id = case_id;
-		if (case_id)
-			p->action = PLAN_AMEND;
+		if (case_id) /* a second inbox row of one change: nothing new */
+			p->action = strcmp(p->claimed->row_version, pg_get_text(rows, i, 2, NULL)) ? PLAN_AMEND : PLAN_NOTHING;
 	}
 }
 

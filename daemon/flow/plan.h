@@ -17,7 +17,7 @@
 #define PLAN_WEBHOOKS_MAX 64
 
 enum plan_action {
-	PLAN_NOTHING, /* no rule matched */
+	PLAN_NOTHING, /* no rule matched, or judged in this very state before */
 	PLAN_OPEN,
 	PLAN_PRAISE,
 	PLAN_NOTE,   /* note rules only, or too old for anything else */

@@ -121,6 +121,23 @@ def test_an_update_that_changes_nothing_is_not_judged_again(site):
     assert site.one("SELECT count(*) FROM closeloop.case_events") == before
 
 
+def test_one_change_is_told_once(site):
+    """Two inbox rows of one change come into different batches when the first batch read the answer as it is after both."""
+    site.daemon()
+    response = site.respond(nps=2, account="hanbit")
+    site.mails(1)
+    amended = lambda: site.one("SELECT count(*) FROM closeloop.case_events WHERE kind = 'amended'")  # noqa: E731
+    again = lambda: site.q("INSERT INTO closeloop.inbox (response_id) VALUES (%s); NOTIFY closeloop", response)  # noqa: E731
+    again()
+    site.settled()
+    assert amended() == 0
+    site.q("UPDATE closeloop.responses SET comment = 'and still nobody called' WHERE id = %s", response)
+    site.wait(lambda: amended() == 1, "the amendment")
+    again()
+    site.settled()
+    assert amended() == 1
+
+
 def test_case_actions_move_the_case_and_are_written_down(site):
     site.daemon()
     site.respond(account="hanbit")

@@ -21,7 +21,8 @@ SELECT has_column('closeloop', 'cases', c, 'cases.' || c) FROM unnest(ARRAY['id'
 	'priority', 'owner', 'team', 'route', 'follow_up', 'rules', 'opened_at', 'acknowledged_at', 'first_action_at',
 	'contacted_at', 'resolved_at', 'closed_at', 'acknowledge_due_at', 'resolve_due_at', 'next_action_at', 'waiting_until',
 	'root_cause', 'resolution', 'outcome', 'reopened', 'handovers', 'link_epoch', 'ruleset', 'version']) AS c;
-SELECT columns_are('closeloop', 'case_responses', ARRAY['response_id', 'case_id', 'relation', 'rules', 'facts', 'ruleset', 'at']);
+SELECT columns_are('closeloop', 'case_responses', ARRAY['response_id', 'case_id', 'relation', 'rules', 'facts', 'ruleset', 'at',
+	'row_version']);
 SELECT columns_are('closeloop', 'case_events', ARRAY['id', 'case_id', 'at', 'actor', 'kind', 'from_status', 'to_status', 'note',
 	'details']);
 SELECT has_column('closeloop', 'messages', c, 'messages.' || c) FROM unnest(ARRAY['id', 'case_id', 'response_id', 'kind', 'step',
