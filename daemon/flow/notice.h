@@ -50,6 +50,8 @@ struct notice {
 	const char *recipient;
 	const char *const *tried;
 	int n_tried;
+	const char *const *mailed; /* who got a mail about this case before */
+	int n_mailed;
 
 	const char *to;            /* ASSIGNED */
 	const char *step, *target; /* ESCALATED */

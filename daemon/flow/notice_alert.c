@@ -73,6 +73,8 @@ void notice_alert(struct judge *j, const struct plan *p, int i, struct alert *a)
 	const struct local_time *asked = &p->asked[i * p->n_ask];
 	struct score was;
 
+	for (int k = 0; k < n->n_mailed; k++)
+		a->later |= str_eq(n->mailed[k], a->person_id);
 	a->n = n->n;
 	a->of = n->of;
 	a->status = n->status;
@@ -100,6 +102,9 @@ void notice_alert(struct judge *j, const struct plan *p, int i, struct alert *a)
 		a->was = was;
 		a->was_at = asked[ASK_WAS];
 		a->was_comment = n->opener->comment;
+		a->was_touchpoint = n->opener->touchpoint ? settings_label(j->live->settings, LABEL_TOUCHPOINT,
+									   n->opener->touchpoint, a->language)
+							  : NULL;
 	}
 	if (n->stands) {
 		a->next_person = notice_next_person(j, n);

@@ -143,6 +143,7 @@ int notice_read(const struct pg_rows *rows, struct arena *a, struct notice **ret
 		x->id = pg_get_int8(rows, i, NOTICE_ID);
 		if (undelivered)
 			x->message_id = pg_get_uuid(rows, i, NOTICE_UNDELIVERED_MESSAGE);
+		x->n_mailed = pg_get_text_array(rows, i, NOTICE_MAILED, a, &x->mailed);
 		x->n_tried = pg_get_text_array(rows, i, NOTICE_TRIED, a, &x->tried);
 		read_event(rows, i, a, x);
 		read_case(rows, i, a, x);

@@ -15,6 +15,8 @@ const struct pg_stmt notice_claim = {
 	" SELECT n.id, n.message_id, m.recipient,"
 	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE n.message_id IS NOT NULL AND t.case_id = c.id"
 	"   AND t.channel = 'email' AND (t.state IN ('failed', 'dead') OR t.step = 'forwarded')),"
+	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE t.case_id = c.id AND t.channel = 'email'"
+	"   AND t.state <> 'cancelled' AND t.recipient IS NOT NULL),"
 	"  coalesce(e.id, 0), e.at, e.actor, e.kind, e.from_status::text, e.to_status::text, coalesce(e.note, w.note),"
 	"  (e.details - ARRAY['before', 'cancelled'])::text, btrim(e.details ->> 'to'), e.details ->> 'step',"
 	"  e.details ->> 'target', e.details ->> 'condition',"

@@ -17,6 +17,7 @@ enum {
 	NOTICE_UNDELIVERED_MESSAGE, /* uuid, null: an event */
 	NOTICE_RECIPIENT,           /* of the mail that didn't arrive */
 	NOTICE_TRIED,               /* people whose mail about this case failed, or who were told instead */
+	NOTICE_MAILED,              /* people who got a mail about this case */
 	NOTICE_EVENT_ID,
 	NOTICE_EVENT_AT,
 	NOTICE_ACTOR,
