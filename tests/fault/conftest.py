@@ -3,7 +3,8 @@ Scenarios in which something breaks. The company and the check in the end are th
 every response is known, so its fate is compared with rules that are written down a second time.
 
 Each scenario has a short form, part of ./check, and a long one: `./check --faults` sets CLOSELOOP_FAULTS=full. What was
-measured is appended to the file CLOSELOOP_FIGURES, if that is set; docs/reliability.md has the figures of one such run.
+measured is appended to the file CLOSELOOP_FIGURES, if that is set; docs/reliability.md has the figures of one such run. How far
+a long scenario is goes to the file CLOSELOOP_PROGRESS.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -27,14 +28,28 @@ def size():
     return lambda short, full: full if FULL else short
 
 
+def note(variable, line):
+    if os.environ.get(variable):
+        with open(os.environ[variable], "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+@pytest.fixture
+def progress(request):
+    """progress(done, of): told twenty times in a long scenario."""
+    def say(done, of):
+        if FULL and done % max(of // 20, 1) == 0:
+            note("CLOSELOOP_PROGRESS", f"{request.node.name}: {done} of {of}")
+    return say
+
+
 @pytest.fixture
 def figure(request):
     """figure(text): one line for docs/reliability.md."""
     def say(text):
         print(f"{request.node.name}: {text}")
-        if os.environ.get("CLOSELOOP_FIGURES"):
-            with open(os.environ["CLOSELOOP_FIGURES"], "a", encoding="utf-8") as file:
-                file.write(f"{request.node.name}: {text}\n")
+        for variable in ("CLOSELOOP_FIGURES", "CLOSELOOP_PROGRESS"):
+            note(variable, f"{request.node.name}: {text}")
     return say
 
 

@@ -12,11 +12,12 @@ from stream import Stream
 RESUME_S = 35  # a lease of 30 s and what it takes to notice
 
 
-def kill_rounds(site, configurations, rounds, rng):
+def kill_rounds(site, configurations, rounds, rng, progress):
     """Kills one of the daemons at a random point of its life, start-up included, and starts it again; so many times."""
     daemons = [site.start(configuration=c) for c in configurations]
     stream = Stream(site).start()
-    for _ in range(rounds):
+    for done in range(rounds):
+        progress(done, rounds)
         time.sleep(rng.choice((rng.uniform(0.0, 0.15), rng.uniform(0.1, 1.0))))
         i = rng.randrange(len(daemons))
         daemons[i].kill()
@@ -46,18 +47,18 @@ def judge(site, figure, daemons, stream, rounds):
            f" kill; slowest message {slowest:.1f} s; {site.copies} copies, {site.excuses} leased at the kills")
 
 
-def test_killed_again_and_again(strict_site, size, figure):
+def test_killed_again_and_again(strict_site, size, figure, progress):
     rounds = size(15, 200)
     strict_site.mailbox.delay = 0.01
-    daemons, stream = kill_rounds(strict_site, [strict_site.configuration], rounds, random.Random(11))
+    daemons, stream = kill_rounds(strict_site, [strict_site.configuration], rounds, random.Random(11), progress)
     judge(strict_site, figure, daemons, stream, rounds)
 
 
-def test_two_daemons_killed_in_turn(strict_site, size, figure):
+def test_two_daemons_killed_in_turn(strict_site, size, figure, progress):
     rounds = size(15, 200)
     strict_site.mailbox.delay = 0.01
     configurations = [strict_site.configuration, strict_site.second_configuration()]
-    daemons, stream = kill_rounds(strict_site, configurations, rounds, random.Random(12))
+    daemons, stream = kill_rounds(strict_site, configurations, rounds, random.Random(12), progress)
     judge(strict_site, figure, daemons, stream, rounds)
 
 

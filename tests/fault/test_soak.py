@@ -41,7 +41,7 @@ def disturb(site, daemon, beat):
         site.run("status")
 
 
-def test_memory_and_descriptors_stay_flat(strict_site, size, figure):
+def test_memory_and_descriptors_stay_flat(strict_site, size, figure, progress):
     site = strict_site
     seconds = float(os.environ.get("CLOSELOOP_SOAK_MINUTES") or size(0.75, 10)) * 60
     daemon = site.warm(site.daemon())
@@ -53,6 +53,7 @@ def test_memory_and_descriptors_stay_flat(strict_site, size, figure):
     beat = 0
     while time.monotonic() < started + seconds:
         beat += 1
+        progress(beat, int(seconds))
         disturb(site, daemon, beat)
         # a period, not a wait: samples are to lie a second apart
         time.sleep(max(0.0, started + beat - time.monotonic()))

@@ -71,9 +71,11 @@ def sample(n, wanted):
     return range(1, n + 1) if n <= wanted else sorted({1 + i * (n - 1) // (wanted - 1) for i in range(wanted)})
 
 
-def torture(site, total, wanted, figure, what, **environment):
+def torture(site, total, wanted, tell, what, **environment):
+    figure, progress = tell
     codes = {}
     for n in sample(total, wanted):
+        progress(n, total)
         fault = {k: str(n) if v is None else v for k, v in environment.items()}
         code = short_run(site, f"{what}-{n}", **fault)
         assert code in (0, OUT_OF_MEMORY, STUCK), f"{what} {n}: ended with {code}\n{site.daemons[-1].log}"
@@ -87,18 +89,18 @@ def torture(site, total, wanted, figure, what, **environment):
     figure(f"{total} in a run; exit codes {codes}; {site.copies} copies")
 
 
-def test_each_allocation_fails(strict_site, size, figure):
+def test_each_allocation_fails(strict_site, size, figure, progress):
     total = counts(strict_site)[0]
-    torture(strict_site, total, size(10, 2000), figure, "allocation", FAULT_ALLOCATION=None)
+    torture(strict_site, total, size(10, 2000), (figure, progress), "allocation", FAULT_ALLOCATION=None)
 
 
 @pytest.mark.parametrize("kind", ["reset", "eintr", "eagain", "short"])
-def test_each_socket_call_fails(strict_site, size, figure, kind):
+def test_each_socket_call_fails(strict_site, size, figure, progress, kind):
     total = counts(strict_site)[1]
     if kind == "reset":
         strict_site.repeats = 1
         strict_site.excuse(total)  # each may be the answer to a request
-    torture(strict_site, total, size(4, 1000), figure, kind, FAULT_SOCKET=None, FAULT_KIND=kind)
+    torture(strict_site, total, size(4, 1000), (figure, progress), kind, FAULT_SOCKET=None, FAULT_KIND=kind)
 
 
 def test_the_library_does_what_it_says(tmp_path):
