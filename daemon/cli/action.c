@@ -187,10 +187,11 @@ static const struct action *action_find(const char *name)
 
 static const struct pg_stmt sql_transition = {
 	"cli_transition",
-	"SELECT to_json(t)::text, t.status::text, t.owner, t.version, t.acknowledged_by, t.acknowledged_at, now()"
+	"SELECT to_json(t)::text, replace(t.status::text, '_', ' '), t.owner, t.version, t.acknowledged_by, t.acknowledged_at, now(),"
+	" to_char(t.waiting_until AT TIME ZONE $7, 'Dy YYYY-MM-DD HH24:MI')"
 	" FROM closeloop.case_transition($1, $2, $3, $4, $5, $6) t",
-	6,
-	{PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_JSONB, PG_INT4},
+	7,
+	{PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_JSONB, PG_INT4, PG_TEXT},
 };
 static const struct pg_stmt sql_assign_all = {
 	"cli_assign_all",
@@ -237,6 +238,8 @@ static void put_done(struct cli *c, struct buf *out, const struct action *action
 		buf_puts(out, " to ");
 		escape_terminal(out, owner, strlen(owner));
 	}
+	if (str_eq(action->name, "wait"))
+		buf_printf(out, " until %s", pg_get_text(rows, 0, 7, NULL));
 	buf_printf(out, ", version %d", (int)pg_get_int4(rows, 0, 3));
 	if (str_eq(action->name, "note"))
 		buf_putc(out, '\n');
@@ -301,6 +304,7 @@ static int transition(struct cli *c, const struct args *a, const struct action *
 		pg_add_int4(&p, (int32_t)version);
 	else
 		pg_add_null(&p, PG_INT4);
+	pg_add_text(&p, c->settings->timezone);
 	r = cli_run(c, &sql_transition, &p, &rows);
 	if (r)
 		return r;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LABEL_COLUMNS 14
+#define LINES_ABOVE 3 /* case, owner, due: what comes next stands below them */
 #define WHEN_COLUMNS 22
 #define ACTOR_COLUMNS 16
 
@@ -114,7 +115,9 @@ static const char *escalation_text(struct cli *c, const struct pg_rows *rows, in
 	const char *target = pg_get_text(rows, i, 8, NULL), *manager = manager_of(c, rows, i);
 	const char *unless = str_eq(pg_get_text(rows, i, 7, NULL), "unacknowledged") ? "acknowledged" : "resolved";
 
-	if (str_eq(target, "manager"))
+	if (strncmp(target, "person:", strlen("person:")) == 0)
+		target += strlen("person:");
+	else if (str_eq(target, "manager"))
 		target = manager ? arena_printf(c->arena, "the manager, %s,", manager) : "the manager (nobody is named)";
 	return arena_printf(c->arena, "%s is told unless it is %s (step %s)", target, unless, pg_get_text(rows, i, 6, NULL));
 }
@@ -264,8 +267,10 @@ static int show_text(struct cli *c, const struct pg_params *p, int64_t id)
 		return r;
 	if (pg_count(lines) == 0)
 		return cli_fail(EXIT_NO, "there is no case C-%lld", (long long)id);
-	cli_put_lines(&out, lines, LABEL_COLUMNS);
+	cli_put_lines(&out, lines, 0, LINES_ABOVE, LABEL_COLUMNS);
 	r = put_next(c, &out, p);
+	if (r == 0)
+		cli_put_lines(&out, lines, LINES_ABOVE, pg_count(lines), LABEL_COLUMNS);
 	if (r == 0)
 		r = put_timeline(c, &out, p);
 	if (r == 0)

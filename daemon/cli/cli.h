@@ -143,8 +143,8 @@ void cli_put_json_rows(struct buf *out, const struct pg_rows *rows, int n);
 /* What a statement changed (column 0: each row as JSON): "3 given back to the daemon", or the rows with --json. */
 int cli_print_changed(struct cli *c, const struct pg_rows *rows, const char *what);
 
-/* "label  value" a line, wrapped: column 0 the label, 1 the value; rows with an empty value are left out. */
-void cli_put_lines(struct buf *out, const struct pg_rows *rows, int label_columns);
+/* Rows from..to-1 as "label  value" a line, wrapped: column 0 the label, 1 the value; rows with an empty value are left out. */
+void cli_put_lines(struct buf *out, const struct pg_rows *rows, int from, int to, int label_columns);
 
 /* Column 0 of the only row as one JSON object; no row: EXIT_NO with `unknown` told. */
 int cli_show_json(struct cli *c, const struct pg_stmt *stmt, const struct pg_params *params, const char *unknown);

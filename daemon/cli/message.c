@@ -240,7 +240,7 @@ static int show_text(struct cli *c, const struct pg_params *id_and_zone, const c
 		return r;
 	if (pg_count(lines) == 0)
 		return cli_fail(EXIT_NO, "unknown message '%s'", word);
-	cli_put_lines(&out, lines, LABEL_COLUMNS);
+	cli_put_lines(&out, lines, 0, pg_count(lines), LABEL_COLUMNS);
 	if (pg_count(tries)) {
 		buf_putc(&out, '\n');
 		cli_put_table(&out, tries, pg_count(tries), attempt_columns);

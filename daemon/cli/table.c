@@ -151,11 +151,11 @@ int cli_print_changed(struct cli *c, const struct pg_rows *rows, const char *wha
 	return 0;
 }
 
-void cli_put_lines(struct buf *out, const struct pg_rows *rows, int label_columns)
+void cli_put_lines(struct buf *out, const struct pg_rows *rows, int from, int to, int label_columns)
 {
 	int width = MAX(text_terminal_columns() - label_columns, 20);
 
-	for (int i = 0; i < pg_count(rows); i++) {
+	for (int i = from; i < to && i < pg_count(rows); i++) {
 		const char *value = pg_get_text(rows, i, 1, NULL);
 		size_t label_at = out->n;
 

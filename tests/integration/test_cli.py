@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import subprocess
+import unicodedata
 
 import pytest
 
@@ -28,11 +29,12 @@ PROMISES = {"name": "standard", "acknowledge_within": "4h", "resolve_within": "2
 def open_case(site, status="open", owner="minsu", promises=None, **values):
     """A response and its case, as the daemon would write them; returns the case's id."""
     response = site.respond(**values)
+    version = site.one("SELECT closeloop.follow_up_version(%s)", json.dumps(promises or PROMISES))
     case = site.one("INSERT INTO closeloop.cases (response_id, customer_id, owner, priority, status, route, follow_up, rules,"
                     " follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at)"
-                    " SELECT %s, 'k1', %s, 'high', %s, 'account', 'standard', '{detractor}', v, o.* FROM"
-                    " closeloop.follow_up_version(%s) v, closeloop.case_opening_clocks(v, %s, now()) o RETURNING id",
-                    response, owner, status, json.dumps(promises or PROMISES), owner)
+                    " SELECT %s, 'k1', %s, 'high', %s, 'account', 'standard', '{detractor}', %s, o.*"
+                    " FROM closeloop.case_opening_clocks(%s, %s, now()) o RETURNING id",
+                    response, owner, status, version, version, owner)
     site.q("INSERT INTO closeloop.case_responses (response_id, case_id, relation) VALUES (%s, %s, 'opened')", response, case)
     site.q("INSERT INTO closeloop.case_events (case_id, actor, kind, to_status) VALUES (%s, 'daemon', 'opened', 'open')", case)
     return case
@@ -43,6 +45,10 @@ def message(site, case, state="queued", endpoint="crm", **values):
               "channel": "email" if endpoint == "email" else "webhook", **values}
     return site.one(f"INSERT INTO closeloop.messages (id, dedup_key, {', '.join(values)}) VALUES (gen_random_uuid(),"
                     f" gen_random_uuid()::text, {', '.join(['%s'] * len(values))}) RETURNING id::text", *values.values())
+
+
+def width(line):
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in line)
 
 
 def object_of(site, *arguments, code=0):
@@ -76,6 +82,19 @@ def filled(site, n=70):
     return cases
 
 
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_nothing_is_wider_than_the_terminal(site, columns):
+    cases = filled(site, 12)
+    site.run("case", "assign", str(cases[1]), "--to", "anna", "--note", HOSTILE[:300])
+    site.q("UPDATE closeloop.cases SET ping_pong = true, acknowledge_due_at = now() - interval '1 h'")
+    site.q("UPDATE closeloop.cases SET owner = 'nobody-whom-anybody-knows' WHERE id > 5")
+    for verb in (("status",), ("case", "list"), ("case", "show", str(cases[1])), ("response", "list"), ("inbox", "list"), ("owner", "list"),
+                 ("message", "list", "--held"), ("case", "list", "--overdue")):
+        done = site.closeloop(*verb, COLUMNS=str(columns))
+        wide = [line for line in done.stdout.splitlines() if width(line) > columns and not line.startswith("                 closeloop ")]
+        assert not wide, (verb, wide[0])
+
+
 def test_a_filled_database_is_shown_safely_one_line_a_row(site):
     cases = filled(site)
     site.q("INSERT INTO closeloop.endpoints (name, paused, reason) VALUES ('crm', true, %s)", HOSTILE[:80])
@@ -106,6 +125,10 @@ def test_case_list_filters(site):
     assert ids("--overdue") == [late] and ids("--owner", "anna") == [late] and ids("--priority", "urgent") == [late]
     assert ids("--status", "dismissed") == [done] and ids("--status", "open,dismissed") == [late, mine, done]
     assert ids("--mine", "--as", "minsu") == [mine, done]
+    assert ids("--unacknowledged") == [late, mine] and ids("--waiting") == []
+    site.run("case", "wait", str(mine), "--until", "+1d")
+    assert ids("--waiting") == [mine] and ids("--unacknowledged") == [late]
+    site.run("case", "start", str(mine))
     assert ids("--since", "1h") == [late, mine, done] and ids("--since", "2099-01-01") == []
     refused(site, "case", "list", "--status", "opne", code=64, says="did you mean 'open'?")
     refused(site, "case", "list", "--since", "yesterday", code=64, says="no time")
@@ -123,6 +146,33 @@ def test_json_has_columns_utc_times_numbers_and_nulls(site):
     assert columns <= set(shown)
     assert shown["response"]["comment"] == "x" and shown["events"][0]["kind"] == "opened" and shown["messages"] == []
     assert object_of(site, "case", "ack", str(case))["status"] == "acknowledged"
+
+
+def test_case_show_tells_what_comes_next(site):
+    case = str(open_case(site))
+    text = site.run("case", "show", case)
+    for words in ("next          ", "reminder 1 of 3 to minsu unless it is acknowledged", "the manager, olga, is told unless it is acknowledged (step boss)",
+                  "minsu is warned that the resolve time is near", "olga is told unless it is resolved (step head)"):
+        assert words in re.sub(r"\n {14}", " ", text), text
+    assert text.index("next ") < text.index("opened "), "what comes next stands above what was"
+    shown = object_of(site, "case", "show", case)
+    assert [n["what"] for n in shown["next"]] == ["remind", "escalate", "warn", "escalate"] and shown["promises"]["remind_at_most"] == 3
+    site.q("UPDATE closeloop.cases SET opened_at = now() - interval '90 minutes', next_action_at = now()")
+    assert site.one("SELECT closeloop.follow_up_sweep(10)") == 1
+    site.run("--as", "minsu", "case", "contacted", case, "--how", "phone", "--reached", "no", "--note", "voice mail")
+    assert "waiting until " in site.run("--as", "minsu", "case", "wait", case, "--until", "+2d")
+    text = re.sub(r"\n {14}", " ", site.run("case", "show", case))
+    for words in ("one attempt reached nobody", "reminder 1 of 3", "nobody reached, phone: voice mail", "it comes back, and minsu is told",
+                  "the resolve clock stands still"):
+        assert words in text, text
+    for name in ("anna", "ben", "anna", "ben"):
+        site.run("case", "assign", case, "--to", name)
+    text = site.run("case", "show", case)
+    assert "PING-PONG" in text and "handed over 4 times" in text and "→ ben" in text
+    assert [c["id"] for c in object_of(site, "case", "list", "--ping-pong")] == [int(case)]
+    assert "C-1 ben" in site.run("status", code=1).replace("\n                 ", " ")
+    site.run("--as", "ben", "case", "resolve", case)
+    assert "it closes by itself" in site.run("case", "show", case)
 
 
 # ---- actions ----
@@ -264,6 +314,25 @@ def test_messages_are_shown_retried_and_cancelled(site):
     assert "0 queued again" in site.run("message", "retry", "--dead")
     states = dict(site.q("SELECT id::text, state::text FROM closeloop.messages"))
     assert states == {dead: "queued", queued: "cancelled", sent: "sent"}
+
+
+def test_held_mails_say_what_they_wait_for(site):
+    site.may_differ.add("mails elsewhere")  # messages by SQL, no daemon
+    case = open_case(site)
+    held = [message(site, case, "held", "email", recipient="minsu", held_for=why, payload="") for why in ("budget", "quiet", "digest", "due")]
+    bound = message(site, case, "held", "email", recipient="anna", held_for="budget", digest_id=held[0])
+    site.q("INSERT INTO closeloop.alert_budgets (person, digest_at) VALUES ('minsu', now() + interval '30 minutes')")
+    text = site.run("message", "list", "--held")
+    for words in ("over budget", "quiet hours", "asked for as a digest", "falls due with others", "in a digest on its way", "in 29 min"):
+        assert words in text, text
+    rows = object_of(site, "message", "list", "--held", "--person", "minsu")
+    assert [r["id"] for r in rows] == held and rows[0]["held_for"] == "budget" and UTC.match(rows[0]["leaves_at"])
+    assert [r["id"] for r in object_of(site, "message", "list", "--held", "--case", str(case))] == [bound, *held]
+    assert "over budget, leaves 20" in site.run("message", "show", held[0])
+    assert object_of(site, "status", code=1)["messages"][0]["held"] == 5
+    refused(site, "message", "list", "--held", "--state", "dead", code=64)
+    refused(site, "message", "list", "--person", "minsu", code=64)
+    site.q("DELETE FROM closeloop.messages")
 
 
 def test_endpoints_and_pause(site):
@@ -415,6 +484,21 @@ def test_status_names_what_needs_a_person(site):
     assert "hold: alerts are written" in site.run("status", code=1)
 
 
+def test_somebody_who_was_removed_and_still_owns_cases_is_named(site):
+    cases = [open_case(site, owner="t-ono", customer_id=f"k{i}") for i in range(5)]
+    text = site.run("status", code=1)
+    assert "t-ono" in text and "owns 5 open cases: C-1, C-2, C-3 …" in text and "closeloop case assign --from t-ono --to PERSON" in text
+    assert object_of(site, "status", code=1)["unknown_owners"] == [{"owner": "t-ono", "n": 5, "cases": cases[:3]}]
+    done = site.closeloop("check", "--online")
+    assert done.returncode == 1 and "'t-ono', whom nobody knows, owns 5 open cases: closeloop case assign --from t-ono" in done.stderr
+    assert "5 handed over to anna" in site.run("case", "assign", "--from", "t-ono", "--to", "anna")
+    assert object_of(site, "status", code=1)["unknown_owners"] == []
+    assert site.closeloop("check", "--online").returncode == 0
+    site.q("UPDATE closeloop.cases SET owner = 'db-one'")
+    site.q("INSERT INTO closeloop.people (id, name) VALUES ('db-one', 'D')")
+    assert site.closeloop("check", "--online").returncode == 0, "people of the database are known"
+
+
 def test_check(site):
     assert "every template renders" in site.run("check")
     assert object_of(site, "check")["errors"] == 0
@@ -434,7 +518,7 @@ def test_check(site):
         assert done.returncode == 78 and "password" in done.stderr and "hunter2" not in done.stderr
     site.own(("account", "x", "mimsu"))
     done = site.closeloop("check", "--online")
-    assert done.returncode == 1 and "1 owners name 'mimsu', whom nobody knows, did you mean 'minsu'?" in done.stderr
+    assert done.returncode == 1 and "'mimsu', whom nobody knows, did you mean 'minsu'?, stands in 1 row of owners" in done.stderr
     assert "database     ok" in done.stdout and "email        ok" in done.stdout and "crm          ok" in done.stdout
     site.mailbox.stop()
     assert site.closeloop("check", "--online").returncode == 69

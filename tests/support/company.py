@@ -177,10 +177,10 @@ class Site:
         keep = {k: v for k, v in os.environ.items() if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
         return {**keep, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.folder)}
 
-    def closeloop(self, *arguments, stdin="", configuration=None):
+    def closeloop(self, *arguments, stdin="", configuration=None, **environment):
         return subprocess.run([os.environ["CLOSELOOP"], "-c", str(configuration or self.configuration), *arguments],
                               input=stdin, capture_output=True, text=True, timeout=60, check=False,
-                              env=self.environment())
+                              env=self.environment() | environment)
 
     def run(self, *arguments, code=0, **options):
         done = self.closeloop(*arguments, **options)
