@@ -127,12 +127,14 @@ $$;
 COMMENT ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb) IS
 	'Gives resolved and closed cases of these customers their outcome, by the first of these responses that has a score and was given within that time after the solution; returns how many. scales: {"rating": [min, max, low is bad]}.';
 
+-- plpgsql: planned once per session, on the way of every alert. A function in SQL with a SET is planned at every call.
 CREATE OR REPLACE FUNCTION closeloop.case_recurrence(response_ids bigint[], customers text[], times timestamptz[], within interval)
 	RETURNS TABLE (response_id bigint, case_id bigint, owner text)
-	LANGUAGE sql SECURITY DEFINER
+	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH found AS (
+BEGIN
+	RETURN QUERY WITH found AS (
 		SELECT q.id, k.id AS case_id
 		FROM unnest(response_ids, customers, times) AS q (id, customer, at)
 		CROSS JOIN LATERAL (SELECT c.id FROM closeloop.cases AS c
@@ -144,7 +146,8 @@ CREATE OR REPLACE FUNCTION closeloop.case_recurrence(response_ids bigint[], cust
 		WHERE c.id IN (SELECT f.case_id FROM found AS f) AND c.status IN ('resolved', 'closed')
 		ORDER BY c.id FOR NO KEY UPDATE
 	)
-	SELECT f.id, l.id, l.owner FROM found AS f JOIN locked AS l ON l.id = f.case_id ORDER BY f.id
+	SELECT f.id, l.id, l.owner FROM found AS f JOIN locked AS l ON l.id = f.case_id ORDER BY f.id;
+END
 $$;
 COMMENT ON FUNCTION closeloop.case_recurrence(bigint[], text[], timestamptz[], interval) IS
 	'The case each of these answers comes back to: the customer''s last one that was resolved before it, and no longer ago than that; locked.';

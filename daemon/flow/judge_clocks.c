@@ -1,12 +1,15 @@
 /*
  * The judge: until when. Business time is PostgreSQL's, so it is asked for the due times of the cases that open, once for all
  * that share a follow_up and a clock. Where the owner makes no difference that is part of the judge's first round trip; where
- * it does, one more follows when the owners are known. A batch that opens no case asks nothing.
+ * it does, one more follows when the owners are known. Without a calendar they lie behind the opening by the same time always, so
+ * the first answer is kept with the configuration. A batch that opens no case asks nothing.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/judge.h"
 #include "followup/version_store.h"
+
+#include <stdlib.h>
 
 static bool plan_has_clocks(const struct plan *p)
 {
@@ -42,6 +45,61 @@ static void clocks_need(struct judge *j, const struct plan *p)
 	};
 }
 
+/* ---- what is known already ---- */
+
+static int64_t offset_of(struct wall_time due, struct wall_time now)
+{
+	return wall_is_set(due) ? due.us - now.us : -1;
+}
+
+static struct wall_time offset_due(struct wall_time now, int64_t offset)
+{
+	return offset < 0 ? WALL_NONE : (struct wall_time){now.us + offset};
+}
+
+/* Where the offsets of a follow_up are kept; NULL: they are not the same always, or this is a trial. */
+static struct opening_offsets *offsets_of(const struct judge *j, const struct follow_up *f)
+{
+	struct live *l = j->live;
+
+	if (j->dry || f->calendar_use != CALENDAR_NONE)
+		return NULL;
+	if (!l->opening_offsets)
+		l->opening_offsets = xcalloc((size_t)l->settings->n_follow_ups, sizeof(*l->opening_offsets));
+	return &l->opening_offsets[f - l->settings->follow_ups];
+}
+
+static bool all_offsets_known(const struct judge *j)
+{
+	for (int i = 0; i < j->n_clocks; i++) {
+		const struct opening_offsets *o = offsets_of(j, j->clocks[i].follow_up);
+
+		if (!o || !o->known)
+			return false;
+	}
+	return true;
+}
+
+/* Known ones count from now; what was asked for is kept. */
+static void use_offsets(struct judge *j)
+{
+	for (int i = 0; i < j->n_clocks; i++) {
+		struct opening_clocks *c = &j->clocks[i];
+		struct opening_offsets *o = offsets_of(j, c->follow_up);
+
+		if (o && !o->known)
+			*o = (struct opening_offsets){true, offset_of(c->acknowledge_due, j->now),
+						      offset_of(c->resolve_due, j->now), offset_of(c->next_action, j->now)};
+		if (!o)
+			continue;
+		c->acknowledge_due = offset_due(j->now, o->acknowledge);
+		c->resolve_due = offset_due(j->now, o->resolve);
+		c->next_action = offset_due(j->now, o->next_action);
+	}
+}
+
+/* ---- asking ---- */
+
 static void on_clock_rows(void *arg, const struct pg_rows *rows)
 {
 	struct judge *j = arg;
@@ -66,7 +124,7 @@ void judge_ask_clocks(struct judge *j, struct pg_batch *b)
 	for (int i = 0; i < j->n_plans; i++)
 		if (plan_has_clocks(&j->plans[i]) && !opening_clocks_need_owner(j->plans[i].rule->follow_up))
 			clocks_need(j, &j->plans[i]);
-	if (j->n_clocks)
+	if (!all_offsets_known(j))
 		clocks_ask(j, b, 0);
 }
 
@@ -78,6 +136,7 @@ static void on_clocks(void *arg, const struct pg_error *error)
 		j->done(j->arg, error);
 		return;
 	}
+	use_offsets(j);
 	for (int i = 0; i < j->n_plans; i++) {
 		struct plan *p = &j->plans[i];
 		const struct opening_clocks *c = plan_has_clocks(p) ? clocks_find(j, p) : NULL;
