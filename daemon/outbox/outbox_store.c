@@ -67,7 +67,8 @@ const struct pg_stmt outbox_claim = {
 	"     AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
 	"     AND b.seq < q.seq AND b.state::text IN ('queued', 'leased')))"
 	"   ORDER BY q.next_at LIMIT e.room FOR UPDATE OF q SKIP LOCKED) AS d))"
-	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload, m.queued_at,"
+	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload,"
+	" CASE WHEN m.held_for IS NULL THEN m.queued_at END,"
 	" CASE WHEN m.attempt > 1 THEN (SELECT a.at FROM closeloop.attempts a WHERE a.message_id = m.id"
 	"  ORDER BY a.id DESC OFFSET m.attempt - 2 LIMIT 1) END, m.state = 'leased'",
 	4,

@@ -159,6 +159,22 @@ def test_follow_up_is_counted_once_by_whoever_did_it(site):
     assert total("escalations_total", condition="unresolved") == 0 and total("reminders_total", kind="warning") == 0
 
 
+def test_what_was_held_on_purpose_is_no_late_alert(site):
+    site.may_differ.add("mails elsewhere")  # messages by SQL
+    daemon = site.daemon()
+    write = ("INSERT INTO closeloop.messages (id, kind, channel, endpoint, payload, dedup_key, queued_at, sent_at, held_for)"
+             " VALUES (gen_random_uuid(), 'case.opened', 'webhook', 'crm', '{}', %s, now() - interval '5 hours', NULL, %s)")
+    site.q(write, "over night", "quiet")
+    site.requests(1)
+    site.wait(lambda: daemon.metric("messages_total", channel="webhook", outcome="sent") == 1, "counted")
+    assert daemon.metric("alert_latency_seconds_count") == 0
+    assert json.loads(site.closeloop("--json", "status").stdout)["messages"][1]["p99_seconds"] is None
+    site.q(write, "late", None)
+    site.wait(lambda: daemon.metric("alert_latency_seconds_count") == 1, "the late one")
+    assert daemon.metric("alert_latency_seconds_sum") > 5 * 3600
+    assert json.loads(site.closeloop("--json", "status").stdout)["messages"][1]["p99_seconds"] > 5 * 3600
+
+
 def test_gauges_follow_the_database(site):
     daemon = site.daemon()
     for i in range(3):
