@@ -151,12 +151,14 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.budget_lock(text[]) IS 'Locks the accounts of some people, always in the same order; the last locks of a batch.';
 
--- Urgent mails pass before the others, the worst first; a person's limits stand once in `limits`, mail_person says where.
+-- A batch may tell hundreds of people, and the daemon's sessions have no hash joins (session_sql in flow.c): here each mail would be compared
+-- with each person. Urgent mails pass before the others, the worst first; a person's limits stand once in `limits`, mail_person says where.
 CREATE OR REPLACE FUNCTION closeloop.budget_take(limits closeloop.alert_limits[], mail_person int[], mail_priority int[],
 		mail_asked boolean[], at timestamptz DEFAULT clock_timestamp())
 	RETURNS TABLE (mail int, why text)
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
+	SET enable_hashjoin = on
 	AS $$
 DECLARE
 	since timestamptz := closeloop.budget_hour(at);
@@ -164,9 +166,10 @@ BEGIN
 	PERFORM closeloop.budget_lock(ARRAY(SELECT l.person FROM unnest(limits) AS l));
 	RETURN QUERY
 	WITH p AS (
-		SELECT (limits)[k] AS l, k, b.spent, closeloop.quiet_until(at, q.timezone, q.quiet_from, q.quiet_to) AS quiet,
-			(SELECT count(*) FROM unnest(b.left_at) AS t WHERE t > since) AS used,
-			(SELECT count(*) FROM unnest(b.urgent_at) AS t WHERE t > since) AS urgent_used
+		SELECT ROW(q.person, q.timezone, q.quiet_from, q.quiet_to, q.alerts_per_hour, q.urgent_per_hour)::closeloop.alert_limits AS l,
+			q.k, b.spent, closeloop.quiet_until(at, q.timezone, q.quiet_from, q.quiet_to) AS quiet,
+			ARRAY(SELECT t FROM unnest(b.left_at) AS t WHERE t > since) AS left_at,
+			ARRAY(SELECT t FROM unnest(b.urgent_at) AS t WHERE t > since) AS urgent_at
 		FROM unnest(limits) WITH ORDINALITY AS q (person, timezone, quiet_from, quiet_to, alerts_per_hour, urgent_per_hour, k)
 		JOIN closeloop.alert_budgets AS b ON b.person = q.person
 	), m AS (
@@ -175,28 +178,31 @@ BEGIN
 		FROM unnest(mail_person, mail_priority, mail_asked) WITH ORDINALITY AS q (k, priority, asked, n)
 	), u AS (
 		SELECT p.k, count(m.n) FILTER (WHERE m.urgent AND ((p.l).urgent_per_hour = 0
-			OR p.urgent_used + m.nth <= (p.l).urgent_per_hour)) AS passing
+			OR cardinality(p.urgent_at) + m.nth <= (p.l).urgent_per_hour)) AS passing
 		FROM p LEFT JOIN m ON m.k = p.k GROUP BY p.k
 	), d AS (
 		SELECT m.n, m.k, m.urgent, CASE
 			WHEN m.asked THEN 'digest'
-			WHEN m.urgent THEN CASE WHEN (p.l).urgent_per_hour > 0 AND p.urgent_used + m.nth > (p.l).urgent_per_hour
+			WHEN m.urgent THEN CASE WHEN (p.l).urgent_per_hour > 0 AND cardinality(p.urgent_at) + m.nth > (p.l).urgent_per_hour
 				THEN 'budget' END
 			WHEN p.quiet IS NOT NULL THEN 'quiet'
-			WHEN (p.l).alerts_per_hour > 0 AND (p.spent OR p.used + u.passing + m.nth > (p.l).alerts_per_hour) THEN 'budget'
+			WHEN (p.l).alerts_per_hour > 0 AND (p.spent OR cardinality(p.left_at) + u.passing + m.nth > (p.l).alerts_per_hour) THEN 'budget'
 			END AS held
 		FROM m JOIN p ON p.k = m.k JOIN u ON u.k = m.k
 	), s AS (
-		SELECT p.l, p.quiet, b.person, g.*,
-			closeloop.newest(b.left_at, since, at, g.passed, (p.l).alerts_per_hour) AS left_at,
-			closeloop.newest(b.urgent_at, since, at, g.urgent_passed, (p.l).urgent_per_hour) AS urgent_at
-		FROM p JOIN closeloop.alert_budgets AS b ON b.person = (p.l).person
+		SELECT p.l, p.quiet, (p.l).person, g.*,
+			e.all_at[greatest(cardinality(e.all_at) - (p.l).alerts_per_hour + 1, 1):] AS left_at,
+			e.all_urgent[greatest(cardinality(e.all_urgent) - (p.l).urgent_per_hour + 1, 1):] AS urgent_at
+		FROM p
 		JOIN (SELECT d.k, count(*) FILTER (WHERE d.held IS NULL) AS passed,
 				count(*) FILTER (WHERE d.held IS NULL AND d.urgent) AS urgent_passed,
 				bool_or(d.held = 'budget' AND NOT d.urgent) AS over,
 				bool_or(d.held = 'budget' AND d.urgent) AS urgent_over,
 				bool_or(d.held = 'quiet') AS in_quiet, bool_or(d.held = 'digest') AS asked
 			FROM d GROUP BY d.k) AS g ON g.k = p.k
+		CROSS JOIN LATERAL (SELECT
+			p.left_at || array_fill(at, ARRAY[least(g.passed, (p.l).alerts_per_hour)::int]) AS all_at,
+			p.urgent_at || array_fill(at, ARRAY[least(g.urgent_passed, (p.l).urgent_per_hour)::int]) AS all_urgent) AS e
 	), noted AS (
 		UPDATE closeloop.alert_budgets AS b
 		SET left_at = s.left_at, urgent_at = s.urgent_at, spent = b.spent OR coalesce(s.over, false),
@@ -352,8 +358,10 @@ BEGIN
 	IF ids IS NULL THEN
 		outcome := 'nothing';
 	ELSIF EXISTS (SELECT FROM closeloop.endpoints AS e WHERE e.name IN ('*', 'email')
-			AND (e.paused OR e.disabled OR (e.breaker <> 'closed' AND e.until > at))) THEN
-		outcome := 'nothing'; -- it gets longer while nothing can leave, and is still one mail
+				AND (e.paused OR e.disabled OR (e.breaker <> 'closed' AND e.until > at)))
+			OR EXISTS (SELECT FROM closeloop.messages AS m JOIN closeloop.messages AS d ON d.id = m.digest_id
+				WHERE m.recipient = l.person AND m.state = 'held' AND d.state IN ('queued', 'leased')) THEN
+		outcome := 'nothing'; -- it gets longer while nothing can leave, or the one before hasn't left, and is still one mail
 	ELSIF cardinality(ids) = 1 AND with_text = 1 THEN
 		outcome := 'one';
 		message := ids[1];
@@ -488,6 +496,7 @@ CREATE OR REPLACE FUNCTION closeloop.digest_lines(digest uuid, timezone text, at
 		total bigint, due_today bigint, overdue bigint)
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
+	SET enable_hashjoin = on
 	AS $$
 	WITH line AS (
 		SELECT DISTINCT ON (m.case_id, CASE WHEN m.case_id IS NULL THEN m.response_id END)

@@ -494,9 +494,12 @@ void release_start(struct intake_run *intake)
 	r->round = (struct digest_round){.live = r->flow->live, .arena = release_arena(r)};
 	r->n_due = r->n_mornings = r->n_jobs = r->reading = 0;
 	r->more = r->wrote = r->queued = false;
+	/* By itself: it locks messages, what follows waits for accounts, and an action on a case needs both the other way round. */
+	pg_batch_add(b, &budget_end_bound, at_most(r, BOUND_AT_ONCE), on_bound, r);
+	pg_batch_send(b, 0, NULL, NULL);
+	b = pg_batch_new(r->flow->work);
 	pg_batch_add(b, &stmt_begin, NULL, NULL, NULL);
 	pg_batch_add(b, &case_now, NULL, on_now, r);
-	pg_batch_add(b, &budget_end_bound, at_most(r, BOUND_AT_ONCE), on_bound, r);
 	pg_batch_add(b, &budget_find, NULL, NULL, NULL);
 	pg_batch_add(b, &budget_claim, at_most(r, r->limit), on_due_people, r);
 	add_mornings(r, b);

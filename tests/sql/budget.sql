@@ -206,6 +206,14 @@ SELECT is(pg_temp.release('x', 9, 9), 'nothing', 'nothing can leave');
 SELECT ok(digest_at BETWEEN now() AND now() + interval '1 minute', 'looked at again soon') FROM closeloop.alert_budgets WHERE person = 'x';
 DELETE FROM closeloop.endpoints;
 
+-- One digest at a time: while the mail server doesn't take it, the next one gets longer.
+SELECT is(pg_temp.release('x', 9, 9), 'digest budget', 'the first');
+INSERT INTO closeloop.messages (id, kind, channel, endpoint, recipient, payload, dedup_key) VALUES (md5('x')::uuid, 'digest', 'email', 'email', 'x', 'p', 'digest-x');
+SELECT pg_temp.hold(2, 'x', 'case.opened', 'budget'), pg_temp.hold(3, 'x', 'case.opened', 'budget');
+SELECT is(pg_temp.release('x', 9, 9), 'nothing', 'the second waits');
+UPDATE closeloop.messages SET state = 'sent', sent_at = now() WHERE dedup_key = 'digest-x';
+SELECT is(pg_temp.release('x', 9, 9), 'digest budget', 'until the first has left');
+
 -- Nobody knows him any more.
 SELECT pg_temp.hold(1, 'y', 'case.opened', 'budget'), pg_temp.hold(2, 'y', 'case.opened', 'quiet');
 SELECT is(closeloop.digest_disown('y'), 2, 'both go on to the next person');
