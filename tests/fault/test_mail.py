@@ -26,7 +26,8 @@ def relay(strict_site):
 def due_now(site):
     """Nobody waits for the next try here: what is planned for later is due now, and the breaker lets one through."""
     site.q("UPDATE closeloop.messages SET next_at = clock_timestamp() WHERE state = 'queued'")
-    site.q("UPDATE closeloop.endpoints SET until = clock_timestamp() WHERE until > clock_timestamp()")
+    if site.q("UPDATE closeloop.endpoints SET until = clock_timestamp() WHERE until > clock_timestamp() RETURNING name"):
+        site.q("NOTIFY closeloop")  # daemons sleep until the time that they knew
 
 
 def delivered(site, seconds=30):
