@@ -262,3 +262,33 @@ def test_an_outage_of_the_mail_server_ends_in_one_digest(site):
     all_final(site)
     assert len(site.mailbox.to("ben@halden.example")) == 3
     assert states(site) == {"sent": 15}
+
+
+def test_killed_while_digests_leave_nothing_is_lost_and_nothing_comes_alone(site):
+    site.configure(top={"alerts_per_hour": 3}, people=people(), **BEN)
+    digests = "SELECT count(*) FROM closeloop.messages WHERE kind = 'digest'"
+    moments = [lambda: states(site).get("held", 0) > 200,  # while alerts are held
+               lambda: site.one(digests) > 0,  # the first digest is written
+               lambda: site.one(digests + " AND state = 'sent'") > 0]  # and has left, what is bound to it may not have ended
+    for i, moment in enumerate(moments):
+        daemon = site.start()
+        flood(site, 300, source_id=f"'{i}-' || g", customer_id=f"'{i}-' || g")
+        if i:
+            site.wait(lambda: site.one("SELECT count(*) FROM closeloop.inbox") == 0, "judged")
+            an_hour_passes(site)
+        site.wait(moment, "the moment", 60)
+        daemon.kill()
+        site.excuse(daemon.leased())
+    site.start()
+    hours_passed = len(moments)
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.cases") == 300 * len(moments), "every case", 60)
+    while site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'held'"):
+        site.settled(90)  # a lease of somebody killed runs out after 30 s
+        an_hour_passes(site)
+        hours_passed += 1
+        before = site.one(digests)
+        site.wait(lambda: site.one(digests) > before or not states(site).get("held"), "another digest", 60)  # noqa: B023
+        assert hours_passed < 10
+    all_final(site, 90)
+    assert set(states(site)) == {"sent"} and states(site)["sent"] == 300 * len(moments)
+    assert len(site.mailbox.to("ben@halden.example")) <= 4 * (hours_passed + 1) + site.excuses
