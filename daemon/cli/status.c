@@ -302,6 +302,18 @@ static const struct pg_stmt sql_messages = {
 	{PG_TEXT_ARRAY, PG_TEXT},
 };
 
+/* "38 wait, the oldest for 41 min" */
+static const char *waiting_text(struct status *s, const struct pg_rows *rows, int i)
+{
+	int64_t waiting = pg_get_int8(rows, i, 5);
+	struct wall_time oldest = pg_get_time(rows, i, 14);
+
+	if (waiting == 0)
+		return "nothing waits";
+	return arena_printf(s->c->arena, "%lld wait%s%s", (long long)waiting, wall_is_set(oldest) ? ", the oldest for " : "",
+			    wall_is_set(oldest) ? since(s, oldest) : "");
+}
+
 /* An endpoint that doesn't send, and why. */
 static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 {
@@ -314,17 +326,17 @@ static void need_endpoint(struct status *s, const struct pg_rows *rows, int i)
 	const char *who = all ? "all sending" : name;
 
 	if (pg_get_bool(rows, i, 8))
-		status_need(s, who, arena_printf(a, "disabled %s%s, %lld wait", changed, why, (long long)waiting),
+		status_need(s, who, arena_printf(a, "disabled %s%s, %s", changed, why, waiting_text(s, rows, i)),
 			    arena_printf(a, "closeloop endpoint enable %s", name));
 	else if (pg_get_bool(rows, i, 7))
 		status_need(s, who,
-			    arena_printf(a, all ? "paused %s%s" : "paused %s%s, %lld wait", changed, why, (long long)waiting),
+			    all ? arena_printf(a, "paused %s%s", changed, why)
+				: arena_printf(a, "paused %s%s, %s", changed, why, waiting_text(s, rows, i)),
 			    all ? "closeloop resume" : arena_printf(a, "closeloop resume %s", name));
 	else if (!str_eq(pg_get_text(rows, i, 9, NULL), "closed"))
 		status_need(s, who,
-			    arena_printf(a, "failing, %d times in a row%s, %lld wait, next try %s",
-					 (int)pg_get_int4(rows, i, 10), why, (long long)waiting,
-					 next ? next : "with the next message"),
+			    arena_printf(a, "failing, %d times in a row%s, %s, next try %s", (int)pg_get_int4(rows, i, 10), why,
+					 waiting_text(s, rows, i), next ? next : "with the next message"),
 			    arena_printf(a, "closeloop message list --endpoint %s", name));
 	else if (!pg_get_bool(rows, i, 2))
 		status_need(s, who,
