@@ -126,9 +126,9 @@ static int app_run(struct app *a, struct live *live)
  */
 static void keep_memory(void)
 {
-	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
-	mallopt(M_TOP_PAD, 1024 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 256 * 1024);
 }
 
 int main(int argc, char **argv)

@@ -219,7 +219,7 @@ CREATE INDEX IF NOT EXISTS case_events_case ON closeloop.case_events (case_id, i
 CREATE TABLE IF NOT EXISTS closeloop.messages (
 	id uuid PRIMARY KEY,
 	seq bigint GENERATED ALWAYS AS IDENTITY,
-	case_id bigint REFERENCES closeloop.cases,
+	case_id bigint,
 	response_id bigint,
 	kind text NOT NULL,
 	step text,
@@ -253,6 +253,9 @@ EXCEPTION WHEN feature_not_supported THEN
 	NULL;
 END
 $$;
+-- A case has its first event before its first message, and that event keeps it from being deleted. A check of the same with each
+-- message would cost as much as writing it.
+ALTER TABLE closeloop.messages DROP CONSTRAINT IF EXISTS messages_case_id_fkey;
 COMMENT ON TABLE closeloop.messages IS 'The outbox: rendered once, delivered at least once under an id that never changes.';
 COMMENT ON COLUMN closeloop.messages.payload IS 'The bytes that leave: a whole RFC 5322 message, or the JSON of a webhook.';
 COMMENT ON COLUMN closeloop.messages.next_at IS 'Not to be tried before; while leased, the end of the lease.';
