@@ -24,13 +24,17 @@ COMMENT ON TYPE closeloop.alert_limits IS
 CREATE TABLE IF NOT EXISTS closeloop.alert_budgets (
 	person text PRIMARY KEY,
 	digest_at timestamptz,
+	digested_at timestamptz,
 	spent boolean NOT NULL DEFAULT false,
+	urgent_spent boolean NOT NULL DEFAULT false,
 	left_at timestamptz[] NOT NULL DEFAULT '{}',
 	urgent_at timestamptz[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE closeloop.alert_budgets IS 'Mails of the last hour to each person with a limit, and when what is held is looked at.';
 COMMENT ON COLUMN closeloop.alert_budgets.digest_at IS 'When the messages held for this person are looked at next; null: none is held.';
+COMMENT ON COLUMN closeloop.alert_budgets.digested_at IS 'When held messages that aren''t urgent last left.';
 COMMENT ON COLUMN closeloop.alert_budgets.spent IS 'Something is held over budget: until its digest only urgent mails leave, so that nothing overtakes it.';
+COMMENT ON COLUMN closeloop.alert_budgets.urgent_spent IS 'Urgent ones are held over budget: until their digest no other leaves.';
 COMMENT ON COLUMN closeloop.alert_budgets.left_at IS 'When mails were let go, the newest last; as many as the limit needs.';
 COMMENT ON COLUMN closeloop.alert_budgets.urgent_at IS 'The same of urgent mails alone.';
 CREATE INDEX IF NOT EXISTS alert_budgets_digest ON closeloop.alert_budgets (digest_at) WHERE digest_at IS NOT NULL;
@@ -167,7 +171,7 @@ BEGIN
 	RETURN QUERY
 	WITH p AS (
 		SELECT ROW(q.person, q.timezone, q.quiet_from, q.quiet_to, q.alerts_per_hour, q.urgent_per_hour)::closeloop.alert_limits AS l,
-			q.k, b.spent, closeloop.quiet_until(at, q.timezone, q.quiet_from, q.quiet_to) AS quiet,
+			q.k, b.spent, b.urgent_spent, closeloop.quiet_until(at, q.timezone, q.quiet_from, q.quiet_to) AS quiet,
 			ARRAY(SELECT t FROM unnest(b.left_at) AS t WHERE t > since) AS left_at,
 			ARRAY(SELECT t FROM unnest(b.urgent_at) AS t WHERE t > since) AS urgent_at
 		FROM unnest(limits) WITH ORDINALITY AS q (person, timezone, quiet_from, quiet_to, alerts_per_hour, urgent_per_hour, k)
@@ -178,13 +182,13 @@ BEGIN
 		FROM unnest(mail_person, mail_priority, mail_asked) WITH ORDINALITY AS q (k, priority, asked, n)
 	), u AS (
 		SELECT p.k, count(m.n) FILTER (WHERE m.urgent AND ((p.l).urgent_per_hour = 0
-			OR cardinality(p.urgent_at) + m.nth <= (p.l).urgent_per_hour)) AS passing
+			OR (NOT p.urgent_spent AND cardinality(p.urgent_at) + m.nth <= (p.l).urgent_per_hour))) AS passing
 		FROM p LEFT JOIN m ON m.k = p.k GROUP BY p.k
 	), d AS (
 		SELECT m.n, m.k, m.urgent, CASE
 			WHEN m.asked THEN 'digest'
-			WHEN m.urgent THEN CASE WHEN (p.l).urgent_per_hour > 0 AND cardinality(p.urgent_at) + m.nth > (p.l).urgent_per_hour
-				THEN 'budget' END
+			WHEN m.urgent THEN CASE WHEN (p.l).urgent_per_hour > 0
+				AND (p.urgent_spent OR cardinality(p.urgent_at) + m.nth > (p.l).urgent_per_hour) THEN 'budget' END
 			WHEN p.quiet IS NOT NULL THEN 'quiet'
 			WHEN (p.l).alerts_per_hour > 0 AND (p.spent OR cardinality(p.left_at) + u.passing + m.nth > (p.l).alerts_per_hour) THEN 'budget'
 			END AS held
@@ -206,6 +210,7 @@ BEGIN
 	), noted AS (
 		UPDATE closeloop.alert_budgets AS b
 		SET left_at = s.left_at, urgent_at = s.urgent_at, spent = b.spent OR coalesce(s.over, false),
+			urgent_spent = b.urgent_spent OR coalesce(s.urgent_over, false),
 			digest_at = least(b.digest_at,
 				CASE WHEN s.over THEN closeloop.after_quiet(coalesce(s.left_at[1], at) + interval '1 hour', s.l) END,
 				CASE WHEN s.urgent_over THEN coalesce(s.urgent_at[1], at) + interval '1 hour' END,
@@ -237,7 +242,7 @@ CREATE OR REPLACE FUNCTION closeloop.digest_now(persons text[]) RETURNS void
 	AS $$
 BEGIN
 	PERFORM closeloop.budget_lock(persons);
-	UPDATE closeloop.alert_budgets AS b SET digest_at = clock_timestamp(), spent = false, left_at = '{}', urgent_at = '{}'
+	UPDATE closeloop.alert_budgets AS b SET digest_at = clock_timestamp(), spent = false, urgent_spent = false, left_at = '{}', urgent_at = '{}'
 	WHERE b.person = ANY (persons);
 END
 $$;
@@ -332,27 +337,30 @@ DECLARE
 	ids uuid[];
 	with_text int;
 	has_urgent boolean;
+	has_other boolean;
 BEGIN
 	person := l.person;
 	SELECT * INTO b FROM closeloop.alert_budgets AS t WHERE t.person = l.person FOR UPDATE;
 	PERFORM closeloop.digest_cancel_stale(l.person);
-	-- Nobody waits for the budget longer than an hour: urgent mails might use it up for ever.
+	-- Urgent mails may use the budget up for ever, so nobody waits for room longer than an hour: one digest an hour leaves anyway.
 	b.left_at := closeloop.newest(b.left_at, since, NULL, 0, l.alerts_per_hour);
 	b.urgent_at := closeloop.newest(b.urgent_at, since, NULL, 0, l.urgent_per_hour);
-	allowed := quiet IS NULL AND (l.alerts_per_hour = 0 OR cardinality(b.left_at) < l.alerts_per_hour);
+	allowed := quiet IS NULL AND (l.alerts_per_hour = 0 OR cardinality(b.left_at) < l.alerts_per_hour
+		OR (coalesce(b.digested_at <= at - interval '1 hour', true) AND EXISTS (
+			SELECT FROM closeloop.messages AS m LEFT JOIN closeloop.cases AS c ON c.id = m.case_id
+			WHERE m.recipient = l.person AND m.state = 'held' AND m.digest_id IS NULL
+				AND (c.priority IS DISTINCT FROM 'urgent' OR m.held_for = 'digest') AND m.created_at <= at - interval '1 hour')));
 	urgent_allowed := l.urgent_per_hour = 0 OR cardinality(b.urgent_at) < l.urgent_per_hour;
 
-	SELECT array_agg(t.id), count(*) FILTER (WHERE t.payload_there), bool_or(t.urgent),
+	SELECT array_agg(t.id), count(*) FILTER (WHERE t.payload_there), bool_or(t.urgent), bool_or(NOT t.urgent),
 		CASE WHEN bool_or(t.held_for = 'budget') THEN 'budget' WHEN bool_or(t.held_for = 'quiet') THEN 'quiet'
 			WHEN bool_or(t.held_for = 'digest') THEN 'asked' ELSE 'due' END
-	INTO ids, with_text, has_urgent, why
+	INTO ids, with_text, has_urgent, has_other, why
 	FROM (SELECT m.id, m.held_for, m.payload <> '' AS payload_there, coalesce(c.priority = 'urgent', false) AS urgent
 		FROM closeloop.messages AS m LEFT JOIN closeloop.cases AS c ON c.id = m.case_id
 		WHERE m.recipient = l.person AND m.state = 'held' AND m.digest_id IS NULL
 			AND (m.held_for IS DISTINCT FROM 'digest' OR m.created_at < hour_began)
-			AND CASE WHEN c.priority = 'urgent' AND m.held_for IS DISTINCT FROM 'digest'
-				THEN urgent_allowed OR m.created_at <= at - interval '1 hour'
-				ELSE allowed OR (quiet IS NULL AND m.created_at <= at - interval '1 hour') END
+			AND CASE WHEN c.priority = 'urgent' AND m.held_for IS DISTINCT FROM 'digest' THEN urgent_allowed ELSE allowed END
 		ORDER BY m.seq FOR UPDATE OF m SKIP LOCKED) AS t;
 
 	IF ids IS NULL THEN
@@ -374,22 +382,29 @@ BEGIN
 	IF outcome <> 'nothing' THEN
 		b.left_at := closeloop.newest(b.left_at, since, at, 1, l.alerts_per_hour);
 		b.urgent_at := closeloop.newest(b.urgent_at, since, at, has_urgent::int, l.urgent_per_hour);
+		b.digested_at := CASE WHEN has_other THEN at ELSE b.digested_at END;
 	END IF;
 
-	-- What stays is looked at when it may leave: an hour after the oldest mail that counts, after quiet hours, at the full hour.
+	-- What stays is looked at when it may leave: when there is room, at the latest an hour on; after quiet hours; at the full hour.
 	SELECT min(greatest(CASE
 			WHEN m.held_for = 'digest' THEN
 				closeloop.after_quiet(greatest(closeloop.full_hour_after(m.created_at, l.timezone),
-					CASE WHEN allowed THEN at ELSE coalesce(b.left_at[1], at) + interval '1 hour' END), l)
-			WHEN c.priority = 'urgent' THEN coalesce(b.urgent_at[1], at) + interval '1 hour'
-			ELSE closeloop.after_quiet(least(CASE WHEN allowed THEN at ELSE coalesce(b.left_at[1], at) + interval '1 hour' END,
-				greatest(m.created_at + interval '1 hour', at)), l) END, at + interval '30 seconds')),
-		coalesce(bool_or(m.held_for = 'budget' AND c.priority IS DISTINCT FROM 'urgent'), false)
-	INTO look_at, b.spent
+					least(room.normal, room.late)), l)
+			WHEN c.priority = 'urgent' THEN room.urgent
+			ELSE closeloop.after_quiet(least(room.normal, room.late), l) END, at + interval '30 seconds')),
+		coalesce(bool_or(m.held_for = 'budget' AND c.priority IS DISTINCT FROM 'urgent'), false),
+		coalesce(bool_or(m.held_for = 'budget' AND c.priority = 'urgent'), false)
+	INTO look_at, b.spent, b.urgent_spent
 	FROM closeloop.messages AS m LEFT JOIN closeloop.cases AS c ON c.id = m.case_id
+	CROSS JOIN LATERAL (SELECT greatest(m.created_at, b.digested_at) + interval '1 hour' AS late,
+		CASE WHEN l.alerts_per_hour > 0 AND cardinality(b.left_at) >= l.alerts_per_hour
+			THEN b.left_at[1] + interval '1 hour' ELSE at END AS normal,
+		CASE WHEN l.urgent_per_hour > 0 AND cardinality(b.urgent_at) >= l.urgent_per_hour
+			THEN b.urgent_at[1] + interval '1 hour' ELSE at END AS urgent) AS room
 	WHERE m.recipient = l.person AND m.state = 'held' AND m.digest_id IS NULL;
 	UPDATE closeloop.alert_budgets AS t
-	SET digest_at = look_at, spent = b.spent, left_at = b.left_at, urgent_at = b.urgent_at
+	SET digest_at = look_at, digested_at = b.digested_at, spent = b.spent, urgent_spent = b.urgent_spent,
+		left_at = b.left_at, urgent_at = b.urgent_at
 	WHERE t.person = l.person;
 END
 $$;
@@ -428,7 +443,7 @@ BEGIN
 		SELECT gone.case_id, 'undelivered', gone.id FROM gone WHERE gone.case_id IS NOT NULL
 	)
 	SELECT count(*) INTO n FROM gone;
-	UPDATE closeloop.alert_budgets AS b SET digest_at = NULL, spent = false WHERE b.person = for_person;
+	UPDATE closeloop.alert_budgets AS b SET digest_at = NULL, spent = false, urgent_spent = false WHERE b.person = for_person;
 	RETURN n;
 END
 $$;
