@@ -322,7 +322,7 @@ static void on_check_again(struct deadline *d)
 
 /* ---- connections ---- */
 
-/* One is up again: the others needn't wait for the end of a back-off that may be half a minute. */
+/* One is up again: the others needn't wait for the end of a back-off. */
 static void hurry_others(struct flow *f)
 {
 	pg_conn_hurry(f->work);

@@ -21,7 +21,7 @@
 
 #define CONNECT_TIMEOUT_US (10 * US_PER_S)
 #define BACKOFF_FIRST_US (US_PER_S / 2)
-#define BACKOFF_MAX_US (30 * US_PER_S)
+#define BACKOFF_MAX_US (10 * US_PER_S) /* it costs a server little, and who waits for it much */
 #define BACKOFF_LEAST_US (50 * US_PER_MS)
 #define HURRY_US (250 * US_PER_MS)
 #define STEADY_US (10 * US_PER_S)

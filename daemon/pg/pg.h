@@ -170,7 +170,7 @@ const char *pg_conn_trouble(const struct pg_conn *c);
 void pg_conn_reset(struct pg_conn *c, const char *why);
 /* The server answers others again: a back-off that is under way ends within 250 ms. */
 void pg_conn_hurry(struct pg_conn *c);
-/* From the next turn: done with lost for each batch under way, then on_down. Back-off: 0.5 s doubling to 30 s, full jitter; starts anew after 10 s of being up. */
+/* From the next turn: done with lost for each batch under way, then on_down. Back-off: 0.5 s doubling to 10 s, full jitter; starts anew after 10 s of being up. */
 
 /*
  * pg_batch: statements queued together. rows callbacks run in order for the statements that succeeded; after the

@@ -33,7 +33,7 @@ ANSWERS = {"commit": b"COMMIT\0", "settled": b"INSERT 0 ", "claimed": b"UPDATE "
 @pytest.mark.parametrize("which", ANSWERS)
 def test_answer_cut(strict_site, link, size, figure, which):
     """The server has done it, the answer is lost: a COMMIT, the settling of a message, a lease, the start of a claim."""
-    site, rounds = strict_site, size(3, 30)
+    site, rounds = strict_site, size(3, 15)
     daemon = behind(site, link)
     stream = Stream(site, per_second=40).start()
     rng = random.Random(which)
