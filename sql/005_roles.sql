@@ -75,6 +75,9 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb),'
 			' closeloop.case_recurrence(bigint[], text[], timestamptz[], interval),'
 			' closeloop.case_recur(bigint, bigint, closeloop.priority, text[])',
+		'EXECUTE ON FUNCTION closeloop.operator_open(text, text, jsonb), closeloop.operator_undelivered(uuid[]),'
+			' closeloop.operator_nobody_left(uuid[]), closeloop.operator_look(text[]),'
+			' closeloop.operator_claim(boolean, int)',
 		'INSERT, UPDATE ON closeloop.alert_budgets', 'INSERT, DELETE ON closeloop.mornings',
 		'EXECUTE ON FUNCTION closeloop.moment_of(timestamp, text), closeloop.quiet_until(timestamptz, text, int, int),'
 			' closeloop.after_quiet(timestamptz, closeloop.alert_limits), closeloop.full_hour_after(timestamptz, text),'
