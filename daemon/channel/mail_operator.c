@@ -11,15 +11,6 @@
 
 #define ANSWER_CHARACTERS 300
 
-static const char *const kinds[] = {
-	[OPERATOR_ENDPOINT_DISABLED] = "endpoint_disabled",
-	[OPERATOR_ENDPOINT_PAUSED] = "endpoint_paused",
-	[OPERATOR_CREDENTIALS] = "credentials",
-	[OPERATOR_MAIL_REFUSED] = "mail_refused",
-	[OPERATOR_SOURCE_SILENT] = "source_silent",
-	[OPERATOR_DEAD_MESSAGES] = "dead_messages",
-};
-
 /* Before the name; without one, or with one that a shell would take apart, the second is typed. */
 static const struct {
 	const char *named, *plain;
@@ -28,12 +19,22 @@ static const struct {
 					{"closeloop endpoint test ", NULL}},
 	[OPERATOR_ENDPOINT_PAUSED] = {{"closeloop message list --endpoint ", "closeloop endpoint list"},
 				      {"closeloop endpoint test ", NULL}},
-	[OPERATOR_CREDENTIALS] = {{NULL, "closeloop check --online"},
-				  {"closeloop endpoint enable ", "closeloop endpoint list"}},
+	[OPERATOR_CREDENTIALS] = {{NULL, "closeloop check --online"}, {"closeloop resume ", "closeloop endpoint list"}},
 	[OPERATOR_MAIL_REFUSED] = {{NULL, "closeloop person list"}, {NULL, "closeloop person import people.csv"}},
 	[OPERATOR_SOURCE_SILENT] = {{NULL, "closeloop response list --since 7d"}},
-	[OPERATOR_DEAD_MESSAGES] = {{"closeloop message list --state dead --endpoint ", "closeloop message list --state dead"},
+	[OPERATOR_DEAD_MESSAGES] = {{"closeloop message list --state dead,failed --endpoint ",
+				     "closeloop message list --state dead,failed"},
 				    {"closeloop message retry --dead --endpoint ", "closeloop message retry --dead"}},
+	[OPERATOR_NOBODY_LEFT] = {{"closeloop case list --owner ", "closeloop case list"},
+				  {NULL, "closeloop person import people.csv"}},
+	[OPERATOR_MORE] = {{NULL, "closeloop status"}},
+};
+
+/* Kinds whose count is of messages that wait. */
+static const bool kind_waits[OPERATOR_KIND_COUNT] = {
+	[OPERATOR_ENDPOINT_DISABLED] = true,
+	[OPERATOR_ENDPOINT_PAUSED] = true,
+	[OPERATOR_CREDENTIALS] = true,
 };
 
 static bool plain_name(const char *name)
@@ -87,9 +88,9 @@ json_t *mail_operator_context(const struct mail_words *w, const struct operator_
 	bool mail = str_eq(n->name, ENDPOINT_EMAIL);
 	enum mail_word title = n->kind == OPERATOR_CREDENTIALS && mail
 				       ? WORD_TITLE_CREDENTIALS_MAIL
-				       : (enum mail_word)mail_words_find("title", kinds[n->kind]);
+				       : (enum mail_word)mail_words_find("title", operator_kind_name(n->kind));
 
-	build_frame(&b, kinds[n->kind], n->redirected_from);
+	build_frame(&b, operator_kind_name(n->kind), n->redirected_from);
 	build_colours(b.o,
 		      n->kind == OPERATOR_SOURCE_SILENT || n->kind == OPERATOR_MAIL_REFUSED ? PRIORITY_HIGH : PRIORITY_URGENT);
 	build_line(b.o, "instance", n->instance, SHORT_WHO);
@@ -103,12 +104,12 @@ json_t *mail_operator_context(const struct mail_words *w, const struct operator_
 	build_count(b.o, "count", n->count);
 	build_flag(&b, "trigger_missing", n->trigger_missing);
 	build_flag(&b, "is_source", n->kind == OPERATOR_SOURCE_SILENT);
-	build_flag(&b, "waits", n->count > 0 && n->kind != OPERATOR_DEAD_MESSAGES);
+	build_flag(&b, "waits", n->count > 0 && kind_waits[n->kind]);
 	put_answer(&b, n);
 	build_say(&b, "band", WORD_OPERATOR);
 	build_say(&b, "title", title);
-	build_say(&b, "what", (enum mail_word)mail_words_find("what", kinds[n->kind]));
-	build_say(&b, "do", (enum mail_word)mail_words_find("do", kinds[n->kind]));
+	build_say(&b, "what", (enum mail_word)mail_words_find("what", operator_kind_name(n->kind)));
+	build_say(&b, "do", (enum mail_word)mail_words_find("do", operator_kind_name(n->kind)));
 	put_commands(&b, n);
 	build_say(&b, "subject", WORD_SUBJECT_OPERATOR);
 	build_put(b.o, "preheader", build_get(&b, "what"));

@@ -401,6 +401,16 @@ void operator_sample_fill(struct operator_news *n, enum operator_kind kind, enum
 		n->code = 500;
 		n->answer = "Internal Server Error";
 		break;
+	case OPERATOR_NOBODY_LEFT:
+		n->name = "h-weber";
+		n->count = 3;
+		n->code = 550;
+		n->answer = "5.1.1 User unknown";
+		break;
+	case OPERATOR_MORE:
+		n->name = NULL;
+		n->count = 12;
+		break;
 	case OPERATOR_KIND_COUNT: break;
 	}
 }

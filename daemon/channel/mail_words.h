@@ -235,18 +235,24 @@
 	X(TITLE_MAIL_REFUSED, "title.mail_refused")                       \
 	X(TITLE_SOURCE_SILENT, "title.source_silent")                     \
 	X(TITLE_DEAD_MESSAGES, "title.dead_messages")                     \
+	X(TITLE_NOBODY_LEFT, "title.nobody_left")                         \
+	X(TITLE_MORE, "title.more")                                       \
 	X(WHAT_ENDPOINT_DISABLED, "what.endpoint_disabled")               \
 	X(WHAT_ENDPOINT_PAUSED, "what.endpoint_paused")                   \
 	X(WHAT_CREDENTIALS, "what.credentials")                           \
 	X(WHAT_MAIL_REFUSED, "what.mail_refused")                         \
 	X(WHAT_SOURCE_SILENT, "what.source_silent")                       \
 	X(WHAT_DEAD_MESSAGES, "what.dead_messages")                       \
+	X(WHAT_NOBODY_LEFT, "what.nobody_left")                           \
+	X(WHAT_MORE, "what.more")                                         \
 	X(DO_ENDPOINT_DISABLED, "do.endpoint_disabled")                   \
 	X(DO_ENDPOINT_PAUSED, "do.endpoint_paused")                       \
 	X(DO_CREDENTIALS, "do.credentials")                               \
 	X(DO_MAIL_REFUSED, "do.mail_refused")                             \
 	X(DO_SOURCE_SILENT, "do.source_silent")                           \
 	X(DO_DEAD_MESSAGES, "do.dead_messages")                           \
+	X(DO_NOBODY_LEFT, "do.nobody_left")                               \
+	X(DO_MORE, "do.more")                                             \
 	X(WORD_SINCE, "word.since")                                       \
 	X(WORD_LAST_RESPONSE, "word.last_response")                       \
 	X(WORD_ANSWER, "word.answer")                                     \

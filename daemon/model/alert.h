@@ -191,17 +191,17 @@ struct digest {
 	const char *redirected_from;
 };
 
-/* What operators are told. */
-enum operator_kind {
-	OPERATOR_ENDPOINT_DISABLED, /* name: endpoint; code, answer: what it said (410) */
-	OPERATOR_ENDPOINT_PAUSED,   /* name: endpoint; failures, code, answer, until: the next try */
-	OPERATOR_CREDENTIALS,       /* name: endpoint ("email": the mail server); code, answer */
-	OPERATOR_MAIL_REFUSED,      /* name: the person's id, address; code, answer */
-	OPERATOR_SOURCE_SILENT,     /* name: source; since: the last response, usual_s, trigger_missing */
-	OPERATOR_DEAD_MESSAGES,     /* name: endpoint, or NULL for several; count; code, answer of the last */
-	OPERATOR_KIND_COUNT
-};
-
+/*
+ * What operators are told, by kind:
+ *   ENDPOINT_DISABLED   name: endpoint; code, answer: what it said (410)
+ *   ENDPOINT_PAUSED     name: endpoint; failures, code, answer, until: the next try
+ *   CREDENTIALS         name: endpoint ("email": the mail server); code, answer
+ *   MAIL_REFUSED        name: the person's id, address; code, answer
+ *   SOURCE_SILENT       name: source; since: the last response, usual_s, trigger_missing
+ *   DEAD_MESSAGES       name: endpoint, or NULL for several; count; code, answer of the last
+ *   NOBODY_LEFT         name: the person's id; count: alerts that nobody has seen; code, answer
+ *   MORE                count: incidents that get no mail of their own
+ */
 struct operator_news {
 	struct uuid message_id;
 	enum language language;
@@ -214,7 +214,7 @@ struct operator_news {
 	int64_t since_s;         /* how long ago, seconds; 0: now */
 	struct local_time until; /* ENDPOINT_PAUSED: next try by itself */
 	int failures;            /* ENDPOINT_PAUSED: in a row */
-	int count;               /* messages that wait for it, or are dead */
+	int count;               /* messages that wait for it, or are dead; incidents */
 	int code;                /* HTTP or SMTP; 0: none */
 	const char *answer;      /* what the other side said, raw; shown as one shortened line */
 	int64_t usual_s;         /* SOURCE_SILENT: the usual gap between two responses */

@@ -33,6 +33,18 @@ enum message_state {
 };
 enum rule_kind { RULE_CASE, RULE_PRAISE, RULE_NOTE, RULE_IGNORE, RULE_KIND_COUNT };
 enum case_outcome { OUTCOME_RECOVERED, OUTCOME_UNCHANGED, OUTCOME_LOST, CASE_OUTCOME_COUNT };
+/* What operators are told; what goes with each: struct operator_news in alert.h. */
+enum operator_kind {
+	OPERATOR_ENDPOINT_DISABLED,
+	OPERATOR_ENDPOINT_PAUSED,
+	OPERATOR_CREDENTIALS,
+	OPERATOR_MAIL_REFUSED,
+	OPERATOR_SOURCE_SILENT,
+	OPERATOR_DEAD_MESSAGES,
+	OPERATOR_NOBODY_LEFT,
+	OPERATOR_MORE,
+	OPERATOR_KIND_COUNT
+};
 enum language { LANGUAGE_EN, LANGUAGE_KO, LANGUAGE_DE, LANGUAGE_COUNT };
 
 const char *priority_name(enum priority p);
@@ -45,6 +57,8 @@ const char *rule_kind_name(enum rule_kind k);
 int rule_kind_parse(const char *word, enum rule_kind *ret);
 const char *case_outcome_name(enum case_outcome o);
 int case_outcome_parse(const char *word, enum case_outcome *ret);
+const char *operator_kind_name(enum operator_kind k);
+int operator_kind_parse(const char *word, enum operator_kind *ret);
 /* Takes "ko", "ko-KR", "KO_kr"; unknown languages are -EINVAL. */
 const char *language_name(enum language l);
 int language_parse(const char *word, enum language *ret);
