@@ -446,8 +446,8 @@ static void print(struct status *s)
 /* kept: text and JSON of the follow-up section; filled when it was empty. */
 static int status_once(struct cli *c, bool clear, struct buf kept[2])
 {
-	static int (*const sections[])(struct status * s) = {status_head,     status_daemons, status_inbox,    status_sources,
-							     status_messages, status_cases,   status_follow_up};
+	static int (*const sections[])(struct status * s) = {status_head,     status_daemons,   status_inbox, status_sources,
+							     status_messages, status_incidents, status_cases, status_follow_up};
 	struct status s = {
 		.c = c,
 		.kept = kept,

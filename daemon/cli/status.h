@@ -36,5 +36,6 @@ const char *status_duration(struct status *s, int64_t us);
 int status_cases(struct status *s);     /* status_cases.c */
 int status_follow_up(struct status *s); /* status_cases.c */
 int status_sources(struct status *s);   /* status_cases.c */
+int status_incidents(struct status *s); /* status_incidents.c */
 
 #endif

@@ -13,16 +13,15 @@
 #define BATCHES_AT_MOST 16
 
 static void (*const start[BETWEEN_JOBS])(struct intake_run *r) = {
-	[BETWEEN_SWEEP] = sweep_start,
-	[BETWEEN_RECOMPUTE] = recompute_start,
-	[BETWEEN_NOTICES] = notices_start,
-	[BETWEEN_RELEASE] = release_start,
+	[BETWEEN_SWEEP] = sweep_start,         [BETWEEN_RECOMPUTE] = recompute_start, [BETWEEN_NOTICES] = notices_start,
+	[BETWEEN_OPERATORS] = operators_start, [BETWEEN_RELEASE] = release_start,
 };
 
 const struct pg_stmt between_peek = {
 	"between_peek",
 	"SELECT EXISTS (SELECT FROM closeloop.notices),"
-	" EXISTS (SELECT FROM closeloop.alert_budgets WHERE digest_at <= clock_timestamp())",
+	" EXISTS (SELECT FROM closeloop.alert_budgets WHERE digest_at <= clock_timestamp()),"
+	" EXISTS (SELECT FROM closeloop.operator_news WHERE told_at IS NULL AND look_at <= clock_timestamp())",
 	0,
 	{0},
 };
@@ -33,6 +32,7 @@ void between_on_peek(void *arg, const struct pg_rows *rows)
 
 	b->due[BETWEEN_NOTICES] |= pg_get_bool(rows, 0, 0);
 	b->due[BETWEEN_RELEASE] |= pg_get_bool(rows, 0, 1);
+	b->due[BETWEEN_OPERATORS] |= pg_get_bool(rows, 0, 2);
 }
 
 bool between_waits(const struct between *b)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "flow/endpoints.h"
 #include "outbox/backoff.h"
+#include "outbox/operator_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,9 +155,8 @@ static bool landed_is_undeliverable(const struct landed *l)
 static void on_settled(void *arg, const struct pg_error *error)
 {
 	struct courier *c = arg;
-	bool undeliverable = false;
+	bool undeliverable = false, incident = endpoints_settled(c, !error);
 
-	endpoints_settled(c, !error);
 	if (error) { /* back to the head of the line, in their order */
 		struct list *it;
 
@@ -179,7 +179,27 @@ static void on_settled(void *arg, const struct pg_error *error)
 	c->unsettled = false;
 	if (undeliverable)
 		intake_run_between(&c->flow->intake, BETWEEN_NOTICES);
+	if (undeliverable || incident)
+		intake_run_between(&c->flow->intake, BETWEEN_OPERATORS);
 	flow_progress(c->flow);
+}
+
+/* Those that will not arrive begin incidents, if they become so by this settle. */
+static void add_undelivered(struct courier *c, struct pg_batch *b, const struct outbox_settlement *all, int n)
+{
+	struct pg_params *p;
+	struct pg_array ids;
+
+	pg_array_init(&ids, c->arena, PG_UUID);
+	for (int i = 0; i < n; i++)
+		if (all[i].state == MESSAGE_FAILED || all[i].state == MESSAGE_DEAD)
+			pg_array_uuid(&ids, &all[i].id);
+	if (ids.count == 0)
+		return;
+	p = arena_new_obj(c->arena, struct pg_params);
+	pg_params_init(p, c->arena);
+	pg_add_array(p, &ids);
+	pg_batch_add(b, &operator_undelivered, p, NULL, NULL);
 }
 
 static void send_settle(struct courier *c)
@@ -198,6 +218,7 @@ static void send_settle(struct courier *c)
 	outbox_settle_params(p, c->arena, all, n);
 	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
 	endpoints_add_news(c, b);
+	add_undelivered(c, b, all, n);
 	pg_batch_send(b, 0, on_settled, c);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "flow/endpoints.h"
 #include "outbox/backoff.h"
+#include "outbox/operator_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,7 @@ void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, 
 	}
 	e->news.gone |= r->outcome == DELIVERY_GONE;
 	e->news.credentials |= r->outcome == DELIVERY_CREDENTIALS;
+	e->news.unauthorized |= !mail && (r->code == 401 || r->code == 403);
 	if (r->outcome == DELIVERY_CREDENTIALS)
 		snprintf(e->reason, sizeof(e->reason), "%s", r->error);
 	if (e->open)
@@ -118,6 +120,17 @@ static bool endpoint_has_news(const struct courier_endpoint *e)
 	return n->gone || n->credentials || n->failures || (n->succeeded && (e->failures || e->open));
 }
 
+static void add_incident(struct courier *c, struct pg_batch *b, const struct courier_endpoint *e, enum operator_kind kind)
+{
+	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
+
+	pg_params_init(p, c->arena);
+	pg_add_text(p, operator_kind_name(kind));
+	pg_add_text(p, e->name);
+	pg_add_text(p, arena_strdup(c->arena, e->reason));
+	pg_batch_add(b, &operator_open, p, NULL, NULL);
+}
+
 static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct courier_endpoint *e)
 {
 	struct pg_params *p;
@@ -135,6 +148,11 @@ static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct cour
 		pg_add_text(p, arena_strdup(c->arena, e->reason));
 		pg_batch_add(b, &outbox_endpoint_result, p, NULL, NULL);
 	}
+	/* After the state: a state that is well ends incidents. */
+	if (e->news.gone)
+		add_incident(c, b, e, OPERATOR_ENDPOINT_DISABLED);
+	if (e->news.credentials || e->news.unauthorized)
+		add_incident(c, b, e, OPERATOR_CREDENTIALS);
 	/* True at once, before the next look at the table says so too. */
 	e->disabled |= e->news.gone;
 	e->paused |= e->news.credentials;
@@ -149,21 +167,26 @@ void endpoints_add_news(struct courier *c, struct pg_batch *b)
 			add_endpoint_news(c, b, &c->endpoints[i]);
 }
 
-void endpoints_settled(struct courier *c, bool committed)
+bool endpoints_settled(struct courier *c, bool committed)
 {
+	bool incident = false;
+
 	for (int i = 0; i < c->n_endpoints; i++) {
 		struct courier_endpoint *e = &c->endpoints[i];
 
+		incident |= committed && (e->telling.gone || e->telling.credentials || e->telling.unauthorized);
 		if (!committed) {
 			e->news.gone |= e->telling.gone;
 			e->news.credentials |= e->telling.credentials;
 			if (!e->news.succeeded) {
 				e->news.succeeded = e->telling.succeeded;
 				e->news.failures += e->telling.failures;
+				e->news.unauthorized |= e->telling.unauthorized;
 			}
 		}
 		e->telling = (struct endpoint_news){0};
 	}
+	return incident;
 }
 
 /* ---- breakers ---- */

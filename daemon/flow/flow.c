@@ -94,6 +94,7 @@ static void flow_beat(struct flow *f)
 	if (flow_has_news(f))
 		add_seen(f, b, f->beat_arena);
 	stats_census_add(&f->stats, b);
+	operators_add_look(f, b, f->beat_arena);
 	pg_batch_send(b, 0, on_beaten, f);
 }
 

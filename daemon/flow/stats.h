@@ -55,6 +55,7 @@ struct stats {
 	int64_t inbox_rows, inbox_set_aside, queued[STATS_CHANNELS], dead[STATS_CHANNELS], held;
 	double inbox_oldest_s;
 	int64_t open[CASE_STATUS_COUNT][PRIORITY_COUNT]; /* unresolved cases; the rest stays 0 */
+	int64_t incidents[OPERATOR_KIND_COUNT];          /* that last */
 	int64_t overdue_acknowledge, overdue_resolve, ping_pong;
 	double follow_up_oldest_s;        /* how long the first of what is due has been due */
 	struct stats_names last_response; /* by source: value is epoch seconds */

@@ -54,6 +54,12 @@ static const struct pg_stmt stmt_endpoints = {
 	0,
 	{0},
 };
+static const struct pg_stmt stmt_incidents = {
+	"stats_incidents",
+	"SELECT kind, count(*) FROM closeloop.operator_news WHERE ended_at IS NULL GROUP BY kind",
+	0,
+	{0},
+};
 /* What came since the last look is taken in first; see sql/010_sources.sql. */
 static const struct pg_stmt stmt_look = {"stats_look", "SELECT closeloop.source_look()", 0, {0}};
 static const struct pg_stmt stmt_sources = {
@@ -118,6 +124,17 @@ static void on_endpoints(void *arg, const struct pg_rows *rows)
 		stats_set(&s->endpoints, pg_get_text(rows, i, 0, NULL), pg_get_int4(rows, i, 1));
 }
 
+static void on_incidents(void *arg, const struct pg_rows *rows)
+{
+	struct stats *s = arg;
+	enum operator_kind kind;
+
+	memset(s->incidents, 0, sizeof(s->incidents));
+	for (int i = 0; i < pg_count(rows); i++)
+		if (operator_kind_parse(pg_get_text(rows, i, 0, NULL), &kind) == 0)
+			s->incidents[kind] = pg_get_int8(rows, i, 1);
+}
+
 static void on_sources(void *arg, const struct pg_rows *rows)
 {
 	struct stats *s = arg;
@@ -136,6 +153,7 @@ void stats_census_add(struct stats *s, struct pg_batch *b)
 	pg_batch_add(b, &stmt_cases, NULL, on_cases, s);
 	pg_batch_add(b, &stmt_due, NULL, on_due, s);
 	pg_batch_add(b, &stmt_endpoints, NULL, on_endpoints, s);
+	pg_batch_add(b, &stmt_incidents, NULL, on_incidents, s);
 	pg_batch_add(b, &stmt_look, NULL, NULL, NULL);
 	pg_batch_add(b, &stmt_sources, NULL, on_sources, s);
 }
@@ -153,6 +171,14 @@ static void write_by_channel(struct buf *out, const char *name, const char *help
 	exposition_family(out, METRIC_GAUGE, name, help);
 	for (int i = 0; i < STATS_CHANNELS; i++)
 		exposition_sample(out, name, LABELS("channel", stats_channel_words[i]), (double)v[i]);
+}
+
+static void write_incidents(const struct stats *s, struct buf *out)
+{
+	exposition_family(out, METRIC_GAUGE, STATS_PREFIX "operator_incidents", "What operators were told of and lasts");
+	for (int i = 0; i < OPERATOR_MORE; i++)
+		exposition_sample(out, STATS_PREFIX "operator_incidents",
+				  LABELS("kind", operator_kind_name((enum operator_kind)i)), (double)s->incidents[i]);
 }
 
 static void write_cases(const struct stats *s, struct buf *out)
@@ -245,6 +271,7 @@ void stats_census_write(const struct stats *s, const struct settings *settings, 
 	write_by_channel(out, STATS_PREFIX "messages_dead", "Messages whose tries are used up", s->dead);
 	write_gauge(out, STATS_PREFIX "messages_held", "Mails kept back by a budget, quiet hours or for a digest",
 		    (double)s->held);
+	write_incidents(s, out);
 	write_cases(s, out);
 	write_endpoints(s, settings, out);
 	write_sources(s, settings, out);
