@@ -375,6 +375,7 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 {
 	const struct settings *s = j->live->settings;
 	const struct recipient *to = &p->recipients[i];
+	bool operators = strcmp(to->person->id, "operators") == 0; /* nobody's digest */
 	struct alert a = plan_alert(j, p, i);
 	struct mail_text text CLEANUP(mail_text_fini) = {0};
 	struct outbox_message *m;
@@ -395,9 +396,8 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 	m->endpoint = ENDPOINT_EMAIL;
 	m->recipient = a.person_id;
 	m->address = a.person_address;
-	m->held_for = p->held ? "due" : NULL;
-	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup,
-				    strcmp(a.person_id, "operators") == 0 ? to->person->email : a.person_id);
+	m->held_for = p->held && !operators ? "due" : NULL;
+	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup, operators ? to->person->email : a.person_id);
 	if (j->dry)
 		p->mails[p->n_messages - 1] =
 			(struct mail_text){arena_strdup(j->arena, text.subject), arena_strdup(j->arena, text.text),

@@ -34,7 +34,7 @@ struct recipient {
 	const struct person *for_person; /* whom it stands in for, or the owner it is informed beside */
 	bool is_owner;
 	bool asked;           /* for a digest, by every entry that names them */
-	const char *held_for; /* "budget", "quiet", "digest": judge_hold.c; NULL: it may leave */
+	const char *held_for; /* "budget", "quiet", "digest": judge_hold.c; "due": notices.c; a line of a digest. NULL: words */
 };
 
 struct plan {

@@ -1,7 +1,9 @@
 /*
  * SQL of notices; see notice_store.h.
  *
- * Numbers and flags are read only from details that the daemon itself wrote: in others anybody may have put anything.
+ * Numbers and flags are read only from details that the daemon itself wrote: in others anybody may have put anything. What comes
+ * next is asked for all cases at once: each call would be planned anew. OFFSET 0: looked up by key, row by row, also by a plan
+ * that was made while the table was empty and a scan of its index seemed as good.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,7 +13,11 @@ const struct pg_stmt notice_claim = {
 	"notice_claim",
 	"WITH n AS (DELETE FROM closeloop.notices WHERE id = ANY (ARRAY("
 	"  SELECT id FROM closeloop.notices ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))"
-	"  RETURNING id, case_id, event_id, message_id)"
+	"  RETURNING id, case_id, kind, event_id, message_id),"
+	" step AS MATERIALIZED (SELECT DISTINCT ON (p.case_id) p.case_id, p.target, p.at, p.condition"
+	"  FROM closeloop.case_plans(ARRAY(SELECT case_id FROM n"
+	"   WHERE kind IN ('assigned', 'opened', 'reminded', 'escalated', 'reopened'))) p"
+	"  WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.case_id, p.at)"
 	" SELECT n.id, n.message_id, m.recipient,"
 	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE n.message_id IS NOT NULL AND t.case_id = c.id"
 	"   AND t.channel = 'email' AND (t.state IN ('failed', 'dead') OR t.step = 'forwarded')),"
@@ -30,12 +36,11 @@ const struct pg_stmt notice_claim = {
 	"  c.resolve_due_at, c.next_action_at, coalesce(c.waiting_since, w.at), c.waiting_until, c.root_cause, c.resolution,"
 	"  c.outcome::text, c.reopened, c.handovers, c.link_epoch, c.version, c.unreached, c.ping_pong, c.ruleset,"
 	"  greatest(c.opened_at, c.assigned_at), u.actor, s.target, s.at, s.condition"
-	" FROM n JOIN closeloop.cases c ON c.id = n.case_id LEFT JOIN closeloop.messages m ON m.id = n.message_id"
-	" LEFT JOIN closeloop.case_events e ON e.id = n.event_id"
+	" FROM n CROSS JOIN LATERAL (SELECT * FROM closeloop.cases t WHERE t.id = n.case_id OFFSET 0) c"
+	" LEFT JOIN LATERAL (SELECT t.recipient FROM closeloop.messages t WHERE t.id = n.message_id OFFSET 0) m ON true"
+	" LEFT JOIN LATERAL (SELECT * FROM closeloop.case_events t WHERE t.id = n.event_id OFFSET 0) e ON true"
 	" CROSS JOIN LATERAL (SELECT coalesce(e.actor = 'daemon', false) AS own) d"
-	" LEFT JOIN LATERAL (SELECT p.target, p.at, p.condition FROM closeloop.case_plans(ARRAY[c.id]) p"
-	"  WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1) s"
-	"  ON e.kind IN ('assigned', 'opened', 'reminded', 'escalated', 'reopened')"
+	" LEFT JOIN step s ON s.case_id = n.case_id AND e.kind IN ('assigned', 'opened', 'reminded', 'escalated', 'reopened')"
 	" LEFT JOIN LATERAL (SELECT t.at, t.note FROM closeloop.case_events t WHERE t.case_id = c.id AND t.kind = 'waiting'"
 	"  ORDER BY t.id DESC LIMIT 1) w ON e.details ? 'waiting_over'"
 	" LEFT JOIN LATERAL (SELECT t.actor FROM closeloop.case_events t WHERE t.case_id = c.id AND t.kind = 'resolved'"
