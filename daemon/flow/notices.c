@@ -11,6 +11,7 @@
 #include "flow/directory_load.h"
 #include "flow/inner.h"
 #include "flow/notice.h"
+#include "outbox/operator_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,6 +123,19 @@ static void on_committed(void *arg, const struct pg_error *error)
 	notices_end(r, more);
 }
 
+static void add_ids(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, const struct pg_array *ids,
+		    pg_rows_fn *fn)
+{
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_array copy = *ids;
+
+	if (copy.count == 0)
+		return;
+	pg_params_init(p, r->arena);
+	pg_add_array(p, &copy);
+	pg_batch_add(b, stmt, p, fn, r);
+}
+
 static void add_held(struct intake_run *r, struct pg_batch *b, const struct outbox_message *all, int n)
 {
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
@@ -162,11 +176,25 @@ static void add_messages(struct intake_run *r, struct pg_batch *b)
 	add_held(r, b, all, n);
 }
 
+/* A mail that did not arrive: the next person is told, or it needs nobody any more; or nobody is left. */
+static void add_undelivered(struct intake_run *r, struct pg_batch *b)
+{
+	struct pg_array handed_on, nobody;
+
+	pg_array_init(&handed_on, r->arena, PG_UUID);
+	pg_array_init(&nobody, r->arena, PG_UUID);
+	for (int i = 0; i < r->n_notices; i++)
+		if (r->notices[i].kind == NOTICE_UNDELIVERED)
+			pg_array_uuid(r->notices[i].told || !r->notices[i].stands ? &handed_on : &nobody,
+				      &r->notices[i].message_id);
+	add_ids(r, b, &notice_handed_on, &handed_on, NULL);
+	add_ids(r, b, &operator_nobody_left, &nobody, NULL);
+	r->between.due[BETWEEN_OPERATORS] |= nobody.count > 0;
+}
+
 static void on_rendered(void *arg, const struct pg_error *error)
 {
 	struct intake_run *r = arg;
-	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
-	struct pg_array handed_on;
 	struct pg_batch *b;
 
 	if (error) {
@@ -175,15 +203,7 @@ static void on_rendered(void *arg, const struct pg_error *error)
 	}
 	b = pg_batch_new(r->flow->work);
 	add_messages(r, b);
-	pg_array_init(&handed_on, r->arena, PG_UUID);
-	for (int i = 0; i < r->n_notices; i++)
-		if (r->notices[i].kind == NOTICE_UNDELIVERED && (r->notices[i].told || !r->notices[i].stands))
-			pg_array_uuid(&handed_on, &r->notices[i].message_id);
-	if (handed_on.count) {
-		pg_params_init(p, r->arena);
-		pg_add_array(p, &handed_on);
-		pg_batch_add(b, &notice_handed_on, p, NULL, NULL);
-	}
+	add_undelivered(r, b);
 	pg_batch_add(b, &stmt_commit, NULL, NULL, NULL);
 	pg_batch_send(b, 0, on_committed, r);
 }
@@ -333,19 +353,6 @@ static void on_notices(void *arg, const struct pg_rows *rows)
 	struct intake_run *r = arg;
 
 	r->n_notices = notice_read(rows, r->arena, &r->notices);
-}
-
-static void add_ids(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, const struct pg_array *ids,
-		    pg_rows_fn *fn)
-{
-	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
-	struct pg_array copy = *ids;
-
-	if (copy.count == 0)
-		return;
-	pg_params_init(p, r->arena);
-	pg_add_array(p, &copy);
-	pg_batch_add(b, stmt, p, fn, r);
 }
 
 static void on_claimed(void *arg, const struct pg_error *error)
