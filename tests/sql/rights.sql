@@ -70,11 +70,14 @@ SELECT lives_ok(sql, 'daemon: ' || left(sql, 90)) FROM unnest(ARRAY[
 	'SELECT closeloop.case_transition(900, ''acknowledge'', ''minsu'')', 'SELECT closeloop.case_assign_all(''nobody'', ''minsu'', ''minsu'')',
 	'SELECT closeloop.follow_up_version(''{"name": "x"}'')', 'SELECT closeloop.case_opening_clocks(1, ''minsu'', now())', 'SELECT closeloop.case_plans(''{900}'')',
 	'SELECT closeloop.follow_up_sweep(10)', 'SELECT closeloop.follow_up_recompute(0, 10)', 'SELECT score FROM closeloop.case_overview',
+	'SELECT closeloop.operator_open(''credentials'', ''crm'', ''{}'')', 'SELECT closeloop.operator_look(ARRAY[''crm''])',
+	'SELECT closeloop.operator_undelivered(ARRAY(SELECT id FROM closeloop.messages))', 'SELECT * FROM closeloop.operator_claim(true, 10)',
+	'SELECT closeloop.operator_nobody_left(ARRAY(SELECT id FROM closeloop.messages))', 'SELECT kind FROM closeloop.operator_news',
 	'UPDATE closeloop.cases SET next_action_at = now(), version = version + 1']) AS sql;
 SELECT throws_ok(sql, '42501', NULL, 'daemon may not: ' || sql) FROM unnest(ARRAY[
 	'UPDATE closeloop.responses SET nps = 1', 'DELETE FROM closeloop.responses', 'INSERT INTO closeloop.responses (nps) VALUES (1)',
 	'UPDATE closeloop.case_events SET note = ''''', 'DELETE FROM closeloop.case_events', 'DELETE FROM closeloop.cases',
-	'DELETE FROM closeloop.messages', 'UPDATE closeloop.instance SET name = ''x''', 'DELETE FROM closeloop.migrations',
+	'DELETE FROM closeloop.messages', 'UPDATE closeloop.operator_news SET ended_at = now()', 'UPDATE closeloop.instance SET name = ''x''', 'DELETE FROM closeloop.migrations',
 	'UPDATE closeloop.directory_version SET last_value = 0', 'SELECT closeloop.grant_daemon()', 'CREATE TABLE closeloop.x (a int)']) AS sql;
 RESET ROLE;
 
