@@ -266,13 +266,15 @@ BEGIN
 		SELECT (SELECT m.recipient FROM closeloop.messages AS m WHERE m.state = 'held' AND m.recipient > r.person
 			ORDER BY m.recipient LIMIT 1)
 		FROM r WHERE r.person IS NOT NULL
+	), forgotten AS MATERIALIZED ( -- mostly nobody: what is held is looked through for these only
+		SELECT r.person FROM r
+		WHERE NOT EXISTS (SELECT FROM closeloop.alert_budgets AS k WHERE k.person = r.person AND k.digest_at IS NOT NULL)
 	)
 	INSERT INTO closeloop.alert_budgets AS b (person, digest_at)
-	SELECT r.person, at FROM r
-	WHERE NOT EXISTS (SELECT FROM closeloop.alert_budgets AS k WHERE k.person = r.person AND k.digest_at IS NOT NULL)
-		AND EXISTS (SELECT FROM closeloop.messages AS m
-			WHERE m.state = 'held' AND m.recipient = r.person AND m.digest_id IS NULL)
-	ORDER BY r.person COLLATE "C"
+	SELECT f.person, at FROM forgotten AS f
+	CROSS JOIN LATERAL (SELECT FROM closeloop.messages AS m
+		WHERE m.state = 'held' AND m.recipient = f.person AND m.digest_id IS NULL LIMIT 1) AS held
+	ORDER BY f.person COLLATE "C"
 	ON CONFLICT (person) DO UPDATE SET digest_at = excluded.digest_at WHERE b.digest_at IS NULL;
 	GET DIAGNOSTICS found = ROW_COUNT;
 	RETURN found;

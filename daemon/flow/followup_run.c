@@ -41,8 +41,7 @@ static void on_due(struct deadline *d)
 	followup_arm(f, SWEEP_EVERY_US); /* if nobody gets to it */
 	if (!f->flow->work_ready || f->flow->stopping)
 		return;
-	if (f->recompute_after != 0) /* it failed on the way */
-		f->flow->intake.between.due[BETWEEN_RECOMPUTE] = true;
+	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= f->recomputing; /* it failed */
 	intake_run_between(&f->flow->intake, BETWEEN_SWEEP);
 }
 
@@ -106,8 +105,8 @@ static void on_recomputed_rows(void *arg, const struct pg_rows *rows)
 {
 	struct followup_run *f = arg;
 
-	f->moved += pg_get_int4(rows, 0, 0);
-	f->recompute_after = pg_get_int8(rows, 0, 1); /* 0: there are no more */
+	f->moved_next = f->moved + pg_get_int4(rows, 0, 0);
+	f->recompute_next = pg_get_int8(rows, 0, 1); /* 0: there are no more */
 }
 
 static void on_recomputed(void *arg, const struct pg_error *error)
@@ -117,13 +116,23 @@ static void on_recomputed(void *arg, const struct pg_error *error)
 
 	if (error && error->lost)
 		return;
-	if (error)
+	r->flow->live->clocks_changed =
+		false; /* if this batch wrote them, it began with the first case; else clocks_unwritten knows */
+	if (error) {
 		log_warning("due times: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
-	else if (f->recompute_after == 0 && (f->moved > 0 || f->announced))
-		log_info("due times: %lld case(s) moved with the new calendars", (long long)f->moved);
-	if (f->recompute_after == 0)
+		intake_run_continue(r, BETWEEN_RECOMPUTE, pg_error_is_conflict(error)); /* else with the next alarm */
+		return;
+	}
+	f->clocks_unwritten = false;
+	f->moved = f->moved_next;
+	f->recompute_after = f->recompute_next;
+	f->recomputing = f->recompute_after != 0;
+	if (!f->recomputing) {
+		if (f->moved > 0 || f->announced)
+			log_info("due times: %lld case(s) moved with the new calendars", (long long)f->moved);
 		r->between.due[BETWEEN_SWEEP] = true;
-	intake_run_continue(r, BETWEEN_RECOMPUTE, f->recompute_after != 0 && (!error || pg_error_is_conflict(error)));
+	}
+	intake_run_continue(r, BETWEEN_RECOMPUTE, f->recomputing);
 }
 
 void recompute_start(struct intake_run *r)
@@ -132,16 +141,18 @@ void recompute_start(struct intake_run *r)
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
-	if (r->flow->live->clocks_changed) /* also while an earlier change is still being worked off: from the first again */
-		f->recompute_after = 0;
-	if (f->recompute_after == 0) {
-		f->announced = r->flow->live->clocks_changed;
-		f->moved = 0;
-	}
-	if (r->flow->live->clocks_changed) {
+	if (r->flow->live->clocks_changed) { /* also while an earlier change is still being worked off: from the first again */
 		r->flow->live->clocks_changed = false;
-		clocks_add(b, r->flow->live, r->arena); /* the batch that wrote them may have been rolled back */
+		f->clocks_unwritten = true; /* the batch that wrote them may have been rolled back */
+		f->recomputing = false;
 	}
+	if (!f->recomputing) {
+		f->recomputing = true;
+		f->announced = f->clocks_unwritten;
+		f->recompute_after = f->moved = 0;
+	}
+	if (f->clocks_unwritten)
+		clocks_add(b, r->flow->live, r->arena);
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, f->recompute_after);
 	pg_add_int4(p, RECOMPUTE_CASES);
@@ -167,7 +178,7 @@ void followup_start(struct followup_run *f)
 	followup_arm(f, SWEEP_EVERY_US);
 	f->flow->intake.between.due[BETWEEN_SWEEP] = true;
 	/* A daemon may have ended between writing new calendars and this. */
-	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= !f->started || f->recompute_after != 0;
+	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= !f->started || f->recomputing;
 	f->started = true;
 }
 

@@ -62,9 +62,13 @@ struct followup_run {
 	int swept;       /* cases of the sweep under way */
 	int64_t next_us; /* until the nearest due time */
 	bool started;
+	bool recomputing;        /* not at the end yet; goes on where it was after an error or a lost connection */
 	int64_t recompute_after; /* case; 0: from the first */
+	int64_t recompute_next;  /* when the batch under way is committed; 0: that was the last one */
 	int64_t moved;
-	bool announced; /* it is said even when nothing moved */
+	int64_t moved_next;
+	bool announced;        /* it is said even when nothing moved */
+	bool clocks_unwritten; /* by anything that is known to be committed */
 };
 
 void followup_init(struct followup_run *f, struct flow *flow);

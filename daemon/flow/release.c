@@ -415,6 +415,14 @@ static void on_bound(void *arg, const struct pg_rows *rows)
 		r->flow->intake.between.due[BETWEEN_NOTICES] = true;
 }
 
+/* The digests of this round don't need it. */
+static void on_bound_done(void *arg, const struct pg_error *error)
+{
+	if (error && !error->lost)
+		log_warning("ending what is bound to digests: sqlstate=%s statement=%s %s", error->sqlstate, error->statement,
+			    error->message);
+}
+
 static const char **read_people(struct release *r, const struct pg_rows *rows, int *ret_n)
 {
 	const char **people = arena_new_array(release_arena(r), const char *, (size_t)pg_count(rows));
@@ -496,7 +504,7 @@ void release_start(struct intake_run *intake)
 	r->more = r->wrote = r->queued = false;
 	/* By itself: it locks messages, what follows waits for accounts, and an action on a case needs both the other way round. */
 	pg_batch_add(b, &budget_end_bound, at_most(r, BOUND_AT_ONCE), on_bound, r);
-	pg_batch_send(b, 0, NULL, NULL);
+	pg_batch_send(b, 0, on_bound_done, r);
 	b = pg_batch_new(r->flow->work);
 	pg_batch_add(b, &stmt_begin, NULL, NULL, NULL);
 	pg_batch_add(b, &case_now, NULL, on_now, r);
