@@ -82,13 +82,22 @@ void courier_unreserve(struct courier *c, const char *endpoint)
 
 /* ---- what results say ---- */
 
+/* "answered 503" needs no "503" before it. */
+static bool names_code(const struct delivery_result *r)
+{
+	char code[16];
+
+	snprintf(code, sizeof(code), "%d", r->code);
+	return strstr(r->error, code);
+}
+
 void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail)
 {
 	if (backoff_clears_endpoint(r, mail)) {
 		e->news = (struct endpoint_news){.succeeded = true, .gone = e->news.gone, .credentials = e->news.credentials};
 	} else if (backoff_blames_endpoint(r, mail)) {
 		e->news.failures++;
-		if (r->code)
+		if (r->code && !names_code(r))
 			snprintf(e->reason, sizeof(e->reason), "%d %s", r->code, r->error);
 		else
 			snprintf(e->reason, sizeof(e->reason), "%s", r->error);
