@@ -15,7 +15,7 @@ def test_many_failures_at_once_open_the_breaker_for_a_minute_not_for_an_hour(sit
     site.daemon(email=f'{{ url = "smtp://127.0.0.1:{nobody}"; tls = "off"; connections = 8;'
                       ' from = "Halden Care <care@halden.example>"; }', webhooks="{}",
                 routes=SECTIONS["routes"].replace(', "webhook:crm"', ""))
-    with site.db.cursor() as cursor:
+    with site.connect() as connection, connection.cursor() as cursor:  # one commit: they leave together
         for i in range(40):
             site.respond(cursor, customer_id=f"k{i}")
     site.wait(lambda: site.one("SELECT breaker = 'open' FROM closeloop.endpoints WHERE name = 'email'"), "the breaker open")
