@@ -10,6 +10,7 @@ What must hold after every scenario, whatever broke in it. One checker for the s
   I7  documented exit codes, no sanitizer's report, flat descriptors and memory, no secret and no customer's word in a log
   I8  one sick receiver doesn't delay the others (the scenarios with a healthy neighbour measure it)
   I9  what is held for a digest leaves with it, once, and never alone and empty
+  I10 a reminder, a warning, a step of an escalation happens once per case and round, and somebody is told of it
 
 The accounts of I2: a lease raises `fence` by one and permits one delivery. So a message arrives at most as often as it
 was leased without a recorded refusal: attempts that say `sent` or that got no answer, and leases whose end nobody
@@ -71,6 +72,7 @@ def check(site):
     check_tables(site)
     check_held(site)
     check_events(site)
+    check_promises(site)
     check_receivers(site)
     check_logs(site)
     if site.strict:
@@ -112,6 +114,36 @@ def check_held(site):
     none(site, "SELECT person, digest_at FROM closeloop.alert_budgets b WHERE digest_at < now() - interval '10 minutes'"
          " AND EXISTS (SELECT FROM closeloop.messages m WHERE m.recipient = b.person AND m.state = 'held')" if site.strict else "SELECT WHERE false",
          "a digest that nobody wrote")
+
+
+ROUNDS = """WITH e AS (SELECT id, case_id, kind, details, count(*) FILTER (WHERE kind = 'reopened') OVER w AS round,
+        count(*) FILTER (WHERE kind IN ('reopened', 'assigned')) OVER w AS clock
+    FROM closeloop.case_events WINDOW w AS (PARTITION BY case_id ORDER BY id))"""
+NEVER_UNDONE = "NOT EXISTS (SELECT FROM closeloop.case_events u WHERE u.case_id = c.id AND u.kind = 'undone')"
+
+
+def check_promises(site):
+    """I10: the case remembers what its events say; the mails about a case that nobody has touched are there."""
+    none(site, ROUNDS + " SELECT case_id, round, details ->> 'step' FROM e WHERE kind = 'escalated' GROUP BY 1, 2, 3 HAVING count(*) > 1",
+         "a step happens once a round")
+    none(site, ROUNDS + " SELECT case_id, clock, details FROM e WHERE kind = 'reminded' AND details ? 'n' GROUP BY 1, 2, 3"
+         " HAVING count(*) > 1", "each reminder happens once")
+    none(site, ROUNDS + " SELECT case_id, round FROM e WHERE kind = 'reminded' AND details ? 'warning' GROUP BY 1, 2 HAVING count(*) > 1",
+         "a warning happens once a round")
+    none(site, ROUNDS + " SELECT c.id, c.fired FROM closeloop.cases c WHERE " + NEVER_UNDONE + " AND ARRAY(SELECT unnest(c.fired) ORDER BY 1)"
+         " <> ARRAY(SELECT details ->> 'step' FROM e WHERE e.case_id = c.id AND kind = 'escalated' AND round = c.reopened ORDER BY 1)",
+         "the steps of a round are its events")
+    none(site, ROUNDS + " SELECT c.id, c.reminded FROM closeloop.cases c WHERE " + NEVER_UNDONE + " AND c.reminded <>"
+         " (SELECT coalesce(max((details ->> 'n')::int), 0) FROM e WHERE e.case_id = c.id AND kind = 'reminded' AND details ? 'n'"
+         "  AND clock = c.reopened + c.handovers)", "the reminders of a clock are its events")
+    none(site, "SELECT m.id, m.state, d.state FROM closeloop.messages m JOIN closeloop.messages d ON d.id = m.digest_id"
+         " WHERE m.state = 'held' AND d.state IN ('sent', 'failed', 'dead', 'cancelled')" if site.strict else "SELECT WHERE false",
+         "what is bound to a digest ends with it")
+    none(site, "SELECT id, case_id, kind FROM closeloop.notices" if site.strict else "SELECT WHERE false", "somebody hears of every notice")
+    none(site, "SELECT e.id, e.case_id, e.kind, e.details FROM closeloop.case_events e JOIN closeloop.cases c ON c.id = e.case_id"
+         " WHERE e.kind IN ('reminded', 'escalated') AND c.status = 'open' AND c.version = 1 AND NOT EXISTS (SELECT FROM"
+         " closeloop.messages m WHERE m.case_id = c.id AND m.dedup_key LIKE 'event:' || e.id || ':email:%')"
+         if site.strict else "SELECT WHERE false", "a mail about every reminder and step")
 
 
 def check_events(site):
