@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.append(str(ROOT / "tests/support"))
 
+import people  # noqa: E402
 import servers  # noqa: E402
 import show  # noqa: E402
 import stream  # noqa: E402
@@ -127,7 +128,7 @@ class Quickstart:
         self.sessions.append(session)
         return session
 
-    def pour(self, rows, total, seconds, screen):
+    def pour(self, rows, total, seconds, screen, crowd):
         """Spreads the rows over the seconds, and shows what comes of them."""
         writer, started, done = self.session(), time.monotonic(), 0
         rows, next_look, news = iter(rows), 0.0, None
@@ -141,19 +142,22 @@ class Quickstart:
                 done += len(batch)
             elif due > done and room > 0:
                 break  # fewer than were counted
+            crowd.act()
             if elapsed >= next_look:
                 self.check_daemon()
                 news = screen.tick()
                 next_look = elapsed + TICK
             time.sleep(0.02)
 
-    def drain(self, screen, seconds=120):
-        """Until everything that came in is judged, and every message has left."""
+    def drain(self, screen, crowd, seconds=120):
+        """Until everything that came in is judged, every message has left, and the promises of seconds are over."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.check_daemon()
+            crowd.act()
             news = screen.tick()
-            if not show.judging(news) and not show.leaving(news) and not news["fresh"]:
+            if not show.judging(news) and not show.leaving(news) and not news["fresh"] and not news["soon"] \
+                    and crowd.done():
                 return news
             time.sleep(TICK)
         return screen.tick()
@@ -184,7 +188,7 @@ class Quickstart:
 def say_hints(demo, screen, once):
     if once:
         screen.line("\nThat was --once: everything is taken away again. Without it, ./quickstart stays until Ctrl-C, and names the\n"
-                    "mails to read and three commands to try.")
+                    "mails to read and commands to try.")
         return
     closeloop = f"{os.path.relpath(demo.program('closeloop'))} -c {demo.configuration}"
     screen.line(f"""
@@ -195,7 +199,9 @@ def say_hints(demo, screen, once):
 
 Try next, in another terminal:
   {closeloop} status
-  {closeloop} case list
+  {closeloop} case list --overdue
+  {closeloop} case show C-{screen.worth_showing()}
+  {closeloop} message list --held
   {closeloop} try nps=2 touchpoint=installation region=hamburg comment='Seit gestern keine Wärme' --mail
 
 Ctrl-C ends it and takes everything away.
@@ -213,7 +219,7 @@ def parse(arguments):
     if options.map and not options.file:
         parser.error("--map needs a FILE.csv")
     try:
-        options.seconds = float(os.environ.get("QUICKSTART_SECONDS", "60"))
+        options.seconds = float(os.environ.get("QUICKSTART_SECONDS", "40"))
     except ValueError:
         parser.error("QUICKSTART_SECONDS must be a number of seconds")
     return options
@@ -240,8 +246,9 @@ def run(options):
         print(f"closeloopd is ready after {time.monotonic() - started:.1f} s: PostgreSQL {demo.postgres.folder}, mails to"
               f" 127.0.0.1:{demo.catcher.port}, metrics on http://127.0.0.1:{demo.http_port}/metrics\n"
               f"{show.number(total, 'response')} over {options.seconds:.0f} s; Ctrl-C ends it and takes everything away\n", flush=True)
-        demo.pour(responses, total, options.seconds, screen)
-        screen.summary(demo.drain(screen), skipped)
+        crowd = people.Nobody() if options.file else people.People(demo.session(), demo.closeloop, options.seconds)
+        demo.pour(responses, total, options.seconds, screen, crowd)
+        screen.summary(demo.drain(screen, crowd), skipped)
         say_hints(demo, screen, options.once)
         while not options.once:
             demo.check_daemon()

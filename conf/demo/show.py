@@ -1,5 +1,6 @@
 """
-What ./quickstart prints while the responses stream in: a pair of lines per alert, one counting line, and the summary.
+What ./quickstart prints while the responses stream in: a pair of lines per alert, a line for each thing that happens to a
+case later, one counting line, and the summary.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -10,6 +11,8 @@ import time
 import unicodedata
 
 LINES_PER_TICK = 3  # a flood is counted, not printed
+EVENTS_AGAIN = 200  # of two transactions the one that began first may commit last
+EVENT_ORDER = ("outcome", "reopened", "escalated", "reminded", "resolved", "acknowledged")
 WORST_FIRST = ("urgent", "high", "normal", "low")
 
 NEWS = """
@@ -22,14 +25,25 @@ SELECT json_build_object(
   'messages', (SELECT json_object_agg(state, n) FROM (SELECT channel || ' ' || state AS state, count(*) AS n
                FROM closeloop.messages GROUP BY 1) AS m),
   'news', (SELECT json_agg(x) FROM (
-    SELECT m.id, m.response_id, m.recipient, m.address, m.case_id, c.priority, c.rules, r.nps, r.touchpoint, r.region, r.comment,
+    SELECT m.id, m.kind, m.response_id, m.recipient, m.address, m.case_id, c.priority, c.rules, r.nps, r.touchpoint, r.region, r.comment,
            r.contact_requested, coalesce(r.account_name, r.customer_name) AS who, m.sent_at::text AS sent_at,
-           round(1000 * extract(epoch FROM m.sent_at - m.queued_at)) AS ms
+           round(1000 * extract(epoch FROM m.sent_at - m.queued_at)) AS ms,
+           (SELECT count(*) FROM closeloop.messages AS l WHERE l.digest_id = m.id) AS lines
     FROM closeloop.messages AS m
     LEFT JOIN closeloop.responses AS r ON r.id = m.response_id
     LEFT JOIN closeloop.cases AS c ON c.id = m.case_id
-    WHERE m.state = 'sent' AND m.channel = 'email' AND m.sent_at >= '{since}'
-    ORDER BY m.sent_at LIMIT 200) AS x))
+    WHERE m.state = 'sent' AND m.channel = 'email' AND m.digest_id IS NULL
+      AND m.kind IN ('case.opened', 'praise.received', 'digest') AND m.sent_at >= '{since}'
+    ORDER BY m.sent_at LIMIT 200) AS x),
+  'soon', (SELECT count(*) FROM closeloop.cases WHERE next_action_at < now() + interval '20 seconds'),
+  'events', (SELECT json_agg(x) FROM (
+    SELECT e.id, e.kind, e.case_id, e.actor, e.details, e.note, c.owner, coalesce(r.customer_name, r.account_name) AS who,
+      (SELECT m.recipient FROM closeloop.messages AS m WHERE m.case_id = c.id AND m.kind = 'case.escalated'
+       AND m.channel = 'email' ORDER BY m.seq DESC LIMIT 1) AS told
+    FROM closeloop.case_events AS e JOIN closeloop.cases AS c ON c.id = e.case_id
+    JOIN closeloop.responses AS r ON r.id = c.response_id
+    WHERE e.id > {event} AND e.kind IN ('acknowledged', 'resolved', 'reminded', 'escalated', 'reopened', 'outcome')
+    ORDER BY e.id LIMIT 1000) AS x))
 """
 
 SUMMARY = """
@@ -40,9 +54,15 @@ SELECT json_build_object(
      SELECT priority, count(*) AS n FROM closeloop.cases GROUP BY 1) AS x),
   'people', (SELECT json_agg(json_build_array(recipient, n, cases) ORDER BY n DESC, recipient) FROM (
      SELECT recipient, count(*) AS n, count(DISTINCT case_id) AS cases FROM closeloop.messages
-     WHERE channel = 'email' AND state = 'sent' GROUP BY 1) AS x),
+     WHERE channel = 'email' AND state = 'sent' AND digest_id IS NULL GROUP BY 1) AS x),
+  'events', (SELECT json_object_agg(kind, n) FROM (SELECT kind, count(*) AS n FROM closeloop.case_events GROUP BY 1) AS x),
+  'outcomes', (SELECT json_object_agg(outcome, n) FROM (
+     SELECT details ->> 'outcome' AS outcome, count(*) AS n FROM closeloop.case_events WHERE kind = 'outcome' GROUP BY 1) AS x),
+  'digests', (SELECT count(*) FROM closeloop.messages WHERE kind = 'digest' AND state = 'sent'),
+  'lines', (SELECT count(*) FROM closeloop.messages WHERE digest_id IS NOT NULL AND state = 'sent'),
   'latency', (SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - queued_at))
-     FROM closeloop.messages WHERE state = 'sent' AND channel = 'email'))
+     FROM closeloop.messages WHERE state = 'sent' AND channel = 'email' AND held_for IS NULL
+       AND kind IN ('case.opened', 'praise.received')))
 """
 
 
@@ -91,6 +111,7 @@ class Show:
         self.colour = self.live
         self.started = time.monotonic()
         self.since, self.seen, self.last = "-infinity", set(), None
+        self.event, self.seen_events = 0, set()
         self.next_count = self.started + 10
 
     def paint(self, code, text):
@@ -104,7 +125,50 @@ class Show:
     def _columns(self):
         return max(60, min(shutil.get_terminal_size((120, 24)).columns, 140))
 
+    def _name(self, person):
+        return self.names.get(person, clean(person or "-"))
+
+    def note(self, colour, word, text):
+        """A line for something that is no alert; the columns are those of an alert."""
+        self.last = None
+        start = f"{time.monotonic() - self.started:5.1f} s"
+        self.line(f"{start:<16}{self.paint(colour, word)} {cut(text, self._columns() - 17 - len(word))}")
+
+    def event_line(self, event):
+        """One thing that happened to a case after its alert."""
+        case, owner, details = f"C-{event['case_id']}", self._name(event["owner"]), event["details"]
+        actor = self._name(event["actor"])
+        if event["kind"] == "reminded":
+            why = "the promised time is near" if details.get("warning") else "not taken on yet"
+            self.note("33", "reminder", f"{case} → {owner}: {why}")
+        elif event["kind"] == "escalated":
+            self.note("1;31", "escalated", f"{case} → {self._name(event['told'])}: {owner} has not "
+                      + ("taken it on" if details["condition"] == "unacknowledged" else "solved it in time"))
+        elif event["kind"] == "outcome":
+            won = {"recovered": "1;32", "lost": "1;31"}.get(details["outcome"], "0")
+            self.note(won, details["outcome"],
+                      f"{case} · {clean(event['who'])}: from {clean(details['from'])} to {clean(details['to'])}")
+        elif event["kind"] == "reopened":
+            self.note("1;31", "reopened", f"{case} → {owner}: the customer is unhappy again")
+        else:
+            self.note("32", {"acknowledged": "taken on", "resolved": "solved"}[event["kind"]], f"{case} by {actor}"
+                      + (f' "{clean(event["note"])}"' if event["note"] else ""))
+
+    def _new_events(self, news):
+        """What is new, the rarest first; a line for each, up to a few at a time."""
+        fresh = [e for e in news["events"] or [] if e["id"] not in self.seen_events]
+        for event in fresh:
+            self.event = max(self.event, event["id"])
+        fresh = [e for e in fresh if e["kind"] != "escalated" or e["told"]]  # else its mail is being written: next time
+        self.seen_events.update(e["id"] for e in fresh)
+        for event in sorted(fresh, key=lambda e: EVENT_ORDER.index(e["kind"]))[:LINES_PER_TICK]:
+            self.event_line(event)
+
     def alert(self, news):
+        if news["kind"] == "digest":
+            self.note("36", "digest", f"→ {self._name(news['recipient'])} <{clean(news['address'])}>:"
+                                      f" {number(news['lines'], 'mail')} in one")
+            return
         seconds = time.monotonic() - self.started
         score = "-" if news["nps"] is None else f"{news['nps']}/10"
         where = " · ".join(filter(None, (news["touchpoint"], news["region"], clean(news["who"] or ""))))
@@ -127,6 +191,8 @@ class Show:
         sent = {c: messages.get(f"{c} sent", 0) for c in ("email", "webhook")}
         text = (f"{time.monotonic() - self.started:5.1f} s  responses {news['responses']} · matched {news['matched']}"
                 f" · cases {news['cases']} · mails {sent['email']} · webhooks {sent['webhook']}")
+        if messages.get("email held"):
+            text += f" · held for a digest {messages['email held']}"
         if judging(news):
             text += f" · being judged {judging(news)}"
         if leaving(news):
@@ -137,14 +203,16 @@ class Show:
 
     def tick(self):
         """Looks once, prints what is new; returns the counts."""
-        news = self.session.json(NEWS.format(since=self.since))
+        news = self.session.json(NEWS.format(since=self.since, event=max(0, self.event - EVENTS_AGAIN)))
         fresh = [n for n in news["news"] or [] if n["id"] not in self.seen]
-        shown = sorted(fresh, key=lambda n: WORST_FIRST.index(n["priority"]) if n["priority"] else 9)[:LINES_PER_TICK]
+        shown = sorted(fresh, key=lambda n: -1 if n["kind"] == "digest" else
+                       WORST_FIRST.index(n["priority"]) if n["priority"] else 9)[:LINES_PER_TICK]
         for item in fresh:
             if item in shown:
                 self.alert(item)
             self.seen.add(item["id"])
             self.since = item["sent_at"]
+        self._new_events(news)
         text = self.counts(news)
         if self.live:
             sys.stdout.write("\r\033[K" + cut(self.paint(1, text), self._columns() + 8))
@@ -172,6 +240,27 @@ class Show:
         for person, mails, cases in facts["people"] or []:
             name = self.names.get(person, person)
             self.line(f"  alerted   {name}{' ' * max(1, 20 - width(name))}{number(mails, 'mail'):>{10 - (mails == 1)}}, {number(cases, 'case')}")
+        self._summary_follow_up(facts, news["messages"] or {})
         if facts["latency"]:
             self.line("  latency   from the INSERT to the mail server's 250: "
                       f"half within {1000 * facts['latency'][0]:.0f} ms, 99 % within {1000 * facts['latency'][1]:.0f} ms")
+
+    def _summary_follow_up(self, facts, messages):
+        events, outcomes = facts["events"] or {}, facts["outcomes"] or {}
+        parts = [number(events.get("reminded", 0), "reminder"), number(events.get("escalated", 0), "escalation"),
+                 f"{events.get('acknowledged', 0)} taken on", f"{events.get('resolved', 0)} solved",
+                 f"{events.get('reopened', 0)} reopened"]
+        self.line("  follow-up " + " · ".join(parts))
+        if outcomes:
+            self.line(f"  outcomes  {number(sum(outcomes.values()), 'customer')} answered again: "
+                      + ", ".join(f"{outcomes[o]} {o}" for o in ("recovered", "unchanged", "lost") if o in outcomes))
+        if facts["digests"]:
+            self.line(f"  digests   {number(facts['lines'], 'mail')} left in {number(facts['digests'], 'digest')}")
+        if messages.get("email held"):
+            self.line(f"  held      {number(messages['email held'], 'mail')} over what one person reads in an hour (alerts_per_hour), "
+                      "for a digest: closeloop message list --held")
+
+    def worth_showing(self):
+        """The case to which most has happened."""
+        return self.session.run("SELECT case_id FROM closeloop.case_events"
+                                " GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1").strip() or "1"

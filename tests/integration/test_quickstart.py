@@ -71,6 +71,15 @@ def test_the_sample_responses_become_alerts(nothing_left):
     for person in ("Grace Okafor", "Tom Whitaker", "Jonas Keller", "한수진", "임도원"):
         assert re.search(rf"alerted +{person} +\d+ mails", output), person
     assert "set aside" not in output
+    # A promise of seconds that nobody keeps, one that is kept, and a customer who comes back.
+    assert re.search(r"reminder C-\d+ → \S.*: not taken on yet", output)
+    assert re.search(r"escalated C-\d+ → Grace Okafor: Tom Whitaker has not taken it on", output)
+    assert re.search(r"recovered C-\d+ · .*: from [0-5]/10 to 9/10", output)
+    assert re.search(r"digest → .*<\S+@halden\.example>: \d+ mails in one", output)
+    reminders, escalations, taken = map(int, re.search(
+        r"follow-up (\d+) reminders? · (\d+) escalations? · (\d+) taken on", output).groups())
+    assert reminders and escalations and taken and re.search(r"outcomes +\d+ customers? answered again: \d+ recovered", output)
+    assert int(re.search(r"held +(\d+) mails", output).group(1)) > 50
     assert "closeloop-demo." not in output.split("latency")[-1]  # what is gone is not pointed to
 
 
@@ -93,12 +102,14 @@ def test_the_commands_it_names_work(nothing_left):
             match = re.match(r"  (\S*closeloop -c \S+ .*)", line)
             if match:
                 commands.append(match.group(1))
-            if len(commands) == 3:
+            if len(commands) == 5:
                 break
-        status, cases, attempt = [subprocess.run(["bash", "-c", c], capture_output=True, text=True, check=False)
-                                  for c in commands]
-    assert status.returncode == 0 and "delivery live" in status.stdout, status
-    assert cases.returncode == 0 and "C-1 " in cases.stdout, cases
+        status, overdue, shown, held, attempt = [subprocess.run(
+            ["bash", "-c", c], capture_output=True, text=True, check=False) for c in commands]
+    assert status.returncode in (0, 1) and "delivery live" in status.stdout, status  # 1: cases are overdue
+    assert overdue.returncode == 0 and overdue.stdout, overdue
+    assert shown.returncode == 0 and shown.stdout.startswith("case   ") and "daemon" in shown.stdout, shown
+    assert held.returncode == 0 and "over budget" in held.stdout, held
     assert attempt.returncode == 0 and "lena-brandt" in attempt.stdout and "Subject" in attempt.stdout, attempt
 
 
