@@ -3,7 +3,8 @@
  *
  * Asked in the same round trip, as its last statement: it locks the accounts of the people (DESIGN 4, rule d), only of those with
  * a limit or quiet hours. What is held is not rendered: its line in the digest is written from the case when it leaves.
- * Mails of plans that are held together anyway (plan->held) are counted when they are released.
+ * Mails of plans that are held together anyway (plan->held) are counted when they are released; the accounts of their people are
+ * locked here too, all in one order: later, when their digest is asked for, another daemon may hold them and want one of ours.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,7 +13,7 @@
 #include "outbox/budget_store.h"
 
 /* The place of a person's limits; grows. -1: nothing limits their mails. */
-static int limits_of(struct judge *j, struct judge_hold *h, const struct recipient *to)
+static int limits_of(struct judge *j, struct judge_hold *h, const struct recipient *to, bool held)
 {
 	struct budget_limits l;
 
@@ -22,7 +23,7 @@ static int limits_of(struct judge *j, struct judge_hold *h, const struct recipie
 	if (directory_person(j->live->directory, to->person->id) != to->person)
 		return -1; /* operators */
 	l = release_limits(j->live, to->person);
-	if (!budget_is_limited(&l) && !to->asked)
+	if (!budget_is_limited(&l) && !to->asked && !held)
 		return -1;
 	h->people[h->n_limits] = to->person;
 	h->limits[h->n_limits] = l;
@@ -56,12 +57,12 @@ void judge_add_hold(struct judge *j, struct pg_batch *b)
 	};
 	mails = arena_new_array(j->arena, struct budget_mail, (size_t)room);
 	for (int i = 0; i < j->n_plans; i++)
-		for (int k = 0; k < j->plans[i].n_recipients && !j->plans[i].held; k++) {
+		for (int k = 0; k < j->plans[i].n_recipients; k++) {
 			struct recipient *to = &j->plans[i].recipients[k];
-			int limits = limits_of(j, h, to);
+			int limits = limits_of(j, h, to, j->plans[i].held);
 			bool praise = j->plans[i].alert == ALERT_PRAISE; /* never urgent: nobody waits for an answer */
 
-			if (limits < 0)
+			if (limits < 0 || j->plans[i].held)
 				continue;
 			mails[n] = (struct budget_mail){
 				limits, praise ? MIN(j->plans[i].priority, PRIORITY_HIGH) : j->plans[i].priority, to->asked};
