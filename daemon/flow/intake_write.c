@@ -278,6 +278,7 @@ static void add_returned(struct intake_run *r, struct pg_batch *b)
 void intake_write(struct intake_run *r, struct pg_batch *b)
 {
 	add_returned(r, b);
+	add_outcomes(r, b); /* before the same answers open cases again: a new round has none */
 	if (r->judge.n_plans) {
 		add_cases(r, b);
 		add_recurring(r, b);
@@ -285,5 +286,4 @@ void intake_write(struct intake_run *r, struct pg_batch *b)
 		add_messages(r, b, &outbox_insert, on_inserted, false);
 		add_positions(r, b);
 	}
-	add_outcomes(r, b);
 }

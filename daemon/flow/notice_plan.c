@@ -303,7 +303,7 @@ static bool is_news(const struct notice *n)
 	case NOTICE_WAITED: return n->stands && n->status != CASE_WAITING;
 	case NOTICE_REOPENED: return n->stands && !by_owner;
 	case NOTICE_AMENDED: return !by_owner;
-	case NOTICE_ANSWERED: return true;
+	case NOTICE_ANSWERED: return !n->stands; /* opened again by that answer: another mail says so */
 	case NOTICE_MOVED: return false;
 	}
 	return false;
