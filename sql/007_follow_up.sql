@@ -253,8 +253,8 @@ $$;
 COMMENT ON FUNCTION closeloop.held_until(text) IS 'When what is held for a person is looked at next, as far as that is known.';
 
 -- Whoever stands in for the owner counts as the owner when no mail went to the owner. A mail that waits is looked at again after
--- as long as it has waited already, at most half a minute; one held for a digest when the digest is due. state::text: found by the
--- case, never by an index of all that waits. No SET: it becomes part of the sweep's query.
+-- as long as it has waited already, at most half a minute, also when it leaves with a digest; one that no digest has taken up when
+-- the next is due. state::text: found by the case, never by an index of all that waits. No SET: it becomes part of the sweep's query.
 CREATE OR REPLACE FUNCTION closeloop.owner_alert_waits(c closeloop.cases) RETURNS SETOF timestamptz
 	LANGUAGE sql STABLE ROWS 1
 	AS $$
@@ -264,9 +264,9 @@ CREATE OR REPLACE FUNCTION closeloop.owner_alert_waits(c closeloop.cases) RETURN
 		FROM closeloop.notices AS n
 		WHERE n.case_id = c.id AND n.kind IN ('opened', 'assigned')
 		UNION ALL
-		SELECT CASE m.state WHEN 'held' THEN closeloop.held_until(m.recipient)
+		SELECT CASE WHEN m.state = 'held' AND m.digest_id IS NULL THEN closeloop.held_until(m.recipient)
 			ELSE now() + least(greatest(now() - m.created_at, interval '1 second'), interval '30 seconds') END
-		FROM (SELECT t.state::text AS state, t.recipient, t.created_at FROM closeloop.messages AS t
+		FROM (SELECT t.state::text AS state, t.recipient, t.digest_id, t.created_at FROM closeloop.messages AS t
 			WHERE t.case_id = c.id AND t.channel = 'email' AND t.kind IN ('case.opened', 'case.assigned')
 			ORDER BY t.recipient IS NOT DISTINCT FROM c.owner DESC, t.state::text IN ('queued', 'leased', 'held') DESC, t.seq DESC
 			LIMIT 1) AS m
