@@ -20,6 +20,7 @@
 #define SWEEP_EVERY_US (30 * US_PER_S)
 #define SWEEP_SOON_US US_PER_S
 #define SWEEP_PAST_US (200 * US_PER_MS) /* something is due that another daemon works on */
+#define SWEEP_PUT_OFF_S 300.0           /* a case that fails alone; until it is put off it holds digests up, too */
 #define RECOMPUTE_CASES 500
 
 static void followup_arm(struct followup_run *f, int64_t in_us)
@@ -63,17 +64,55 @@ static void on_next(void *arg, const struct pg_rows *rows)
 		f->next_us = MAX((int64_t)(pg_get_float8(rows, 0, 0) * (double)US_PER_S), SWEEP_PAST_US);
 }
 
+static void on_put_off_rows(void *arg, const struct pg_rows *rows)
+{
+	if (pg_count(rows))
+		log_error("case %lld: what is due cannot be done; tried again later", (long long)pg_get_int8(rows, 0, 0));
+}
+
+static void on_put_off(void *arg, const struct pg_error *error)
+{
+	struct followup_run *f = arg;
+
+	if (error && error->lost)
+		return;
+	if (error)
+		log_warning("follow-up: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	intake_run_continue(&f->flow->intake, BETWEEN_SWEEP, !error);
+}
+
+/* Together they fail, one by one the good ones pass; the one that fails alone, by its own fault, waits. */
+static void sweep_failed(struct followup_run *f, const struct pg_error *error)
+{
+	struct intake_run *r = &f->flow->intake;
+	bool rows = intake_blames_rows(error);
+	struct pg_params *p;
+	struct pg_batch *b;
+
+	log_warning("follow-up: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	if (!rows || f->limit > 1) {
+		f->limit = rows ? f->limit / 2 : f->limit;
+		followup_arm(f, rows || pg_error_is_conflict(error) ? SWEEP_SOON_US : SWEEP_EVERY_US);
+		intake_run_continue(r, BETWEEN_SWEEP, rows);
+		return;
+	}
+	p = arena_new_obj(r->arena, struct pg_params);
+	b = pg_batch_new(f->flow->work);
+	pg_params_init(p, r->arena);
+	pg_add_float8(p, SWEEP_PUT_OFF_S);
+	pg_batch_add(b, &follow_up_put_off, p, on_put_off_rows, f);
+	pg_batch_send(b, 0, on_put_off, f);
+}
+
 static void on_swept(void *arg, const struct pg_error *error)
 {
 	struct followup_run *f = arg;
 	struct intake_run *r = &f->flow->intake;
+	bool full;
 
 	if (error) {
-		if (error->lost)
-			return; /* intake_run_lost() follows */
-		log_warning("follow-up: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
-		followup_arm(f, pg_error_is_conflict(error) ? SWEEP_SOON_US : SWEEP_EVERY_US);
-		intake_run_continue(r, BETWEEN_SWEEP, false);
+		if (!error->lost) /* else intake_run_lost() follows */
+			sweep_failed(f, error);
 		return;
 	}
 	if (f->swept) {
@@ -81,7 +120,9 @@ static void on_swept(void *arg, const struct pg_error *error)
 		r->between.due[BETWEEN_NOTICES] = true;
 	}
 	followup_arm(f, f->next_us);
-	intake_run_continue(r, BETWEEN_SWEEP, f->swept == SWEEP_CASES);
+	full = f->swept == f->limit;
+	f->limit = MIN(f->limit * 2, SWEEP_CASES);
+	intake_run_continue(r, BETWEEN_SWEEP, full);
 }
 
 void sweep_start(struct intake_run *r)
@@ -93,7 +134,7 @@ void sweep_start(struct intake_run *r)
 	f->swept = 0;
 	f->next_us = SWEEP_EVERY_US;
 	pg_params_init(p, r->arena);
-	pg_add_int4(p, SWEEP_CASES);
+	pg_add_int4(p, f->limit);
 	pg_batch_add(b, &follow_up_sweep, p, on_swept_rows, f);
 	pg_batch_add(b, &follow_up_next, NULL, on_next, f);
 	pg_batch_send(b, 0, on_swept, f);
@@ -164,7 +205,7 @@ void recompute_start(struct intake_run *r)
 
 void followup_init(struct followup_run *f, struct flow *flow)
 {
-	*f = (struct followup_run){.flow = flow};
+	*f = (struct followup_run){.flow = flow, .limit = SWEEP_CASES};
 	deadline_init(&f->due, flow->loop, "follow up", on_due);
 }
 

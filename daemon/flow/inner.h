@@ -59,6 +59,7 @@ struct followup_run {
 	struct flow *flow;
 	struct deadline due;
 	struct mono_time armed_to;
+	int limit;       /* cases of the next sweep; halved when it fails by a case's fault */
 	int swept;       /* cases of the sweep under way */
 	int64_t next_us; /* until the nearest due time */
 	bool started;

@@ -12,6 +12,14 @@ const struct pg_stmt follow_up_sweep = {
 	{PG_INT4},
 };
 
+const struct pg_stmt follow_up_put_off = {
+	"follow_up_put_off",
+	"UPDATE closeloop.cases SET next_action_at = now() + make_interval(secs => $1) WHERE id = (SELECT id FROM closeloop.cases"
+	" WHERE next_action_at <= now() ORDER BY next_action_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING id",
+	1,
+	{PG_FLOAT8},
+};
+
 const struct pg_stmt follow_up_next = {
 	"follow_up_next",
 	"SELECT extract(epoch FROM min(next_action_at) - clock_timestamp())::float8 FROM closeloop.cases"

@@ -10,6 +10,8 @@
 
 /* ($1 most cases) → of how many something was done. One transaction. */
 extern const struct pg_stmt follow_up_sweep;
+/* ($1 seconds) → the case due longest, which nothing can be done of now and which is looked at that much later. */
+extern const struct pg_stmt follow_up_put_off;
 /* () → seconds (float8) until the nearest case is due; null: none ever. */
 extern const struct pg_stmt follow_up_next;
 /* ($1 behind this case, $2 most cases) → how many due times moved, the last case looked at (null: there are no more). */

@@ -230,6 +230,22 @@ def test_the_server_crashes_while_promises_come_due(strict_own_site, size, figur
     judge(site, cases, figure, f"{rounds} crashes")
 
 
+def test_one_case_that_fails_holds_up_no_other(site, figure):
+    """A trigger of the site's own refuses what is due of one case among many: the others are told, and it is put off."""
+    cases = begin(site)
+    site.q("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.customer_id = 'f7' AND NEW.reminded > 0 THEN"
+           " RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$")
+    site.q("CREATE TRIGGER refuse BEFORE UPDATE ON closeloop.cases FOR EACH ROW EXECUTE FUNCTION refuse()")
+    daemon = site.start()
+    cases.open(30)
+    others = "SELECT count(*) FROM closeloop.cases WHERE customer_id <> 'f7' AND next_action_at IS NOT NULL"
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.cases") == 30 and site.one(others) == 0, "the others' reminders", DONE_S)
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'held'") == 0, "their digests", DONE_S)
+    assert site.one("SELECT reminded, next_action_at > now() + interval '2 minutes' FROM closeloop.cases WHERE customer_id = 'f7'") == (0, True)
+    assert "what is due cannot be done" in daemon.log
+    figure("29 of 30 told")
+
+
 @pytest.fixture
 def faked_site(request, folder, monkeypatch):
     """A site whose PostgreSQL has a clock that can be set."""
