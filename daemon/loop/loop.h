@@ -57,6 +57,8 @@ struct mail_item {
 struct mailbox;
 typedef void mailbox_fn(void *arg, struct mail_item *item);
 struct mailbox *mailbox_new(struct loop *l, mailbox_fn *fn, void *arg);
+/* After each delivery it rests, and what comes meanwhile comes together: the first item after a quiet time never waits. */
+void mailbox_set_rest(struct mailbox *m, int64_t us);
 void mailbox_post(struct mailbox *m, struct mail_item *item); /* any thread */
 struct mailbox *mailbox_close(struct mailbox *m, mailbox_fn *drop);
 

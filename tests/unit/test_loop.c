@@ -197,23 +197,74 @@ static void taking_on_item(void *arg, struct mail_item *item)
 		loop_stop(t->loop);
 }
 
-static void test_mailbox_keeps_order(void **state)
+static void keep_order(struct loop *l, int64_t rest_us)
 {
-	struct taking t = {.loop = *state};
-	struct mailbox *box = mailbox_new(*state, taking_on_item, &t);
+	struct taking t = {.loop = l};
+	struct mailbox *box = mailbox_new(l, taking_on_item, &t);
 	struct posting posting[THREADS];
 	pthread_t threads[THREADS];
 
+	mailbox_set_rest(box, rest_us);
 	for (int i = 0; i < THREADS; i++) {
 		posting[i] = (struct posting){box, i};
 		assert_int_equal(pthread_create(&threads[i], NULL, post_many, &posting[i]), 0);
 	}
-	loop_run(*state);
+	loop_run(l);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(t.total, THREADS * POSTS);
 	box = mailbox_close(box, NULL);
 	assert_null(box);
+}
+
+static void test_mailbox_keeps_order(void **state)
+{
+	keep_order(*state, 0);
+}
+
+static void test_mailbox_that_rests_keeps_order(void **state)
+{
+	keep_order(*state, US_PER_MS);
+}
+
+#define REST_US (60 * US_PER_MS)
+struct resting {
+	struct loop *loop;
+	struct mailbox *box;
+	struct mail_item items[3];
+	struct mono_time at[3];
+	int taken;
+};
+
+/* The first is followed by two that come together after a rest. */
+static void resting_on_item(void *arg, struct mail_item *item)
+{
+	struct resting *r = arg;
+
+	assert_ptr_equal(item, &r->items[r->taken]);
+	r->at[r->taken++] = mono_now();
+	if (r->taken == 1) {
+		mailbox_post(r->box, &r->items[1]);
+		mailbox_post(r->box, &r->items[2]);
+	}
+	if (r->taken >= 3)
+		loop_stop(r->loop);
+}
+
+static void test_mailbox_rests(void **state)
+{
+	struct resting r = {.loop = *state};
+	struct mono_time from = mono_now();
+
+	r.box = mailbox_new(*state, resting_on_item, &r);
+	mailbox_set_rest(r.box, REST_US);
+	mailbox_post(r.box, &r.items[0]);
+	loop_run(*state);
+	assert_int_equal(r.taken, 3);
+	assert_true(r.at[0].us - from.us < REST_US / 2);
+	assert_true(r.at[1].us - r.at[0].us >= REST_US * 9 / 10);
+	assert_true(r.at[2].us - r.at[1].us < REST_US / 2);
+	r.box = mailbox_close(r.box, NULL);
 }
 
 static void closing_on_drop(void *arg, struct mail_item *item)
@@ -346,6 +397,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_signal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_before_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mailbox_keeps_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mailbox_that_rests_keeps_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mailbox_rests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mailbox_closed_from_inside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_systemd, setup, teardown),
 	};
