@@ -130,18 +130,14 @@ def mail_ours(f, smtp, n, connections):
     f.configure(email=email + ' delivery = "hold";', notify='"email:owner"')
     process = f.daemon(database)
     all_mails(f, database, "queued", n)
-    f.stop(process)
     f.settle(database)
     f.configure(email=email, notify='"email:owner"')
-    process = f.daemon(database)
+    f.reload(process, database)
     all_mails(f, database, "sent", n)
     waiting = f.q(database, "SELECT (count(*) / extract(epoch FROM max(m.sent_at) - min(a.at - make_interval(secs =>"
                             " a.duration_ms / 1000.0))))::float8 FROM closeloop.messages m"
                             " JOIN closeloop.attempts a ON a.message_id = m.id")[0][0]
-    f.stop(process)
     f.q(database, responses, n + 1, n + n // 2)
-    f.settle(database)
-    process = f.daemon(database)
     all_mails(f, database, "sent", n + n // 2)
     whole, size = f.q(database, "SELECT (count(*) / extract(epoch FROM max(sent_at) - min(created_at)))::float8,"
                                 " avg(length(payload))::int FROM closeloop.messages"

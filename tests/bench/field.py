@@ -212,8 +212,14 @@ class Field:
         with open(self.folder / "closeloopd.log", "ab") as log:
             process = self.start_process([self.closeloopd, "-c", self.configuration(database, port)], stdout=log, stderr=log,
                                          env={"TZ": "UTC"})
+        process.listens_at = port
         wait(lambda: self.is_ready(process, port), 20, "closeloopd ready", 0.005)
         return process
+
+    def reload(self, process, database):
+        """The configuration of now, in a daemon that runs."""
+        self.configuration(database, process.listens_at)
+        process.send_signal(signal.SIGHUP)
 
     def is_ready(self, process, port):
         if process.poll() is not None:
