@@ -17,6 +17,8 @@
 #include <stdlib.h>
 
 #define PEOPLE_AT_ONCE 20
+#define PEOPLE_FIRST 2
+#define ROUND_US (300 * US_PER_MS) /* one that took longer halves the next: responses wait for it */
 #define BOUND_AT_ONCE 2000
 #define AGAIN_FIRST_US US_PER_S /* until a digest is looked after that is on its way; doubling, the heartbeat does the rest */
 #define AGAIN_MAX_US (8 * US_PER_S)
@@ -29,7 +31,8 @@ static const struct pg_stmt stmt_rollback = {"rollback", "ROLLBACK", 0, {0}};
 struct release {
 	struct flow *flow;
 	struct deadline next;
-	int limit;        /* people at once; 1 after a failure */
+	int limit; /* people at once; 1 after a failure */
+	struct mono_time began;
 	int64_t again_us; /* 0: no digest of ours is on its way */
 
 	/* of the round under way */
@@ -143,7 +146,10 @@ static void on_committed(void *arg, const struct pg_error *error)
 		r->flow->stats.digests[r->jobs[i].why] += r->jobs[i].written;
 	if (r->wrote || r->queued)
 		courier_kick(&r->flow->courier);
-	r->limit = MIN(r->limit * 2, PEOPLE_AT_ONCE);
+	if (mono_now().us - r->began.us > ROUND_US)
+		r->limit = MAX(r->limit / 2, 1);
+	else if (MAX(r->n_due, r->n_mornings) == r->limit)
+		r->limit = MIN(r->limit * 2, PEOPLE_AT_ONCE);
 	release_plan(r);
 	intake_run_continue(&r->flow->intake, BETWEEN_RELEASE, r->more);
 }
@@ -500,6 +506,7 @@ void release_start(struct intake_run *intake)
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 
 	r->round = (struct digest_round){.live = r->flow->live, .arena = release_arena(r)};
+	r->began = mono_now();
 	r->n_due = r->n_mornings = r->n_jobs = r->reading = 0;
 	r->more = r->wrote = r->queued = false;
 	/* By itself: it locks messages, what follows waits for accounts, and an action on a case needs both the other way round. */
@@ -519,7 +526,7 @@ struct release *release_new(struct flow *f)
 	struct release *r = xcalloc(1, sizeof(*r));
 
 	r->flow = f;
-	r->limit = PEOPLE_AT_ONCE;
+	r->limit = PEOPLE_FIRST;
 	deadline_init(&r->next, f->loop, "what is held", on_next_due);
 	return r;
 }
