@@ -12,6 +12,8 @@ import unicodedata
 
 LINES_PER_TICK = 3  # a flood is counted, not printed
 EVENTS_AGAIN = 200  # of two transactions the one that began first may commit last
+FOLLOW_UP = (("reminded", "reminder", True), ("escalated", "escalation", True), ("acknowledged", "taken on", False),
+             ("resolved", "solved", False), ("reopened", "reopened", False))
 EVENT_ORDER = ("outcome", "reopened", "escalated", "reminded", "resolved", "acknowledged")
 WORST_FIRST = ("urgent", "high", "normal", "low")
 
@@ -247,10 +249,9 @@ class Show:
 
     def _summary_follow_up(self, facts, messages):
         events, outcomes = facts["events"] or {}, facts["outcomes"] or {}
-        parts = [number(events.get("reminded", 0), "reminder"), number(events.get("escalated", 0), "escalation"),
-                 f"{events.get('acknowledged', 0)} taken on", f"{events.get('resolved', 0)} solved",
-                 f"{events.get('reopened', 0)} reopened"]
-        self.line("  follow-up " + " · ".join(parts))
+        parts = [number(events[kind], word) if many else f"{events[kind]} {word}" for kind, word, many in FOLLOW_UP if kind in events]
+        if parts:
+            self.line("  follow-up " + " · ".join(parts))
         if outcomes:
             self.line(f"  outcomes  {number(sum(outcomes.values()), 'customer')} answered again: "
                       + ", ".join(f"{outcomes[o]} {o}" for o in ("recovered", "unchanged", "lost") if o in outcomes))
