@@ -227,7 +227,8 @@ static int put_timeline(struct cli *c, struct buf *out, const struct pg_params *
 static const struct pg_stmt sql_messages = {
 	"cli_case_messages",
 	"SELECT NULL::text, now(), to_char(coalesce(m.sent_at, m.created_at) AT TIME ZONE $2, 'Dy YYYY-MM-DD HH24:MI'),"
-	" concat_ws(' ', regexp_replace(m.kind, '^case[.]', ''), m.step), m.endpoint, coalesce(m.recipient, m.address),"
+	" concat_ws(' ', regexp_replace(m.kind, '^case[.]|[.]received$', ''), regexp_replace(m.step, '^reminder-', '')),"
+	" m.endpoint, coalesce(m.recipient, m.address),"
 	" m.state::text || CASE WHEN m.state = 'held' THEN coalesce(': ' || m.held_for, '') ELSE '' END,"
 	" concat_ws(' ', m.last_code::text, m.last_error) FROM closeloop.messages m WHERE m.case_id = $1 ORDER BY m.seq",
 	2,

@@ -19,9 +19,10 @@
 	" m.dedup_key, m.state, m.attempt, m.next_at, m.lease_until, m.fence, m.daemon, m.digest_id, m.queued_at," \
 	" m.created_at, m.sent_at, m.last_code, m.last_error, m.handed_on, m.held_for"
 
+#define KIND "regexp_replace(m.kind, '^case[.]|[.]received$', '')"
 static const struct pg_stmt sql_messages = {
 	"cli_messages",
-	"SELECT to_json(j)::text, now(), m.id::text, 'C-' || m.case_id, regexp_replace(m.kind, '^case[.]', ''), m.endpoint, coalesce(m.recipient, m.address),"
+	"SELECT to_json(j)::text, now(), m.id::text, 'C-' || m.case_id, " KIND ", m.endpoint, coalesce(m.recipient, m.address),"
 	" m.state::text, m.attempt::text, m.created_at, CASE WHEN m.state IN ('queued', 'held') THEN m.next_at END,"
 	" concat_ws(' ', m.last_code::text, m.last_error)"
 	" FROM (SELECT * FROM closeloop.messages m WHERE ($1::text IS NULL OR m.endpoint = $1) AND ($2::text IS NULL OR "
@@ -51,7 +52,7 @@ static const struct column message_columns[] = {
 	" as a digest' WHEN 'due' THEN 'falls due with others' ELSE 'held' END END"
 static const struct pg_stmt sql_held = {
 	"cli_messages_held",
-	"SELECT to_json(j)::text, now(), 'C-' || m.case_id, regexp_replace(m.kind, '^case[.]', ''), m.recipient, " HELD_WHY ","
+	"SELECT to_json(j)::text, now(), 'C-' || m.case_id, " KIND ", m.recipient, " HELD_WHY ","
 	" b.digest_at, m.created_at, m.id::text"
 	" FROM (SELECT * FROM closeloop.messages m WHERE m.state = 'held' AND ($1::text IS NULL OR m.recipient = $1)"
 	"  AND ($2::bigint IS NULL OR m.case_id = $2) ORDER BY m.recipient, m.seq LIMIT $3) m"
