@@ -119,7 +119,7 @@ static int tell_resolve(struct cli *c, const struct args *a, struct told *t)
 	for (int i = 0; i < causes->n; i++)
 		known = known || str_eq(causes->items[i], cause);
 	if (!known)
-		return cli_fail(EXIT_NO, "--cause: '%s' is no root cause of the configuration%s", cause,
+		return cli_fail(EXIT_NO, "--cause: '%s' is none of cases.root_causes%s", cause,
 				did_you_mean(c->arena, cause, causes->items, (size_t)causes->n, sizeof(causes->items[0])));
 	put_detail(&t->details, "cause", cause);
 	return 0;

@@ -127,7 +127,7 @@ static bool state_is(const struct pg_error *e, const char *start)
 int cli_sql_error(const struct pg_error *e)
 {
 	if (state_is(e, "CL00"))
-		return cli_fail(EXIT_NO, "%s", e->message);
+		return cli_fail(EXIT_NO, "%s%s%s", e->message, e->hint[0] ? ". " : "", e->hint);
 	if (state_is(e, "42501"))
 		return cli_fail(EXIT_NOT_PERMITTED, "not permitted: %s", e->message);
 	/* Undefined schema, table, column, function, type. */

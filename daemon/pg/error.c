@@ -27,10 +27,13 @@ void pg_error_from_result(struct pg_error *e, const PGresult *result, const char
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 
 	*e = (struct pg_error){0};
 	snprintf(e->sqlstate, sizeof(e->sqlstate), "%s", state ? state : "");
 	snprintf(e->statement, sizeof(e->statement), "%s", statement ? statement : "");
+	if (hint && strncmp(e->sqlstate, "CL", 2) == 0)
+		put_line(e->hint, sizeof(e->hint), hint, strlen(hint));
 	if (!text)
 		text = PQresultErrorMessage(result);
 	put_line(e->message, sizeof(e->message), text, strcspn(text, "\n"));

@@ -126,6 +126,7 @@ int pg_get_text_array(const struct pg_rows *r, int row, int column, struct arena
 struct pg_error {
 	char sqlstate[6];   /* "" when the connection was lost without a word from the server */
 	char message[300];  /* primary message only: DETAIL quotes rows and never reaches a log */
+	char hint[160];     /* of our own refusals (CL…) only: what is possible instead */
 	char statement[64]; /* name of the one that failed */
 	bool lost;          /* the connection is gone: what a COMMIT did is unknown */
 };

@@ -228,7 +228,7 @@ def test_what_is_refused_and_with_which_code(site):
     case = str(open_case(site))
     refused(site, "case", "show", "C-99", code=1, says="no case C-99")
     refused(site, "case", "ack", "99", code=1)
-    refused(site, "case", "close", case, code=1, says="isn't possible")
+    refused(site, "case", "close", case, code=1, says="isn't possible, it is open. Now possible: acknowledge, ")
     refused(site, "case", "undo", case, code=1, says="nothing to undo")
     refused(site, "case", "ack", "C-x", code=64, says="is no case")
     refused(site, "case", "dismiss", case, code=64, says="--reason")
