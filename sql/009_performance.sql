@@ -62,8 +62,8 @@ CREATE OR REPLACE FUNCTION closeloop.follow_up_times(since timestamptz DEFAULT '
 		SELECT c.*, r.touchpoint, v.calendar,
 			CASE WHEN c.rules = '{}' THEN c.opened_at ELSE least(r.responded_at, c.opened_at) END AS began_at,
 			CASE WHEN c.status IN ('resolved', 'closed') THEN c.resolved_at END AS solved_at,
-			c.status = 'dismissed' AND EXISTS (SELECT FROM closeloop.case_events AS e WHERE e.case_id = c.id
-				AND e.kind = 'dismissed' AND e.actor = 'daemon' AND e.note LIKE 'expired %') AS expired,
+			c.status = 'dismissed' AND (SELECT e.actor = 'daemon' AND e.note LIKE 'expired %' FROM closeloop.case_events AS e
+				WHERE e.case_id = c.id AND e.kind = 'dismissed' ORDER BY e.id DESC LIMIT 1) AS expired,
 			c.ping_pong OR (c.handovers >= 4 AND closeloop.case_was_ping_pong(c.id)) AS was_ping_pong
 		FROM closeloop.cases AS c
 		JOIN closeloop.responses AS r ON r.id = c.response_id
