@@ -231,7 +231,7 @@ def begin():
 def test_a_year(year, begin, seed, size, figure):
     site = year.site
     steps = int(os.environ.get("CLOSELOOP_YEAR_STEPS") or size(120, 2000))
-    answers, end = size(800, 10000), begin + size(45, 366) * 86400
+    answers, end = size(800, 10000), begin + size(28, 366) * 86400
     started = time.monotonic()
     for configuration in (site.configuration, site.second_configuration()):
         site.start(configuration=configuration, **year.clock.environment(monotonic=True))

@@ -22,7 +22,7 @@ from invariants import verify
 from year_case import UNRESOLVED, Illegal
 from year_clocks import FAR, quiet_until, shown, us
 
-LOOK_AGAIN = 31 * SECOND  # a case whose owner's alert is on its way is looked at again after half a minute
+LOOK_AGAIN = 35 * SECOND  # half a minute until a case whose alert was on its way is looked at again, and how far the clock is helped on
 ENDS = ("resolved", "closed", "dismissed", "undone")
 ACTS = ENDS + ("acknowledged", "started", "contacted", "waiting", "assigned", "reopened", "outcome")
 HOOKS = {"acknowledged": "case.acknowledged", "assigned": "case.assigned", "reminded": "case.reminder", "escalated": "case.escalated",
