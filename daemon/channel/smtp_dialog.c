@@ -14,7 +14,6 @@ void smtp_dialog_start(struct smtp_dialog *d)
 {
 	/* A new connection speaks first; on a kept one the next thing is our MAIL. */
 	d->step = SMTP_GREETING;
-	d->replies = 0;
 	d->opened = false;
 	d->accepted = false;
 	d->body_sent = false;
@@ -71,14 +70,6 @@ static int reply_code(const char *line, size_t n, bool *ret_last)
 	return code >= 200 && code <= 599 ? code : 0;
 }
 
-/* "250-SIZE 10240000": what stands behind the code. */
-static bool reply_is_keyword(const char *line, size_t n, const char *word)
-{
-	size_t k = strlen(word);
-
-	return n >= 4 + k && strncasecmp(line + 4, word, k) == 0 && (n == 4 + k || strchr(" \r\n", line[4 + k]));
-}
-
 static void dialog_keep(struct smtp_dialog *d, int code, const char *line, size_t n)
 {
 	while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == '\n'))
@@ -96,7 +87,7 @@ static int dialog_advance(struct smtp_dialog *d, int code)
 	case SMTP_GREETING:
 		d->opened = true;
 		d->tls = d->implicit_tls;
-		d->auth_offered = d->pipelining = d->takes_size = false;
+		d->auth_offered = false;
 		d->authenticated = false;
 		break;
 	case SMTP_EHLO:
@@ -108,7 +99,7 @@ static int dialog_advance(struct smtp_dialog *d, int code)
 		break;
 	case SMTP_STARTTLS:
 		d->tls = true;
-		d->auth_offered = d->pipelining = d->takes_size = false; /* said in the open, by anybody */
+		d->auth_offered = false;
 		break;
 	case SMTP_AUTH:
 		d->authenticated = d->authenticated || code == 235;
@@ -138,7 +129,6 @@ int smtp_dialog_reply(struct smtp_dialog *d, const char *line, size_t n)
 	bool last = false;
 	int code = reply_code(line, n, &last);
 
-	d->replies += code != 0 && last;
 	if (code == 0 || d->step == SMTP_QUIT || d->done)
 		return 0;
 	/* After one mechanism failed libcurl may try another; any other refusal stands. */
@@ -147,10 +137,6 @@ int smtp_dialog_reply(struct smtp_dialog *d, const char *line, size_t n)
 	/* libcurl 7.88 takes the keyword in capitals only: anything else it would ignore. */
 	if (d->step == SMTP_EHLO && code == 250 && n >= 9 && memcmp(line + 4, "AUTH ", 5) == 0)
 		d->auth_offered = true;
-	if (d->step == SMTP_EHLO && code == 250) {
-		d->pipelining |= reply_is_keyword(line, n, "PIPELINING");
-		d->takes_size |= reply_is_keyword(line, n, "SIZE");
-	}
 	if (!last)
 		return 0;
 	dialog_keep(d, code, line, n);

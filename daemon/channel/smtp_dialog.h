@@ -1,8 +1,9 @@
 /*
  * What was said on an SMTP connection, and what it means for the message.
  *
- * libcurl opens the connection and logs in, smtp_mail.c sends the mails; what the server said to either is judged here, from the
- * commands sent and the lines answered:
+ * libcurl holds the conversation; its CURLcode does not tell a refusal for now from one for good (curl 7.88: RCPT
+ * 450 and 550 are both 55, a 554 after DATA is 8), so the outcome is judged here, from the commands sent and the
+ * lines answered:
  *
  *   greeting ─ EHLO ─ [STARTTLS ─ EHLO] ─ [AUTH] ─ MAIL ─ RCPT ─ DATA ─ body ─ QUIT
  *   └── of the connection, which is kept ──────┘ └── of each message ──┘
@@ -27,11 +28,9 @@ struct smtp_dialog {
 
 	/* Of the connection. */
 	bool tls, auth_offered, authenticated;
-	bool pipelining, takes_size; /* what the server says it can do: RFC 2920, RFC 1870 */
 
 	/* Of the transaction. */
 	enum smtp_step step;
-	int replies;    /* complete ones */
 	bool opened;    /* this transaction opened the connection */
 	bool accepted;  /* MAIL was answered with 2xx */
 	bool body_sent; /* the last byte was handed over */

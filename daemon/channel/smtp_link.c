@@ -1,5 +1,5 @@
 /*
- * One SMTP connection; see smtp_link.h. libcurl opens it, smtp_mail.c speaks, smtp_dialog.c judges.
+ * One SMTP connection; see smtp_link.h. libcurl speaks, smtp_dialog.c judges.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define ATTEMPT_MARGIN_MS (5 * 60 * 1000) /* beside the wait for the last reply */
+#define GOODBYE_MS 2000                   /* for the answer to QUIT after an error */
 
 static bool link_is_aborted(struct smtp_link *l)
 {
@@ -41,24 +42,34 @@ static size_t link_on_reply(char *line, size_t size, size_t n, void *arg)
 	return smtp_dialog_reply(&l->dialog, line, size * n) < 0 ? 0 : size * n;
 }
 
-int smtp_link_patience_ms(struct smtp_link *l)
+static size_t link_on_read(char *to, size_t size, size_t n, void *arg)
 {
-	const struct channel_patience *p = &l->config->patience;
-	int64_t limit_ms = l->dialog.body_sent ? p->mail_answer_ms : MAX(p->mail_reply_ms, p->connect_ms);
-	int64_t silent_until = l->heard_at.us + limit_ms * US_PER_MS;
-	int64_t end = l->began.us + (p->mail_answer_ms + ATTEMPT_MARGIN_MS) * US_PER_MS; /* of the slowest conversation */
-	int64_t left_us = MIN(silent_until, end) - mono_now().us;
+	struct smtp_link *l = arg;
+	size_t k = MIN(size * n, l->sending->payload_bytes - l->offset);
 
-	if (link_is_aborted(l))
-		return 0;
-	l->impatient = left_us <= 0;
-	return (int)MAX(0, (left_us + US_PER_MS - 1) / US_PER_MS);
+	l->heard_at = mono_now();
+	memcpy(to, l->sending->payload + l->offset, k);
+	l->offset += k;
+	/* Told the size, libcurl ends the message without asking for more: from here on it may have been taken. */
+	if (l->offset == l->sending->payload_bytes)
+		smtp_dialog_body_sent(&l->dialog);
+	return k;
 }
 
 /* At least once a second while libcurl waits. */
 static int link_on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
-	return smtp_link_patience_ms(arg) == 0;
+	struct smtp_link *l = arg;
+	const struct channel_patience *p = &l->config->patience;
+	int limit_ms = l->dialog.body_sent ? p->mail_answer_ms : MAX(p->mail_reply_ms, p->connect_ms);
+
+	if (l->dialog.step == SMTP_QUIT)
+		limit_ms = GOODBYE_MS;
+	if (mono_now().us - l->heard_at.us > limit_ms * US_PER_MS) {
+		l->impatient = l->dialog.step != SMTP_QUIT;
+		return 1;
+	}
+	return link_is_aborted(l);
 }
 
 static curl_socket_t link_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
@@ -101,7 +112,6 @@ static int link_on_close(void *arg, curl_socket_t fd)
 void smtp_link_init(struct smtp_link *l)
 {
 	*l = (struct smtp_link){0};
-	l->fd = CURL_SOCKET_BAD;
 	pthread_mutex_init(&l->lock, NULL);
 	for (int i = 0; i < SMTP_LINK_SOCKETS; i++)
 		l->sockets[i] = -1;
@@ -127,17 +137,15 @@ static void link_shut(struct smtp_link *l, int how)
 
 void smtp_link_close(struct smtp_link *l)
 {
-	if (l->fd != CURL_SOCKET_BAD)
-		smtp_mail_quit(l);
-	/* Whatever libcurl may still want to say, it shall not wait for an answer (for QUIT up to two minutes). */
+	/* libcurl would wait up to two minutes for the answer to QUIT: with reading shut it says goodbye and goes. */
 	pthread_mutex_lock(&l->lock);
 	link_shut(l, SHUT_RD);
 	pthread_mutex_unlock(&l->lock);
 	if (l->easy)
 		curl_easy_cleanup(l->easy);
-	l->fd = CURL_SOCKET_BAD;
 	l->easy = NULL;
 	l->config = email_config_unref(l->config);
+	l->kept = false;
 }
 
 static void link_set_callbacks(struct smtp_link *l)
@@ -149,6 +157,8 @@ static void link_set_callbacks(struct smtp_link *l)
 	curl_easy_setopt(e, CURLOPT_DEBUGDATA, l);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, link_on_reply);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, l);
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, link_on_read);
+	curl_easy_setopt(e, CURLOPT_READDATA, l);
 	curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, link_on_progress);
 	curl_easy_setopt(e, CURLOPT_XFERINFODATA, l);
@@ -190,7 +200,8 @@ static bool link_open(struct smtp_link *l, struct email_config *c)
 		curl_easy_setopt(e, CURLOPT_USERNAME, c->username);
 		curl_easy_setopt(e, CURLOPT_PASSWORD, c->password);
 	}
-	curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L); /* as far as AUTH */
+	curl_easy_setopt(e, CURLOPT_MAIL_FROM, c->from);
+	curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)p->connect_ms);
 	/* Nearer limits are kept by link_on_progress(). */
 	curl_easy_setopt(e, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(p->mail_answer_ms / 1000 + 1));
@@ -198,38 +209,23 @@ static bool link_open(struct smtp_link *l, struct email_config *c)
 	return true;
 }
 
-/* Up to where the first mail begins. */
-static CURLcode link_connect(struct smtp_link *l)
+static CURLcode link_perform(struct smtp_link *l, const struct delivery *d, bool fresh)
 {
-	CURLcode code = curl_easy_perform(l->easy);
-
-	if (code == CURLE_OK)
-		code = curl_easy_getinfo(l->easy, CURLINFO_ACTIVESOCKET, &l->fd);
-	l->in_n = l->in_from = 0;
-	return code;
-}
-
-static CURLcode link_perform(struct smtp_link *l, struct job *job)
-{
-	bool open = l->easy != NULL;
-
+	l->sending = d;
+	l->offset = 0;
 	l->blocked = false;
 	l->impatient = false;
 	l->error[0] = '\0';
-	l->began = l->heard_at = mono_now();
-	if (!open && !link_open(l, job->mail))
-		return CURLE_FAILED_INIT;
+	l->heard_at = mono_now();
+	l->to = (struct curl_slist){.data = d->recipient};
 	smtp_dialog_start(&l->dialog);
-	if (!open) {
-		CURLcode code = link_connect(l);
-
-		if (code != CURLE_OK)
-			return code;
-	}
-	return smtp_mail_say(l, job->result.delivery) < 0 ? CURLE_RECV_ERROR : CURLE_OK;
+	curl_easy_setopt(l->easy, CURLOPT_MAIL_RCPT, &l->to);
+	curl_easy_setopt(l->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)d->payload_bytes);
+	curl_easy_setopt(l->easy, CURLOPT_FRESH_CONNECT, (long)fresh);
+	return curl_easy_perform(l->easy);
 }
 
-/* Where no reply decided: what broke. */
+/* What libcurl says where no reply decided. */
 static void link_explain(struct smtp_link *l, struct job *job, CURLcode code, enum delivery_outcome outcome)
 {
 	char text[160];
@@ -264,7 +260,7 @@ static enum delivery_outcome link_judge(struct smtp_link *l, CURLcode code)
 	return code == CURLE_LOGIN_DENIED ? DELIVERY_CREDENTIALS : DELIVERY_RETRY;
 }
 
-/* Neither a second command nor a second mail may hide in the text. */
+/* libcurl passes on whatever it is given: neither a second command nor a second mail may hide in the text. */
 static const char *mail_fault(const struct delivery *d)
 {
 	const char *p = d->payload, *end = p + d->payload_bytes;
@@ -293,7 +289,6 @@ enum delivery_outcome smtp_link_send(struct smtp_link *l, struct job *job)
 	struct mono_time from = mono_now();
 	enum delivery_outcome outcome;
 	CURLcode code;
-	bool kept;
 
 	if (fault) {
 		job_set_error(job, "%s", fault);
@@ -301,12 +296,13 @@ enum delivery_outcome smtp_link_send(struct smtp_link *l, struct job *job)
 	}
 	if (l->config != job->mail)
 		smtp_link_close(l);
-	kept = l->easy != NULL;
-	code = link_perform(l, job);
-	if (kept && smtp_dialog_was_stale(&l->dialog) && !link_is_aborted(l)) {
-		smtp_link_close(l);
-		code = link_perform(l, job);
+	if (!l->easy && !link_open(l, job->mail)) {
+		job_set_error(job, "libcurl could not start");
+		return DELIVERY_RETRY;
 	}
+	code = link_perform(l, r->delivery, false);
+	if (l->kept && smtp_dialog_was_stale(&l->dialog) && !link_is_aborted(l))
+		code = link_perform(l, r->delivery, true);
 	outcome = link_judge(l, code);
 	job->duration_us = mono_now().us - from.us;
 	/* A reply that decided nothing (354, then silence) would only mislead. */
@@ -316,9 +312,12 @@ enum delivery_outcome smtp_link_send(struct smtp_link *l, struct job *job)
 	}
 	if (outcome != DELIVERY_SENT)
 		link_explain(l, job, code, outcome);
-	/* Not to be used again: in the middle of a mail, or answers to it are still to come. */
+	l->sending = NULL;
+	/* Not to be used again: after a refused body Postfix still is in that mail, and libcurl sends no RSET. */
 	if (outcome != DELIVERY_SENT)
 		smtp_link_close(l);
+	else
+		l->kept = true;
 	return outcome;
 }
 

@@ -4,7 +4,6 @@ Fixtures of the channel's tests: the probe (tests/support/channel-probe.c) again
 SPDX-License-Identifier: Apache-2.0
 """
 import base64
-import io
 import json
 import os
 import pathlib
@@ -165,19 +164,6 @@ def postfix(folder):
         server.stop()
 
 
-class CountingReader(socket.SocketIO):
-    """What a client sent in one go comes in one read."""
-
-    def __init__(self, connection, server):
-        super().__init__(connection, "rb")
-        self.server = server
-
-    def readinto(self, b):
-        n = super().readinto(b)
-        self.server.reads += 1 if n else 0
-        return n
-
-
 class ScriptedSmtp:
     """
     An SMTP server for what no real one does on demand. `script` maps the first word of a command to what happens: a
@@ -192,7 +178,6 @@ class ScriptedSmtp:
     def __init__(self, **script):
         self.script = {**self.DEFAULT, **script}
         self.commands, self.mails, self.connections = [], [], []
-        self.reads = 0
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
@@ -222,7 +207,7 @@ class ScriptedSmtp:
 
     def _serve(self, connection):
         try:
-            lines = io.BufferedReader(CountingReader(connection, self))
+            lines = connection.makefile("rb")
             if self._reply("greeting", connection) is None:
                 return
             for line in lines:
@@ -237,10 +222,7 @@ class ScriptedSmtp:
                 if word == "DATA" and reply.startswith("354"):
                     body = b""
                     while not body.endswith(b"\r\n.\r\n"):
-                        line = lines.readline()
-                        if not line:
-                            return
-                        body += line
+                        body += lines.readline()
                     self.mails.append(body)
                     if self._reply("body", connection) is None:
                         return

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from channel_fixtures import ScriptedSmtp, mail_text, postfix, probe, scripted, slow_resolver  # noqa: F401
+from channel_fixtures import mail_text, postfix, probe, scripted, slow_resolver  # noqa: F401
 from chaos_proxy import ChaosProxy
 from servers import wait_until
 
@@ -206,49 +206,6 @@ def test_replies(probe, scripted, script, outcome, code):  # noqa: F811
     if outcome == "credentials":
         assert server.mails == []
     assert (result["error"] == "") == (outcome == "sent")
-
-
-IN_GROUPS = "250-test\r\n250-PIPELINING\r\n250-SIZE 10000\r\n250 AUTH PLAIN"
-
-
-@pytest.mark.parametrize("hello,waits", [(IN_GROUPS, 2), (IN_GROUPS.replace("PIPELINING", "PIPES"), 4)])
-def test_commands_in_groups(probe, scripted, hello, waits):  # noqa: F811
-    """A server that takes commands in groups is waited for twice a mail, any other at each command."""
-    server = scripted(EHLO=hello)
-    p = probe(server.settings())
-    assert p.mail("a@shop.test")["outcome"] == "sent"
-    before = server.reads
-    text = mail_text("b@shop.test") + ".\r\n..\r\n.a.\r\nb.\r\n"
-    i = p.submit("email", text, "b@shop.test")
-    assert p.results(1)[i]["outcome"] == "sent"
-    assert server.reads - before == waits
-    assert server.commands == ["EHLO", "AUTH", *["MAIL", "RCPT", "DATA"] * 2]
-    assert server.mails[1].replace(b"\r\n..", b"\r\n.") == text.encode() + b".\r\n"
-    assert server.mails[1].endswith(b"\r\n..\r\n...\r\n..a.\r\nb.\r\n.\r\n")
-
-
-@pytest.mark.parametrize("script,outcome,code,error", [
-    ({"MAIL": "553 5.1.8 not yours"}, "failed", 553, "the server refused the sender (553 5.1.8)"),
-    ({"RCPT": "550 5.1.1 who"}, "failed", 550, "the server refused the recipient (550 5.1.1)"),
-    ({"RCPT": "451-4.7.1 come\r\n451 4.7.1 later"}, "retry", 451, "the server refused the recipient (451 4.7.1)"),
-    ({"MAIL": lambda s, c: None}, "retry", None, None),
-    ({"body": "452 4.2.2 full"}, "retry", 452, "the server refused the message (452 4.2.2)"),
-    ({"MAIL": "354 what"}, "retry", None, "the server's answer is no SMTP"),
-    ({"DATA": "250 what"}, "retry", None, "the server's answer is no SMTP"),
-])
-def test_refused_in_a_group(probe, scripted, script, outcome, code, error):  # noqa: F811
-    """DATA is on its way already, and a server that takes it gets nothing."""
-    server = scripted(EHLO=IN_GROUPS, **script)
-    p = probe(server.settings(), FAST)
-    result = p.mail("x@shop.test")
-    assert result["outcome"] == outcome, result
-    if code:
-        assert result["code"] == code
-    if error:
-        assert result["error"] == error
-    assert len(server.mails) == ("body" in script)
-    server.script.update(ScriptedSmtp.DEFAULT)
-    assert p.mail("after@shop.test")["outcome"] == "sent"
 
 
 @pytest.mark.parametrize("word,outcome", [("greeting", "retry"), ("MAIL", "retry"), ("body", "ambiguous")])

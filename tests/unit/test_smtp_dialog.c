@@ -146,26 +146,6 @@ static void test_kept_connection(void **state)
 	assert_int_equal(smtp_dialog_outcome(&d), DELIVERY_CREDENTIALS);
 }
 
-/* What was said before TLS may be anybody's. */
-static void test_what_the_server_can_do(void **state)
-{
-	struct smtp_dialog d = with_login();
-
-	assert_int_equal(play(&d, HELLO "< 250-pipelining\n< 250-SIZE\n< 250 STARTTLS\n"), 0);
-	assert_true(d.pipelining && d.takes_size);
-	assert_int_equal(play(&d, "> STARTTLS\n< 220 go\n"), 0);
-	assert_false(d.pipelining || d.takes_size);
-	assert_int_equal(play(&d, "> EHLO me\n< 250-AUTH PLAIN\n< 250-PIPELININGS\n< 250 SIZE 100\n"), 0);
-	assert_false(d.pipelining);
-	assert_true(d.takes_size);
-	assert_int_equal(d.replies, 4);
-	smtp_dialog_start(&d);
-	assert_true(d.takes_size);
-	assert_int_equal(d.replies, 0);
-	assert_int_equal(play(&d, "< 220 another\n"), 0);
-	assert_false(d.takes_size);
-}
-
 static void test_stale(void **state)
 {
 	static const struct {
@@ -206,7 +186,6 @@ int main(void)
 		cmocka_unit_test(test_never_unauthenticated),
 		cmocka_unit_test(test_without_credentials),
 		cmocka_unit_test(test_kept_connection),
-		cmocka_unit_test(test_what_the_server_can_do),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_nonsense),
 	};
