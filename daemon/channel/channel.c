@@ -28,6 +28,9 @@ const struct channel_patience channel_patience_default = {
 #define ROOM_FACTOR_MOST 128
 #define MEAN_WEIGHT 16 /* of the past, against one new duration */
 
+/* Results of many connections come together, not each with a wake-up of its own. */
+#define RESULTS_REST_US US_PER_MS
+
 /* A name that people configured. One of mail and hook is set while it is configured. */
 struct endpoint {
 	struct endpoint *next;
@@ -195,6 +198,7 @@ struct channel *channel_new_patient(struct loop *l, const struct settings *setti
 	c->patience = *patience;
 	list_init(&c->hooks);
 	c->results = mailbox_new(l, channel_on_result, c);
+	mailbox_set_rest(c->results, RESULTS_REST_US);
 	deadline_init(&c->grace, l, "mail grace", channel_on_grace_end);
 	c->webhooks = webhooks_new(c->results);
 	if (!c->webhooks)
