@@ -58,7 +58,10 @@ class Story:
         if any(self.moved(c["id"], at, checker.settled_after(at)) for c in known):
             checker.counts["answers while somebody acted"] += 1
             return
-        states = {c["id"]: (c, self.at(c["id"], at)) for c in known}
+        # The transaction that judged it may have begun a moment before it came, and what it did carries that moment.
+        told = [e["at"] for c in known for e in checker.events[c["id"]] if e["details"].get("response_id") == r["id"]]
+        states = {c["id"]: (c, self.at(c["id"], min([at, *(t - 1 for t in told)]))) for c in known}
+        states = {case: (c, s) for case, (c, s) in states.items() if s is not None}
         for case, (c, s) in states.items():
             self.check_outcome(r, at, c, s)
         self.check_relation(r, at, states)
