@@ -296,7 +296,7 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 {
 	const struct settings *s = j->live->settings;
 	const struct recipient *to = &p->recipients[i];
-	const struct response *r = &p->claimed->response;
+	const struct response *r = p->notice ? notice_response(j, p) : &p->claimed->response;
 	struct alert a = {
 		.kind = p->alert,
 		.message_id = uuid_new(),

@@ -84,6 +84,8 @@ void notice_plan(struct judge *j, struct notice *n, struct claimed *c);
 const char *notice_next_person(const struct judge *j, const struct notice *n);
 
 /* notice_alert.c */
+/* The answer that its mails show; whom to ring stands in the one that opened the case, if not in this one. */
+const struct response *notice_response(struct judge *j, const struct plan *p);
 /* Further times that its mails show: plan->ask. */
 void notice_ask(struct judge *j, struct plan *p);
 /* Fills what the mail to recipient i says beyond every alert. */

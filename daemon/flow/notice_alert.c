@@ -31,6 +31,29 @@ void notice_ask(struct judge *j, struct plan *p)
 	p->ask = ask;
 }
 
+const struct response *notice_response(struct judge *j, const struct plan *p)
+{
+	const struct response *shown = &p->claimed->response, *opener = p->notice->opener;
+	struct response *r;
+
+	if (!opener)
+		return shown;
+	r = arena_memdup(j->arena, shown, sizeof(*shown));
+	if (!r->customer_phone && !r->customer_email) {
+		r->customer_phone = opener->customer_phone;
+		r->customer_email = opener->customer_email;
+	}
+	if (!r->customer_name)
+		r->customer_name = opener->customer_name;
+	if (!r->account) {
+		r->account = opener->account;
+		r->account_name = opener->account_name;
+	} else if (!r->account_name && str_eq(r->account, opener->account)) {
+		r->account_name = opener->account_name;
+	}
+	return r;
+}
+
 /* The name of a person, who may be gone since; the daemon is nobody. */
 static const char *name_of(const struct judge *j, const char *actor)
 {

@@ -95,9 +95,10 @@ def closed(site, **answer):
 
 def test_the_next_score_says_whether_the_customer_was_won_back(site):
     site.daemon()
-    closed(site, account="elbhof", customer_id="k7", nps=2)
+    closed(site, account="elbhof", account_name="Elbhof Wohnen", customer_id="k7", customer_phone="+49 40 123", nps=2)
     site.respond(customer_id="k7", nps=9, comment=None)  # no rule matches
     mail = site.mails(2, to="anna")[1]
+    assert "Elbhof Wohnen" in str(mail.message["Subject"]) and "+49 40 123" in text_of(mail)
     assert "2" in text_of(mail) and "9" in text_of(mail)
     assert site.one("SELECT outcome::text FROM closeloop.cases") == "recovered"
     assert events(site)[-1] == "outcome"
