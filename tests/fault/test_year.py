@@ -38,7 +38,7 @@ DUE = """
         (SELECT count(*) FROM closeloop.messages AS m JOIN closeloop.messages AS d ON d.id = m.digest_id
             WHERE m.state = 'held' AND d.state NOT IN ('queued', 'leased')),
         (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'closeloop' AND state <> 'idle'),
-        clock_timestamp()"""
+        statement_timestamp()"""
 NEXT = """
     SELECT extract(epoch FROM min(t))::float8 FROM (
         SELECT min(next_action_at) AS t FROM closeloop.cases WHERE next_action_at > clock_timestamp()
