@@ -224,9 +224,12 @@ class Checker:
         actual = [m for m in self.messages[case["id"]] if m["channel"] == "email" and m["kind"] not in ("case.amended", "praise.received")]
         for kind, step, recipient, at, maybe in self.expected_mails(case):
             # Who owns the case when the mail is written is told, and a transaction may have begun before what it tells of.
-            owners = {recipient, *(s.owner for t, s in self.timelines[case["id"]] if at <= t <= self.settled_after(at))}
+            soon = self.settled_after(at) + 2 * SECOND
+            owners = {recipient, *(s.owner for t, s in self.timelines[case["id"]] if at <= t <= soon)}
+            if kind == "case.escalated":
+                owners |= {company.PEOPLE[o].get("reports_to", company.LAST_OWNER) for o in owners - {recipient}}
             found = [m for m in actual if (m["kind"], m["step"]) == (kind, step) and m["recipient"] in owners
-                     and at - 2 * SECOND <= m["created"] <= self.settled_after(at)]
+                     and at - 2 * SECOND <= m["created"] <= soon]
             if found:
                 actual.remove(found[0])
                 self.counts["mails"] += 1
