@@ -175,6 +175,7 @@ class Year:
         victim.kill()
         self.site.excuse(victim.leased())
         self.kills += 1
+        faketime.tidy()
         self.site.start(configuration=victim.configuration, **self.clock.environment(monotonic=True))
 
     def restart_postgres(self, how):
@@ -215,6 +216,7 @@ def year_of(request, folder):
     finally:
         site.close()
         server.remove()
+        faketime.tidy()
 
 
 @pytest.fixture

@@ -14,6 +14,14 @@ import servers
 LIBRARY = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
+def tidy():
+    """libfaketime leaves shared memory behind in processes that are killed, and refuses to start in another one of that number."""
+    for path in pathlib.Path("/dev/shm").glob("*faketime_s*_*"):
+        number = path.name.rpartition("_")[2]
+        if number.isdigit() and not pathlib.Path("/proc", number).exists():
+            path.unlink(missing_ok=True)
+
+
 class Clock:
     """Runs as fast as real time from where it is set. Moments are seconds since 1970."""
 
