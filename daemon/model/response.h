@@ -33,6 +33,17 @@ struct attribute {
 	bool truth;
 };
 
+struct response;
+
+/*
+ * What the same customer said before, as far as the live rules ask for it (rule.h: ruleset_history, ruleset_needs_previous).
+ */
+struct past {
+	const struct response *previous; /* the last answer before this one; NULL: none, or not asked for */
+	const double *counts;            /* one for each entry of ruleset_history(); NAN: missing. NULL: all are */
+	const char *why_missing;         /* "no customer id", "anonymous id", "more than 50 a day"; NULL: nothing is amiss */
+};
+
 struct response {
 	int64_t id; /* 0: not stored (`try`) */
 	const char *source, *source_id;
@@ -47,6 +58,7 @@ struct response {
 	const struct attribute *attributes;
 	int n_attributes;
 	struct wall_time responded_at, received_at;
+	const struct past *past; /* NULL: not gathered, everything of it is missing */
 };
 
 /* The value of a text column by its column name ("touchpoint"), or NULL; *ret_known says whether there is such a column. */

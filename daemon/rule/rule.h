@@ -20,6 +20,7 @@
 #define RULES_MAX 4000           /* rules in one set */
 #define RULE_EXPR_BYTES_MAX 8192 /* length of one `when` */
 #define RULE_DEPTH_MAX 64        /* nesting, named facts included */
+#define RULE_HISTORY_MAX 32      /* different history.X(D) in one set */
 
 /* What a `when` is written in. Texts are copied by ruleset_new(). */
 struct rule_source {
@@ -65,6 +66,23 @@ int ruleset_new(const struct rule_input *in, struct diag_list *diags, struct rul
 struct ruleset *ruleset_free(struct ruleset *rs);
 void ruleset_freep(struct ruleset **rs);
 int ruleset_count(const struct ruleset *rs);
+
+/*
+ * What the set asks of the past; whoever hands it a response gathers this, and nothing else, into response->past.
+ *
+ * One entry per different history.X(D[, account]) of rules that are in use. Counted are earlier responses of the customer (the account): those with
+ * responded_at in [t - window, t), t being that of the response under judgement, and with the same t those of lower id. A
+ * detractor is nps 0 to 6. Cases count by the response that opened them.
+ */
+struct history_need {
+	enum { HISTORY_RESPONSES, HISTORY_DETRACTORS, HISTORY_CASES } what;
+	enum { PER_CUSTOMER, PER_ACCOUNT } of;
+	int64_t window_us;
+};
+/* Returns how many; *ret belongs to the set. At most RULE_HISTORY_MAX. */
+int ruleset_history(const struct ruleset *rs, const struct history_need **ret);
+/* Any previous.X: the customer's last response before this one, in the same order. */
+bool ruleset_needs_previous(const struct ruleset *rs);
 
 /* Values of Kleene's logic, in the order false < missing < true, so AND is MIN and OR is MAX. */
 enum tri { TRI_FALSE = -1, TRI_MISSING = 0, TRI_TRUE = 1 };

@@ -153,6 +153,7 @@ struct ruleset *ruleset_free(struct ruleset *rs)
 			regex_free(rs->regexes[i]);
 		free(rs->regexes);
 		free(rs->inputs);
+		free(rs->histories);
 		free(rs->code);
 		free(rs->numbers);
 		free(rs->texts);
@@ -170,4 +171,15 @@ void ruleset_freep(struct ruleset **rs)
 int ruleset_count(const struct ruleset *rs)
 {
 	return rs->n_rules;
+}
+
+int ruleset_history(const struct ruleset *rs, const struct history_need **ret)
+{
+	*ret = rs->histories;
+	return rs->n_histories;
+}
+
+bool ruleset_needs_previous(const struct ruleset *rs)
+{
+	return rs->needs_previous;
 }

@@ -52,6 +52,9 @@ struct ruleset {
 	struct input *inputs;
 	int n_inputs, room_inputs;
 	bool all_ratings; /* any rating, all rating */
+	struct history_need *histories;
+	int n_histories, room_histories;
+	bool needs_previous;
 
 	struct instruction *code;
 	int n_code, room_code;
