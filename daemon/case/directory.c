@@ -18,7 +18,7 @@ struct directory {
 	int64_t version;
 	const struct person **people; /* sorted by id */
 	int n_people;
-	struct absence *absences;
+	const struct absence *absences;
 	int n_absences;
 	const char **bad_zones; /* zones of people that the server doesn't know */
 	int n_bad_zones;
@@ -106,29 +106,57 @@ static const struct person *directory_read_person(struct directory *d, const str
 
 void directory_set_absences(struct directory *d, const struct pg_rows *rows)
 {
-	d->n_absences = pg_count(rows);
-	d->absences = arena_new_array(d->arena, struct absence, (size_t)d->n_absences);
-	for (int i = 0; i < d->n_absences; i++)
-		d->absences[i] = (struct absence){directory_text(d, rows, i, 0), pg_get_time(rows, i, 1),
-						  pg_get_time(rows, i, 2), directory_text(d, rows, i, 3)};
+	int n = pg_count(rows);
+	struct absence *absences = arena_new_array(d->arena, struct absence, (size_t)n);
+
+	for (int i = 0; i < n; i++)
+		absences[i] = (struct absence){directory_text(d, rows, i, 0), pg_get_time(rows, i, 1), pg_get_time(rows, i, 2),
+					       directory_text(d, rows, i, 3)};
+	d->absences = absences;
+	d->n_absences = n;
+}
+
+/* With the configuration's people and room for others. */
+static struct directory *directory_begin(const struct settings *s, int others)
+{
+	struct directory *d = xcalloc(1, sizeof(*d));
+
+	d->arena = arena_new(0);
+	d->people = arena_new_array(d->arena, const struct person *, (size_t)(s->n_people + others));
+	for (int i = 0; i < s->n_people; i++)
+		d->people[d->n_people++] = &s->people[i];
+	return d;
+}
+
+static struct directory *directory_sorted(struct directory *d)
+{
+	if (d->n_people > 1)
+		qsort(d->people, (size_t)d->n_people, sizeof(struct person *), person_order);
+	return d;
 }
 
 struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people)
 {
-	int room = s->n_people + (people ? pg_count(people) : 0);
-	struct directory *d = xcalloc(1, sizeof(*d));
+	struct directory *d = directory_begin(s, people ? pg_count(people) : 0);
 
-	d->arena = arena_new(0);
 	d->version = version;
-	d->people = arena_new_array(d->arena, const struct person *, (size_t)room);
-	for (int i = 0; i < s->n_people; i++)
-		d->people[d->n_people++] = &s->people[i];
 	for (int i = 0; people && i < pg_count(people); i++)
 		if (!settings_person(s, pg_get_text(people, i, 0, NULL)))
 			d->people[d->n_people++] = directory_read_person(d, s, people, i);
-	if (d->n_people > 1)
-		qsort(d->people, (size_t)d->n_people, sizeof(struct person *), person_order);
-	return d;
+	return directory_sorted(d);
+}
+
+struct directory *directory_make(const struct settings *s, const struct person *people, int n_people,
+				 const struct absence *absences, int n_absences)
+{
+	struct directory *d = directory_begin(s, n_people);
+
+	for (int i = 0; i < n_people; i++)
+		if (!settings_person(s, people[i].id))
+			d->people[d->n_people++] = &people[i];
+	d->absences = absences;
+	d->n_absences = n_absences;
+	return directory_sorted(d);
 }
 
 struct directory *directory_free(struct directory *d)

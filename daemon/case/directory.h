@@ -29,6 +29,12 @@ extern const struct pg_stmt directory_zones_stmt;
 
 /* settings must outlive the directory. people may be NULL (the configuration alone). */
 struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people);
+/*
+ * One from arrays, for rehearsals: the configuration's people, those of `people` whom it doesn't name, and absences. The arrays
+ * must outlive it.
+ */
+struct directory *directory_make(const struct settings *s, const struct person *people, int n_people,
+				 const struct absence *absences, int n_absences);
 void directory_set_absences(struct directory *d, const struct pg_rows *absences);
 /* Takes the server's zones; people in one that it doesn't know are shown UTC from then on (one log line each). */
 void directory_set_zones(struct directory *d, const struct pg_rows *zones);

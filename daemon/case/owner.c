@@ -67,8 +67,11 @@ struct owner_lookup *owner_lookup_find(struct owner_lookup *l, int n, const char
 
 static const char *owner_lookup_person(const struct owner_facts *f, const char *dimension, const char *value)
 {
-	const struct owner_lookup *found = owner_lookup_find(f->lookups, f->n_lookups, dimension, value);
+	const struct owner_lookup *found;
 
+	if (f->find)
+		return f->find(f->find_arg, dimension, value);
+	found = owner_lookup_find(f->lookups, f->n_lookups, dimension, value);
 	return found ? found->person : NULL;
 }
 

@@ -33,12 +33,17 @@ struct owner_position { /* round-robin */
 	bool moved;
 };
 
+/* Answers a lookup where the owners are in memory: a person, or NULL: nobody is entered. */
+typedef const char *owner_find_fn(void *arg, const char *dimension, const char *value);
+
 struct owner_facts {
 	const struct directory *directory;
 	struct wall_time now;
 	struct arena *arena;
 	struct owner_lookup *lookups; /* sorted by dimension, value */
 	int n_lookups;
+	owner_find_fn *find; /* instead of lookups; NULL */
+	void *find_arg;
 	struct owner_load *loads;
 	int n_loads;
 	struct owner_position *positions;

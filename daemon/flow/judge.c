@@ -51,14 +51,12 @@ static int first_of_kind(const struct settings *s, const struct verdict *v, enum
 	return -1;
 }
 
-static void judge_match(struct judge *j, struct claimed *c, const struct verdict *v)
+void judge_decide(struct judge *j, const struct verdict *v, struct plan *p)
 {
 	const struct settings *s = j->live->settings;
-	struct plan *p = &j->plans[j->n_plans++];
-	struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
 	int leading = v->winner;
 
-	*p = (struct plan){.claimed = c, .winner = v->winner};
+	p->winner = v->winner;
 	p->results = arena_memdup(j->arena, v->results, sizeof(*v->results) * (size_t)s->n_rules);
 	p->n_matched = v->n_case + v->n_praise + v->n_note;
 	p->action = v->n_case ? PLAN_OPEN : v->n_praise ? PLAN_PRAISE : PLAN_NOTE;
@@ -66,8 +64,17 @@ static void judge_match(struct judge *j, struct claimed *c, const struct verdict
 		leading = v->n_praise ? v->first_praise : first_of_kind(s, v, RULE_NOTE);
 	p->rule = &s->rules[leading];
 	p->priority = p->rule->priority;
+}
+
+static void judge_match(struct judge *j, struct claimed *c, const struct verdict *v)
+{
+	struct plan *p = &j->plans[j->n_plans++];
+	struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
+
+	*p = (struct plan){.claimed = c};
+	judge_decide(j, v, p);
 	p->rules = judge_rule_names(j, p);
-	ruleset_facts_json(s->ruleset, &c->response, &facts);
+	ruleset_facts_json(j->live->settings->ruleset, &c->response, &facts);
 	p->facts = arena_strndup(j->arena, buf_str(&facts), facts.n);
 	buf_fini(&facts);
 }
@@ -477,7 +484,7 @@ static void plan_case(struct judge *j, struct plan *p)
 	p->trail = arena_new_array(j->arena, struct owner_found, (size_t)p->rule->route->n_owner);
 	p->owner = owner_resolve(&j->facts, p->rule->route, &p->claimed->response, p->trail, &p->n_trail);
 	judge_link(j, p);
-	if (!p->owner.person)
+	if (!p->owner.person && !j->dry)
 		log_error("case %lld: route=%s names nobody who is known", (long long)p->case_id, p->rule->route->id);
 }
 
@@ -495,22 +502,30 @@ static void plan_kind(struct judge *j, struct plan *p)
 	}
 }
 
+void judge_own(struct judge *j, struct plan *p)
+{
+	if (plan_needs_people(p) && judge_is_too_old(j, &p->claimed->response)) {
+		p->action = PLAN_NOTE;
+		p->too_old = true;
+	}
+	if (!judge_recurs(j, p) && p->action == PLAN_OPEN)
+		plan_case(j, p);
+}
+
+void judge_address(struct judge *j, struct plan *p)
+{
+	if (!plan_needs_people(p))
+		return;
+	plan_kind(j, p);
+	judge_recipients(j, p);
+}
+
 /* Everything known: owners; then the due times. */
 static void judge_plan(struct judge *j)
 {
 	j->facts.now = j->now;
-	for (int i = 0; i < j->n_plans; i++) {
-		struct plan *p = &j->plans[i];
-
-		if (plan_needs_people(p) && judge_is_too_old(j, &p->claimed->response)) {
-			p->action = PLAN_NOTE;
-			p->too_old = true;
-		}
-		if (judge_recurs(j, p))
-			continue;
-		if (p->action == PLAN_OPEN)
-			plan_case(j, p);
-	}
+	for (int i = 0; i < j->n_plans; i++)
+		judge_own(j, &j->plans[i]);
 	judge_clocks(j);
 }
 
@@ -518,9 +533,6 @@ static void judge_plan(struct judge *j)
 void judge_tell(struct judge *j)
 {
 	for (int i = 0; i < j->n_plans; i++)
-		if (plan_needs_people(&j->plans[i])) {
-			plan_kind(j, &j->plans[i]);
-			judge_recipients(j, &j->plans[i]);
-		}
+		judge_address(j, &j->plans[i]);
 	judge_render(j);
 }

@@ -64,6 +64,15 @@ int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_f
 /* Needs live->directory. */
 void judge_start(struct judge *j);
 
+/*
+ * The steps in between, one plan at a time; rehearse.c takes them without a database. p->claimed stands already.
+ * judge_decide(): what the rules say (the verdict has matched): action, leading rule, priority. judge_own(): whose it is; a
+ * response that is too old becomes a note. judge_address(): who is told.
+ */
+void judge_decide(struct judge *j, const struct verdict *v, struct plan *p);
+void judge_own(struct judge *j, struct plan *p);
+void judge_address(struct judge *j, struct plan *p);
+
 /* judge_recur.c: asks which cases the answers that open one come back to. */
 void judge_ask_recurrence(struct judge *j, struct pg_batch *b);
 /* It reopens a case instead of opening one. */

@@ -38,7 +38,9 @@ static void add_reachable(struct judge *j, struct plan *p, struct recipient r)
 	const struct person *missed = r.person;
 
 	if (!missed->email) {
-		log_warning("response %lld: person %s has no mail address", (long long)p->claimed->response.id, missed->id);
+		if (!j->dry)
+			log_warning("response %lld: person %s has no mail address", (long long)p->claimed->response.id,
+				    missed->id);
 		r.person = directory_person(d, missed->deputy);
 		if (!r.person || !r.person->email)
 			r.person = directory_person(d, missed->reports_to);
@@ -55,8 +57,9 @@ static void add_operators(struct judge *j, struct plan *p)
 {
 	const struct settings *s = j->live->settings;
 
-	log_error("response %lld: nobody can be told (route %s): the operators are", (long long)p->claimed->response.id,
-		  p->rule->route->id);
+	if (!j->dry)
+		log_error("response %lld: nobody can be told (route %s): the operators are", (long long)p->claimed->response.id,
+			  p->rule->route->id);
 	for (int i = 0; i < s->operators.n; i++) {
 		struct person *operator= arena_new_obj(j->arena, struct person);
 		struct recipient r = {.person = operator, .reason = REASON_NOTIFIED };
