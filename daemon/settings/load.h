@@ -61,6 +61,7 @@ struct load {
 	struct diag_list *diags;
 	const struct source *source;
 	const char *folder; /* of the main file: relative names in it start here */
+	bool stored;        /* a text that was kept: the files that it names are left alone */
 	const char *path[LOAD_DEPTH_MAX];
 	int depth;
 	int64_t holidays_us; /* processor time that went into rules of holidays */

@@ -200,13 +200,15 @@ static void read_path(struct load *l, const struct item *it, void *field, bool f
 	if (!it->text[0])
 		return;
 	path = path_join(l->arena, l->folder, it->text);
+	*(const char **)field = path;
+	if (l->stored)
+		return;
 	if (stat(path, &st) < 0)
 		load_error(l, it, NULL, "'%s' %s", path, errno == ENOENT ? "does not exist" : strerror(errno));
 	else if (folder ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
 		load_error(l, it, NULL, "'%s' is no %s", path, folder ? "folder" : "ordinary file");
 	else if (access(path, folder ? R_OK | X_OK : R_OK) < 0)
 		load_error(l, it, NULL, "'%s' can't be read: %s", path, strerror(errno));
-	*(const char **)field = path;
 }
 
 static void read_file(struct load *l, const struct item *it, void *field)

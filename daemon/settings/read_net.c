@@ -228,7 +228,10 @@ static void read_url_file(struct load *l, const struct item *it, void *field)
 	if (w->url)
 		load_error(l, it, NULL, "give either url or url_file");
 	read_secret(l, it, &s, SECRET_URL);
-	if (s && web_url(l, it, s->keys[0], &u)) {
+	if (s && s->n == 0) {
+		w->url = URL_UNKNOWN;
+		w->url_is_secret = true;
+	} else if (s && web_url(l, it, s->keys[0], &u)) {
 		w->url = s->keys[0];
 		w->url_is_secret = true;
 	}

@@ -75,14 +75,15 @@ static void parser_error(const struct source *src, const config_t *config, struc
 	diag_excerpt(diags, d, source_line(src, line, diags->arena), 0, 1, NULL);
 }
 
-static void settings_read(struct settings *s, const struct source *src, struct diag_list *diags)
+static void settings_read(struct settings *s, const struct source *src, bool stored, struct diag_list *diags)
 {
 	struct load l = {.own = container_of(s, struct settings_own, s),
 			 .s = s,
 			 .arena = s->arena,
 			 .diags = diags,
 			 .source = src,
-			 .folder = path_folder(s->arena, s->path)};
+			 .folder = path_folder(s->arena, s->path),
+			 .stored = stored};
 	struct text_span database;
 	config_t config;
 
@@ -105,7 +106,22 @@ int settings_load(const char *path, struct diag_list *diags, struct settings **r
 	struct source src;
 
 	if (source_read(&src, path, s->arena, diags))
-		settings_read(s, &src, diags);
+		settings_read(s, &src, false, diags);
+	source_fini(&src);
+	if (diags->errors > before)
+		return SETTINGS_E_INVALID;
+	*ret = TAKE(s);
+	return 0;
+}
+
+int settings_load_text(const char *text, const char *name, struct diag_list *diags, struct settings **ret)
+{
+	struct settings *s CLEANUP(settings_freep) = settings_new(name);
+	int before = diags->errors;
+	struct source src;
+
+	if (source_of_text(&src, name, text, s->arena, diags))
+		settings_read(s, &src, true, diags);
 	source_fini(&src);
 	if (diags->errors > before)
 		return SETTINGS_E_INVALID;

@@ -270,6 +270,17 @@ struct settings {
  * Return: 0 (diags may hold warnings), SETTINGS_E_INVALID, or a negative errno.
  */
 int settings_load(const char *path, struct diag_list *diags, struct settings **ret);
+/*
+ * settings_load_text() - a text that `rulesets` kept, compiled as it was when it was live
+ * @name: stands for the file in diags and places: "rules 3f9c2a1"; lines count as in the text
+ *
+ * Rules, owners, routes and people are those of then, and sha256 is the same. What the text only points to isn't read, as it
+ * may have changed or gone since: secrets have no keys, an address in a url_file is unknown (URL_UNKNOWN), calendars lack the
+ * days of their holidays_file; there is no database section. So it decides as the live one did, but must never send.
+ * Return: 0 (diags may hold warnings), or SETTINGS_E_INVALID: this version doesn't understand it any more.
+ */
+#define URL_UNKNOWN "https://unknown.invalid/"
+int settings_load_text(const char *text, const char *name, struct diag_list *diags, struct settings **ret);
 struct settings *settings_free(struct settings *s);
 void settings_freep(struct settings **s);
 

@@ -242,6 +242,24 @@ bool source_read(struct source *src, const char *path, struct arena *arena, stru
 	return join_file(&j, arena_strdup(arena, path), (struct text_pos){0});
 }
 
+bool source_of_text(struct source *src, const char *name, const char *text, struct arena *arena, struct diag_list *diags)
+{
+	struct join j = {.src = src, .diags = diags};
+	struct file f = {arena_strdup(arena, name), text, strlen(text)};
+
+	*src = (struct source){.arena = arena, .text = BUF_INIT(2 * SETTINGS_FILE_BYTES_MAX)};
+	if (f.n > 2 * SETTINGS_FILE_BYTES_MAX) {
+		diag_add(diags, DIAG_ERROR, (struct text_pos){f.path, 0}, "is too large: %zu bytes", f.n);
+		return false;
+	}
+	if (!encoding_check(&j, &f))
+		return false;
+	buf_add(&src->text, text, f.n);
+	for (int line = 1; text; text = strchr(text, '\n'), text += text ? 1 : 0)
+		source_map(src, f.path, line++);
+	return true;
+}
+
 void source_fini(struct source *src)
 {
 	buf_fini(&src->text);

@@ -27,6 +27,8 @@ struct source {
  * @arena: for the names of files, which outlive the source as places of settings
  */
 bool source_read(struct source *src, const char *path, struct arena *arena, struct diag_list *diags);
+/* A text that is joined already; name stands for its file. */
+bool source_of_text(struct source *src, const char *name, const char *text, struct arena *arena, struct diag_list *diags);
 void source_fini(struct source *src);
 
 /* File and line of a line of the joined text (from 1). */

@@ -590,6 +590,65 @@ static void test_kept_text(void **state)
 	assert_string_equal(other->conninfo, "dbname=other_db_xyz");
 }
 
+/* A text that was live, when the files that it names are gone: the same rules, routes and people, and nothing that could send. */
+static void test_stored_text(void **state)
+{
+	static const char files[] =
+		"templates_dir = \"mails\"; calendars: { c: { hours = [ \"Mon 09:00-10:00\" ]; holidays_file = "
+		"\"x.ics\"; }; };\n"
+		"@include \"rest.conf\"\n";
+	struct settings *s CLEANUP(settings_freep) = NULL, *then CLEANUP(settings_freep) = NULL,
+			   *two CLEANUP(settings_freep) = NULL;
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+	struct settings *again = NULL;
+
+	put_secrets();
+	s = load(example, 0);
+	assert_int_equal(remove("key") | remove("pw") | remove("hook") | remove("url"), 0);
+	assert_int_equal(settings_load_text(s->text, "rules 1234567", diags, &again), 0);
+	then = again;
+	assert_string_equal(then->sha256, s->sha256);
+	assert_string_equal(then->text, s->text);
+	check_rules(then);
+	assert_string_equal(then->people[0].pos.file, "rules 1234567");
+	assert_string_equal(then->people[1].name, "A");
+	assert_int_equal(then->http.link_key->n, 0);
+	assert_int_equal(then->email.password->n, 0);
+	assert_int_equal(settings_webhook(then, "crm")->secret->n, 0);
+	assert_string_equal(settings_webhook(then, "cx")->url, URL_UNKNOWN);
+	assert_true(settings_webhook(then, "cx")->url_is_secret);
+	assert_string_equal(then->conninfo, "");
+	/* Joined files, of which one isn't in the text. */
+	assert_int_equal(mkdir("mails", 0700), 0);
+	put_file("x.ics", "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20270101\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+		 0600);
+	put_file("rest.conf", "facts: { bad = \"nps <= 6\"; };", 0600);
+	two = load(files, 0);
+	assert_int_equal(two->calendars[0].holidays.n, 1);
+	assert_int_equal(remove("x.ics") | remove("rest.conf") | remove("mails"), 0);
+	then = again = settings_free(then);
+	assert_int_equal(settings_load_text(two->text, "rules 1234567", diags, &again), 0);
+	then = again;
+	assert_string_equal(then->sha256, two->sha256);
+	assert_int_equal(then->calendars[0].holidays.n, 0);
+}
+
+static void test_stored_text_refused(void **state)
+{
+	static const char *const bad[] = {"@include \"/etc/hostname\"\n", "rules: { a: { when = \"npss = 1\"; }; };",
+					  "a = \"\xff\";", "{"};
+	struct settings *s = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+
+		assert_int_equal(settings_load_text(bad[i], "rules 1234567", diags, &s), SETTINGS_E_INVALID);
+		assert_string_equal(diags->items[0].pos.file, "rules 1234567");
+		assert_int_equal(diags->items[0].pos.line, 1);
+		assert_null(s);
+	}
+}
+
 static void test_credentials(void **state)
 {
 	static const char text[] = "http: { public_url = \"https://x.example.com\"; link_key_file = \"key\"; };";
@@ -654,6 +713,8 @@ int main(void)
 		IN_FOLDER(test_defaults),
 		IN_FOLDER(test_example),
 		IN_FOLDER(test_kept_text),
+		IN_FOLDER(test_stored_text),
+		IN_FOLDER(test_stored_text_refused),
 		IN_FOLDER(test_credentials),
 		IN_FOLDER(test_folder_of_configuration),
 	};

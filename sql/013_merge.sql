@@ -1,0 +1,3 @@
+-- Merging: cases of one customer joined. The number is kept free for it here.
+--
+-- SPDX-License-Identifier: Apache-2.0
