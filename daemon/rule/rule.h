@@ -15,6 +15,7 @@
 
 #include "base/diag.h"
 #include "model/response.h"
+#include "model/scale.h"
 #include "model/words.h"
 
 #define RULES_MAX 4000           /* rules in one set */
@@ -49,6 +50,8 @@ struct rule_input {
 	int n_facts;
 	const struct attribute_source *attributes;
 	int n_attributes;
+	const struct scale *scales; /* ratings that aren't stars from 1 to 5: they count as such in `any rating` */
+	int n_scales;
 };
 
 struct ruleset;

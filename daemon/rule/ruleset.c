@@ -73,6 +73,9 @@ static void copy_input(struct ruleset *rs, const struct rule_input *in)
 	rs->attributes = attributes;
 	rs->n_attributes = in->n_attributes;
 
+	rs->scales = scales_copy(in->scales, in->n_scales, rs->arena);
+	rs->n_scales = in->n_scales;
+
 	rs->n_facts = in->n_facts;
 	rs->facts = arena_new_array(rs->arena, struct named_fact, (size_t)in->n_facts + 1);
 	for (int i = 0; i < in->n_facts; i++) {
@@ -112,6 +115,7 @@ static bool compile(struct ruleset *rs, struct diag_list *diags)
 	for (int i = 0; i < rs->n_rules; i++)
 		if (rs->rules[i].expression.root)
 			warn_missing(rs, &rs->rules[i].expression);
+	warn_polarity(rs);
 	warn_never(rs);
 	return diags->errors == errors;
 }

@@ -125,7 +125,8 @@ static enum tri run_ratings(struct rule_scratch *s, const struct instruction *in
 	if (r->n_ratings == 0)
 		return TRI_MISSING;
 	for (int i = 0; i < r->n_ratings; i++)
-		if (number_holds((enum test)ins->test, r->ratings[i].value, values, ins->n) == any)
+		if (number_holds((enum test)ins->test, rating_stars(&r->ratings[i], s->rs->scales, s->rs->n_scales), values,
+				 ins->n) == any)
 			return tri_of(any);
 	return tri_of(!any);
 }

@@ -1,7 +1,7 @@
 /*
  * Inside of a compiled rule set. Immutable once ruleset_new() has returned it.
  *
- *   check.c   names and types into the trees         warn.c, never.c   what is right but unwise
+ *   check.c   names and types into the trees         warn.c, polarity.c, never.c   what is right but unwise
  *   emit.c    trees into code                        regex.c           the patterns
  *   run.c     code over a response                   trace.c           the same, told as a tree
  *
@@ -48,6 +48,8 @@ struct ruleset {
 	int n_facts;
 	const struct attribute_source *attributes; /* copied */
 	int n_attributes;
+	const struct scale *scales; /* copied */
+	int n_scales;
 
 	struct input *inputs;
 	int n_inputs, room_inputs;
@@ -105,8 +107,9 @@ void check_expression(struct ruleset *rs, struct expression *e);
 /* Checks a named fact once, for the fact `user` (-1: nobody). */
 void check_fact(struct ruleset *rs, int index, int user);
 
-/* warn.c, never.c: after a check without errors. */
+/* warn.c, polarity.c, never.c: after a check without errors. */
 void warn_missing(const struct ruleset *rs, struct expression *e);
+void warn_polarity(struct ruleset *rs);
 void warn_never(struct ruleset *rs);
 bool operand_may_miss(const struct ruleset *rs, const struct operand *o);
 bool node_may_miss(const struct ruleset *rs, const struct node *node);

@@ -67,9 +67,21 @@ static const char *input_value(struct tracer *t, int index)
 	}
 }
 
+/* "delivery 2", or "effort 6 (2 of 5 stars)" when it counts as something else than it is. */
+static void put_rating(const struct rating *rating, double stars, struct buf *out)
+{
+	char number[NUMBER_TEXT_BYTES];
+
+	buf_printf(out, "%.*s %s", (int)utf8_clip(rating->name, strlen(rating->name), TRACE_VALUE_BYTES_MAX), rating->name,
+		   number_text(rating->value, number));
+	if (stars != rating->value)
+		buf_printf(out, " (%.3g of 5 stars)", stars);
+}
+
 /* "delivery 2, service 4": those that decide it, else all. */
 static const char *ratings_value(struct tracer *t, const struct node *test, enum tri result)
 {
+	const struct ruleset *rs = t->s->rs;
 	const struct response *r = t->s->response;
 	bool any = test->quantifier == QUANTIFIER_ANY, some = (result == TRI_TRUE) == any;
 	double values[RULE_LIST_MAX];
@@ -82,17 +94,16 @@ static const char *ratings_value(struct tracer *t, const struct node *test, enum
 	for (int i = 0; i < test->n_right; i++)
 		values[i] = test->right[i].number;
 	for (int i = 0; i < r->n_ratings; i++) {
-		char number[NUMBER_TEXT_BYTES];
-		const char *name = r->ratings[i].name;
+		double stars = rating_stars(&r->ratings[i], rs->scales, rs->n_scales);
 
-		if (some && number_holds(test->test, r->ratings[i].value, values, test->n_right) != any)
+		if (some && number_holds(test->test, stars, values, test->n_right) != any)
 			continue;
 		if (shown++ == TRACE_RATINGS_MAX) {
 			buf_puts(&out, ", …");
 			break;
 		}
-		buf_printf(&out, "%s%.*s %s", shown > 1 ? ", " : "", (int)utf8_clip(name, strlen(name), TRACE_VALUE_BYTES_MAX),
-			   name, number_text(r->ratings[i].value, number));
+		buf_puts(&out, shown > 1 ? ", " : "");
+		put_rating(&r->ratings[i], stars, &out);
 	}
 	text = arena_strdup(t->arena, buf_str(&out));
 	buf_fini(&out);

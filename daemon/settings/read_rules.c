@@ -258,6 +258,8 @@ static void rules_compile(struct load *l)
 	}
 	in.rules = sources;
 	in.attributes = attributes;
+	in.scales = l->s->scales;
+	in.n_scales = l->s->n_scales;
 	if (ruleset_new(&in, l->diags, &l->s->ruleset) != 0)
 		l->s->ruleset = NULL;
 }

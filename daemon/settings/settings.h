@@ -12,6 +12,7 @@
 
 #include "base/diag.h"
 #include "model/response.h"
+#include "model/scale.h"
 #include "model/words.h"
 #include "rule/rule.h"
 
@@ -193,11 +194,6 @@ struct attribute_settings {
 	enum attribute_type type;
 	bool show;
 	struct localized label;
-};
-struct scale {
-	const char *name; /* a rating, nps, csat or ces */
-	double min, max;
-	bool low_is_bad;
 };
 enum label_kind { LABEL_TOUCHPOINT, LABEL_ACCOUNT, LABEL_RATING, LABEL_ROOT_CAUSE };
 struct label {

@@ -139,7 +139,12 @@ static int bench(const char *name, const char *const *rules, int n_rules)
 	static struct rating ratings[2 * N];
 	static struct attribute values[2 * N];
 	struct rule_source sources[ARRAY_SIZE(whens)] = {0};
-	struct rule_input in = {sources, n_rules, facts, ARRAY_SIZE(facts), attributes, ARRAY_SIZE(attributes)};
+	struct rule_input in = {.rules = sources,
+				.n_rules = n_rules,
+				.facts = facts,
+				.n_facts = ARRAY_SIZE(facts),
+				.attributes = attributes,
+				.n_attributes = ARRAY_SIZE(attributes)};
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct ruleset *rs CLEANUP(ruleset_freep) = NULL;
 	struct rule_scratch *scratch CLEANUP(rule_scratch_freep) = NULL;

@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	char *text = xmalloc(bytes + 1), *rest = text;
 	struct rule_source rule = {.id = "rule", .pos = {"x.conf", 1}};
 	struct fact_source facts[FACTS_MAX];
-	struct rule_input in = {&rule, 1, facts, 0, attributes, ARRAY_SIZE(attributes)};
+	struct rule_input in = {
+		.rules = &rule, .n_rules = 1, .facts = facts, .attributes = attributes, .n_attributes = ARRAY_SIZE(attributes)};
 	struct buf first = BUF_INIT(OUT_BYTES_MAX), second = BUF_INIT(OUT_BYTES_MAX);
 
 	memcpy(text, data, bytes);

@@ -131,7 +131,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct arena *arena = arena_new(0);
 	struct reader rd = {.arena = arena};
 	struct rule_source rules[RULES];
-	struct rule_input in = {rules, 0, facts, ARRAY_SIZE(facts), attributes, ARRAY_SIZE(attributes)};
+	struct rule_input in = {.rules = rules,
+				.n_rules = 0,
+				.facts = facts,
+				.n_facts = ARRAY_SIZE(facts),
+				.attributes = attributes,
+				.n_attributes = ARRAY_SIZE(attributes)};
 	struct diag_list *diags = diag_list_new();
 	struct ruleset *rs = NULL;
 	struct response response;

@@ -29,7 +29,8 @@ struct runner {
 	struct attribute_source attributes[SOURCES_MAX];
 	struct fact_source facts[SOURCES_MAX];
 	struct rule_source rules[SOURCES_MAX];
-	int n_attributes, n_facts, n_rules;
+	struct scale scales[SOURCES_MAX];
+	int n_attributes, n_facts, n_rules, n_scales;
 	bool is_group; /* `rule` lines, not one `when` */
 
 	struct diag_list *diags;
@@ -278,7 +279,14 @@ static bool is_blank(const char *line)
 /* The indented lines [from, end) below the rules read so far. */
 static void run_block(struct runner *t, int from, int end)
 {
-	struct rule_input in = {t->rules, t->n_rules, t->facts, t->n_facts, t->attributes, t->n_attributes};
+	struct rule_input in = {.rules = t->rules,
+				.n_rules = t->n_rules,
+				.facts = t->facts,
+				.n_facts = t->n_facts,
+				.attributes = t->attributes,
+				.n_attributes = t->n_attributes,
+				.scales = t->scales,
+				.n_scales = t->n_scales};
 	int r;
 
 	t->diags = diag_list_new();
@@ -312,6 +320,21 @@ static bool read_attribute(struct runner *t, const char *text)
 			return true;
 		}
 	return false;
+}
+
+/* "q1 1 10 good": its ends, and what low is. */
+static bool read_scale(struct runner *t, const char *text)
+{
+	char name[64], side[8];
+	struct scale scale;
+
+	if (t->n_scales == SOURCES_MAX || sscanf(text, "%63s %lf %lf %7s", name, &scale.min, &scale.max, side) != 4 ||
+	    (strcmp(side, "good") != 0 && strcmp(side, "bad") != 0))
+		return false;
+	scale.name = arena_strdup(t->arena, name);
+	scale.low_is_bad = strcmp(side, "bad") == 0;
+	t->scales[t->n_scales++] = scale;
+	return true;
 }
 
 static bool read_fact(struct runner *t, char *text, int line)
@@ -360,11 +383,13 @@ static bool read_line(struct runner *t, int line)
 	char *text = t->lines[line];
 
 	if (strcmp(text, "reset") == 0) {
-		t->n_attributes = t->n_facts = 0;
+		t->n_attributes = t->n_facts = t->n_scales = 0;
 		return true;
 	}
 	if (after(text, "attribute "))
 		return read_attribute(t, after(text, "attribute "));
+	if (after(text, "scale "))
+		return read_scale(t, after(text, "scale "));
 	if (after(text, "fact "))
 		return read_fact(t, after(text, "fact "), line);
 	if (after(text, "rule "))
@@ -386,7 +411,7 @@ static void run_lines(struct runner *t)
 			continue;
 		}
 		if (!read_line(t, line))
-			fail(t, line, "attribute, fact, when, trace, rule or reset", t->lines[line]);
+			fail(t, line, "attribute, scale, fact, when, trace, rule or reset", t->lines[line]);
 		while (end < t->n_lines && (t->lines[end][0] == ' ' || t->lines[end][0] == '\t' || is_blank(t->lines[end])))
 			end++;
 		while (is_blank(t->lines[end - 1]))

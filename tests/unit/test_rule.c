@@ -416,7 +416,8 @@ static void test_manual(void **state)
 	while ((at = strchr(at, '`'))) {
 		char *close = strchr(at + 1, '`');
 		struct rule_source rule = {.id = "manual"};
-		struct rule_input in = {&rule, 1, NULL, 0, attributes, ARRAY_SIZE(attributes)};
+		struct rule_input in = {
+			.rules = &rule, .n_rules = 1, .attributes = attributes, .n_attributes = ARRAY_SIZE(attributes)};
 
 		assert_non_null(close);
 		rule.when = arena_strndup(arena, at + 1, (size_t)(close - at - 1));

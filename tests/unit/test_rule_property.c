@@ -496,7 +496,12 @@ static void round_of_rules(unsigned seed)
 	struct fact_source facts[FACTS];
 	struct rule_source rules[RULES];
 	struct expr *trees[RULES];
-	struct rule_input in = {rules, RULES, facts, FACTS, attributes, ARRAY_SIZE(attributes)};
+	struct rule_input in = {.rules = rules,
+				.n_rules = RULES,
+				.facts = facts,
+				.n_facts = FACTS,
+				.attributes = attributes,
+				.n_attributes = ARRAY_SIZE(attributes)};
 	struct diag_list *diags = diag_list_new();
 	struct ruleset *rs = NULL;
 	bool impossible[RULES] = {false};
