@@ -40,7 +40,7 @@ CREATE OR REPLACE FUNCTION closeloop.score_levels(r closeloop.responses, scales 
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT q.question, closeloop.scale_level(q.score, q.question, scales || q.scale)
+	SELECT q.question, closeloop.scale_level(q.score, q.question, q.scale || scales)
 	FROM (VALUES ('nps', r.nps::numeric, '{"nps": [0, 10]}'::jsonb), ('csat', r.csat::numeric, '{"csat": [1, 5]}'),
 		('ces', r.ces::numeric, '{"ces": [1, 7]}')) AS q (question, score, scale)
 	WHERE q.score IS NOT NULL

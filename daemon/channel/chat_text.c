@@ -161,6 +161,18 @@ static const char *who(const struct body_parts *p)
 	return account ? account : p->webhook->include_contact ? r->customer_name : NULL;
 }
 
+static void put_score(struct buf *b, const struct score *s, enum language l)
+{
+	static const char *const reversed[LANGUAGE_COUNT] = {" (%g is best)", "(%g점이 가장 좋음)", " (%g ist am besten)"};
+	char text[64];
+
+	buf_printf(b, "%s%g/%g", b->n > 0 ? " " : "", s->value, s->max);
+	if (!s->low_is_good)
+		return;
+	snprintf(text, sizeof(text), reversed[l], s->best);
+	buf_puts(b, text);
+}
+
 static char *chat_title(const struct body_parts *p)
 {
 	enum language l = p->settings->language;
@@ -170,8 +182,8 @@ static char *chat_title(const struct body_parts *p)
 	struct score score;
 
 	put_part(&b, who(p));
-	if (r && response_score(r, &score))
-		buf_printf(&b, "%s%g/%g", b.n > 0 ? " " : "", score.value, score.max);
+	if (r && response_score(r, p->settings->scales, p->settings->n_scales, &score))
+		put_score(&b, &score, l);
 	if (r)
 		put_part(&b, first_text(p->event->alert ? p->event->alert->touchpoint : NULL, r->touchpoint, NULL));
 	if (p->event->facts) {

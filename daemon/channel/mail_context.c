@@ -9,6 +9,7 @@
 #include "channel/mail_context.h"
 
 #include "channel/mail_build.h"
+#include "model/scale.h"
 #include "settings/settings.h"
 
 #include <inttypes.h>
@@ -124,11 +125,11 @@ static void put_score(struct mail_build *b)
 	const char *label;
 	struct score s;
 
-	bool scored = response_score(b->r, &s);
+	bool scored = response_score(b->r, b->a->scales, b->a->n_scales, &s);
 
 	/* "It was 2/10, it is now 2/10" is no news: the comment was changed. */
 	if (b->a->was_set && !(b->a->kind == ALERT_AMENDED && scored && b->a->was.value == s.value && b->a->was.max == s.max))
-		build_put(b->o, "was", mail_text_score(&b->a->was, text));
+		build_put(b->o, "was", mail_text_score(b->words, &b->a->was, text));
 	if (!scored)
 		return;
 	label = s.name;
@@ -137,11 +138,11 @@ static void put_score(struct mail_build *b)
 			word = known[i].word;
 	for (int i = 0; i < b->a->n_ratings && s.is_rating; i++)
 		if (str_eq(b->a->rating_values[i].name, s.name)) {
-			s.max = b->a->rating_values[i].max;
+			s = b->a->rating_values[i];
 			label = b->a->ratings[i].label;
 			break;
 		}
-	build_put(b->o, "score", mail_text_score(&s, text));
+	build_put(b->o, "score", mail_text_score(b->words, &s, text));
 	if (word == WORD_SCORE_RATING) {
 		json_t *in = json_pack("{s:s}", "score", text);
 
@@ -164,7 +165,8 @@ static void row_add(json_t *list, const char *label, const char *value, const st
 	json_object_set_new(row, "value", json_string(""));
 	build_line(row, "label", label, LINE_CHARACTERS);
 	build_line(row, "value", value, LINE_CHARACTERS);
-	if (s && s->max == STARS && s->value >= 0 && s->value <= STARS) {
+	/* Few stars for the best answer would tell the opposite. */
+	if (s && !s->low_is_good && s->max == STARS && s->value >= 0 && s->value <= STARS) {
 		size_t on = (size_t)lround(s->value);
 
 		json_object_set_new(row, "stars", json_stringn(star, on * one));
@@ -183,23 +185,27 @@ static void put_ratings(struct mail_build *b)
 		enum mail_word label;
 		struct score s;
 	} more[] = {
-		{WORD_LABEL_CSAT, {.name = "csat", .value = r->csat, .max = 5}},
-		{WORD_LABEL_CES, {.name = "ces", .value = r->ces, .max = 7}},
+		{WORD_LABEL_CSAT, scale_score("csat", r->csat, 5, b->a->scales, b->a->n_scales)},
+		{WORD_LABEL_CES, scale_score("ces", r->ces, 7, b->a->scales, b->a->n_scales)},
 	};
 	json_t *list = json_array();
 	char text[MAIL_SCORE_BYTES];
 	struct score first;
-	bool scored = response_score(r, &first);
+	bool scored = response_score(r, b->a->scales, b->a->n_scales, &first);
 
 	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
 		if (more[i].s.value != SCORE_MISSING && !(scored && str_eq(first.name, more[i].s.name))) {
 			json_t *label = mail_words_say(b->words, more[i].label, NULL);
 
-			row_add(list, json_string_value(label), mail_text_score(&more[i].s, text), &more[i].s);
+			row_add(list, json_string_value(label), mail_text_score(b->words, &more[i].s, text), &more[i].s);
 			json_decref(label);
 		}
-	for (int i = 0; i < b->a->n_ratings; i++)
-		row_add(list, b->a->ratings[i].label, b->a->ratings[i].value, &b->a->rating_values[i]);
+	for (int i = 0; i < b->a->n_ratings; i++) {
+		const struct score *s = &b->a->rating_values[i];
+
+		row_add(list, b->a->ratings[i].label,
+			s->low_is_good ? mail_text_score(b->words, s, text) : b->a->ratings[i].value, s);
+	}
 	build_flag(b, "has_ratings", json_array_size(list) > 0);
 	json_object_set_new(b->o, "ratings", list);
 }
@@ -254,7 +260,7 @@ static void put_previous(struct mail_build *b)
 	json_object_set_new(o, "score", json_null());
 	build_line(o, "touchpoint", p->touchpoint, LINE_CHARACTERS);
 	if (p->score.name)
-		build_put(o, "score", mail_text_score(&p->score, text));
+		build_put(o, "score", mail_text_score(b->words, &p->score, text));
 	json_object_set_new(b->o, "previous", o);
 }
 
@@ -332,11 +338,11 @@ static void put_change(struct mail_build *b)
 	char from[MAIL_SCORE_BYTES], to[MAIL_SCORE_BYTES];
 	struct score s;
 
-	if (!b->a->was_set || b->a->kind != ALERT_OUTCOME || !response_score(b->r, &s))
+	if (!b->a->was_set || b->a->kind != ALERT_OUTCOME || !response_score(b->r, b->a->scales, b->a->n_scales, &s))
 		return;
-	mail_text_score(&b->a->was, from);
-	mail_text_score(&s, to);
-	if (b->a->was.max == s.max) {
+	mail_text_score(b->words, &b->a->was, from);
+	mail_text_score(b->words, &s, to);
+	if (b->a->was.max == s.max && !s.low_is_good && !b->a->was.low_is_good) {
 		*strchr(from, '/') = '\0';
 		*strchr(to, '/') = '\0';
 	}

@@ -132,7 +132,7 @@ static json_t *line_new(const struct mail_build *b, const struct digest_line *l,
 		json_object_set_new(o, names[i], json_null());
 	line_who(b, o, l, minimal);
 	if (l->scored)
-		build_put(o, "score", mail_text_score(&l->score, text));
+		build_put(o, "score", mail_text_score(b->words, &l->score, text));
 	snprintf(padded, sizeof(padded), "%5s", l->scored ? text : "–");
 	json_object_set_new(o, "score_padded", json_string(padded));
 	build_line(o, "touchpoint", l->touchpoint, SHORT_TOUCHPOINT);

@@ -117,7 +117,7 @@ static void put_then(struct mail_build *b)
 	if (!a->was_set || (a->kind != ALERT_OUTCOME && a->kind != ALERT_REOPENED))
 		return;
 	o = moment(b, &a->was_at);
-	build_put(o, "score", mail_text_score(&a->was, text));
+	build_put(o, "score", mail_text_score(b->words, &a->was, text));
 	build_line(o, "touchpoint", a->was_touchpoint, LINE_CHARACTERS);
 	if (!a->minimal && !build_blank(a->was_comment)) {
 		json_t *in = json_object();
@@ -127,10 +127,10 @@ static void put_then(struct mail_build *b)
 		json_decref(in);
 	}
 	json_object_set_new(b->o, "then", o);
-	if (!response_score(b->r, &now))
+	if (!response_score(b->r, b->a->scales, b->a->n_scales, &now))
 		return;
 	o = moment(b, &a->responded_at);
-	build_put(o, "score", mail_text_score(&now, text));
+	build_put(o, "score", mail_text_score(b->words, &now, text));
 	build_line(o, "touchpoint", a->touchpoint, LINE_CHARACTERS);
 	json_object_set_new(b->o, "now", o);
 }

@@ -144,6 +144,7 @@ const char *const mail_context_names[] = {
 	"address",
 	"until",
 	"span",
+	"best",
 	"usual",
 	"failures",
 	"count",

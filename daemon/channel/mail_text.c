@@ -25,13 +25,25 @@ static void number_text(double v, char text[24])
 		snprintf(text, 24, "%.4g", v);
 }
 
-const char *mail_text_score(const struct score *s, char text[MAIL_SCORE_BYTES])
+const char *mail_text_score(const struct mail_words *w, const struct score *s, char text[MAIL_SCORE_BYTES])
 {
 	char value[24], max[24];
 
 	number_text(s->value, value);
 	number_text(s->max, max);
 	snprintf(text, MAIL_SCORE_BYTES, "%s/%s", value, max);
+	if (s->low_is_good) {
+		char best[24];
+		json_t *in, *said;
+
+		number_text(s->best, best);
+		in = json_pack("{s:s,s:s}", "score", text, "best", best);
+		said = mail_words_say(w, WORD_SCORE_REVERSED, in);
+		if (json_string_value(said))
+			snprintf(text, MAIL_SCORE_BYTES, "%s", json_string_value(said));
+		json_decref(said);
+		json_decref(in);
+	}
 	return text;
 }
 

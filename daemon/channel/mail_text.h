@@ -10,9 +10,9 @@
 #include "channel/mail_words.h"
 #include "model/response.h"
 
-#define MAIL_SCORE_BYTES 64
-/* "2/10", "3.5/5". Returns text. */
-const char *mail_text_score(const struct score *s, char text[MAIL_SCORE_BYTES]);
+#define MAIL_SCORE_BYTES 96
+/* "2/10", "3.5/5", "5/6 (1 is best)". Returns text. */
+const char *mail_text_score(const struct mail_words *w, const struct score *s, char text[MAIL_SCORE_BYTES]);
 
 /*
  * mail_text_time() - a time as people say it, malloc'd

@@ -60,6 +60,7 @@
 	X(SCORE_CSAT, "score.csat")                                       \
 	X(SCORE_CES, "score.ces")                                         \
 	X(SCORE_RATING, "score.rating")                                   \
+	X(SCORE_REVERSED, "score.reversed")                               \
 	X(LABEL_NPS, "label.nps")                                         \
 	X(LABEL_CSAT, "label.csat")                                       \
 	X(LABEL_CES, "label.ces")                                         \

@@ -76,7 +76,7 @@ static struct digest_line line_of(const struct digest_round *d, const struct dig
 		.resolve_left_s = left_s(d, l->resolve_due),
 	};
 
-	line.scored = response_score(r, &line.score);
+	line.scored = response_score(r, s->scales, s->n_scales, &line.score);
 	line.account = r->account_name ? r->account_name
 		       : r->account    ? settings_label(s, LABEL_ACCOUNT, r->account, language)
 				       : NULL;

@@ -192,14 +192,6 @@ static const char *stars_label(const struct settings *s, const char *name, enum 
 	return settings_label(s, LABEL_RATING, name, language);
 }
 
-static double rating_max(const struct settings *s, const char *name)
-{
-	for (int i = 0; i < s->n_scales; i++)
-		if (strcmp(s->scales[i].name, name) == 0)
-			return s->scales[i].max;
-	return 5;
-}
-
 static void alert_ratings(struct judge *j, struct alert *a)
 {
 	const struct settings *s = j->live->settings;
@@ -208,12 +200,15 @@ static void alert_ratings(struct judge *j, struct alert *a)
 
 	a->ratings = arena_new_array(j->arena, struct labelled, (size_t)r->n_ratings);
 	for (int i = 0; i < r->n_ratings; i++) {
-		scores[i] = (struct score){r->ratings[i].name, true, r->ratings[i].value, rating_max(s, r->ratings[i].name)};
+		scores[i] = scale_score(r->ratings[i].name, r->ratings[i].value, STARS_BEST, s->scales, s->n_scales);
+		scores[i].is_rating = true;
 		a->ratings[i].label = stars_label(s, r->ratings[i].name, a->language);
 		a->ratings[i].value = arena_printf(j->arena, "%.15g/%.15g", scores[i].value, scores[i].max);
 	}
 	a->rating_values = scores;
 	a->n_ratings = r->n_ratings;
+	a->scales = s->scales;
+	a->n_scales = s->n_scales;
 }
 
 static void alert_details(struct judge *j, struct alert *a)
@@ -329,7 +324,7 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 	if (a.is_owner && a.case_id)
 		a.next_person = next_in_line(j, p, to->person);
 	if (p->has_previous) {
-		a.previous.set = response_score(&p->previous, &a.previous.score);
+		a.previous.set = response_score(&p->previous, s->scales, s->n_scales, &a.previous.score);
 		a.previous.at = p->previous_at[i];
 		a.previous.touchpoint =
 			p->previous.touchpoint ? settings_label(s, LABEL_TOUCHPOINT, p->previous.touchpoint, a.language) : NULL;

@@ -120,7 +120,7 @@ void notice_alert(struct judge *j, const struct plan *p, int i, struct alert *a)
 		a->for_name = name_of(j, n->event.actor);
 	if (n->facts.outcome)
 		case_outcome_parse(n->facts.outcome, &a->outcome);
-	if (n->opener && response_score(n->opener, &was)) {
+	if (n->opener && response_score(n->opener, j->live->settings->scales, j->live->settings->n_scales, &was)) {
 		a->was_set = true;
 		a->was = was;
 		a->was_at = asked[ASK_WAS];

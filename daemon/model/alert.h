@@ -96,6 +96,8 @@ struct alert {
 	struct labelled *ratings;          /* value is "1/5"; stars are drawn by the renderer from rating_values */
 	const struct score *rating_values; /* beside ratings, same order */
 	int n_ratings;
+	const struct scale *scales; /* of the settings: what the scores of `response` mean */
+	int n_scales;
 	struct labelled *details; /* shown attributes */
 	int n_details;
 	struct alert_previous previous;

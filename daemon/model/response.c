@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "model/response.h"
+#include "model/scale.h"
 
 #include <string.h>
 
@@ -44,27 +45,33 @@ const struct attribute *response_attribute(const struct response *r, const char 
 	return NULL;
 }
 
-bool response_score(const struct response *r, struct score *ret)
+bool response_score(const struct response *r, const struct scale *scales, int n_scales, struct score *ret)
 {
-	const struct rating *lowest = NULL;
+	const struct rating *worst = NULL;
+	double stars, fewest = 0;
 
 	if (r->nps != SCORE_MISSING) {
-		*ret = (struct score){"nps", false, r->nps, 10};
+		*ret = scale_score("nps", r->nps, 10, scales, n_scales);
 		return true;
 	}
 	if (r->csat != SCORE_MISSING) {
-		*ret = (struct score){"csat", false, r->csat, 5};
+		*ret = scale_score("csat", r->csat, 5, scales, n_scales);
 		return true;
 	}
 	if (r->ces != SCORE_MISSING) {
-		*ret = (struct score){"ces", false, r->ces, 7};
+		*ret = scale_score("ces", r->ces, 7, scales, n_scales);
 		return true;
 	}
-	for (int i = 0; i < r->n_ratings; i++)
-		if (!lowest || r->ratings[i].value < lowest->value)
-			lowest = &r->ratings[i];
-	if (!lowest)
+	for (int i = 0; i < r->n_ratings; i++) {
+		stars = rating_stars(&r->ratings[i], scales, n_scales);
+		if (!worst || stars < fewest) {
+			worst = &r->ratings[i];
+			fewest = stars;
+		}
+	}
+	if (!worst)
 		return false;
-	*ret = (struct score){lowest->name, true, lowest->value, 5};
+	*ret = scale_score(worst->name, worst->value, STARS_BEST, scales, n_scales);
+	ret->is_rating = true;
 	return true;
 }

@@ -68,14 +68,17 @@ const struct attribute *response_attribute(const struct response *r, const char 
 extern const char *const response_text_columns[];
 
 /*
- * The one score a person is told first: nps of 10, else csat of 5, else ces of 7, else the lowest rating.
- * false: nothing was scored.
+ * The one score a person is told first: nps of 10, else csat of 5, else ces of 7, else the worst rating, which is the one of the
+ * fewest stars (scale.h). @scales: of settings, sorted. false: nothing was scored.
  */
 struct score {
 	const char *name; /* "nps", "csat", "ces" or a rating's name */
 	bool is_rating;
 	double value, max;
+	double best; /* where low is good: the best answer; else unused */
+	bool low_is_good;
 };
-bool response_score(const struct response *r, struct score *ret);
+struct scale;
+bool response_score(const struct response *r, const struct scale *scales, int n_scales, struct score *ret);
 
 #endif

@@ -13,6 +13,12 @@ static int scale_order(const void *a, const void *b)
 	return strcmp(((const struct scale *)a)->name, ((const struct scale *)b)->name);
 }
 
+void scales_sort(struct scale *scales, int n)
+{
+	if (n > 1)
+		qsort(scales, (size_t)n, sizeof(*scales), scale_order);
+}
+
 struct scale *scales_copy(const struct scale *scales, int n, struct arena *arena)
 {
 	struct scale *copy = arena_new_array(arena, struct scale, (size_t)n + 1);
@@ -21,8 +27,7 @@ struct scale *scales_copy(const struct scale *scales, int n, struct arena *arena
 		copy[i] = scales[i];
 		copy[i].name = arena_strdup(arena, scales[i].name);
 	}
-	if (n > 1)
-		qsort(copy, (size_t)n, sizeof(*copy), scale_order);
+	scales_sort(copy, n);
 	return copy;
 }
 
@@ -46,4 +51,17 @@ double rating_stars(const struct rating *rating, const struct scale *scales, int
 	const struct scale *scale = scale_find(scales, n, rating->name);
 
 	return scale ? scale_stars(scale, rating->value) : rating->value;
+}
+
+struct score scale_score(const char *name, double value, double max, const struct scale *scales, int n)
+{
+	const struct scale *scale = scale_find(scales, n, name);
+	struct score score = {.name = name, .value = value, .max = max};
+
+	if (scale) {
+		score.max = scale->max;
+		score.low_is_good = !scale->low_is_bad;
+		score.best = scale->min;
+	}
+	return score;
 }

@@ -21,13 +21,17 @@ struct scale {
 	bool low_is_bad;
 };
 
-/* A copy in the order that scale_find() and rating_stars() expect; its texts are in the arena too. */
+/* By name: the order that all below expect. */
+void scales_sort(struct scale *scales, int n);
+/* A sorted copy; its texts are in the arena too. */
 struct scale *scales_copy(const struct scale *scales, int n, struct arena *arena);
-/* @scales: of scales_copy(); NULL: it is not declared. */
+/* NULL: it is not declared. */
 const struct scale *scale_find(const struct scale *scales, int n, const char *name);
 /* From STARS_WORST to STARS_BEST, not rounded. */
 double scale_stars(const struct scale *scale, double value);
-/* What `any rating` compares: the number itself where no scale is declared. @scales: of scales_copy(). */
+/* What `any rating` compares: the number itself where no scale is declared. */
 double rating_stars(const struct rating *rating, const struct scale *scales, int n);
+/* A score as it is told. @max: where no scale is declared. */
+struct score scale_score(const char *name, double value, double max, const struct scale *scales, int n);
 
 #endif

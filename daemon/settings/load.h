@@ -137,6 +137,7 @@ void webhooks_done(struct load *l, const struct item *it);
 void attributes_done(struct load *l, const struct item *it);
 void scale_init(struct load *l, void *scale);
 void scale_done(struct load *l, const struct item *it, void *scale);
+void scales_done(struct load *l, const struct item *it);
 void label_done(struct load *l, const struct item *it, void *label);
 void labels_done(struct load *l, const struct item *it);
 void calendar_init(struct load *l, void *calendar);

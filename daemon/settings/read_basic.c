@@ -300,6 +300,11 @@ void scale_done(struct load *l, const struct item *it, void *element)
 	}
 }
 
+void scales_done(struct load *l, const struct item *it)
+{
+	scales_sort(l->s->scales, l->s->n_scales);
+}
+
 void label_done(struct load *l, const struct item *it, void *element)
 {
 	struct label *label = element;

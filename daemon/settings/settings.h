@@ -248,7 +248,7 @@ struct settings {
 	struct route *routes;
 	struct source_settings *sources;
 	struct attribute_settings *attributes;
-	struct scale *scales;
+	struct scale *scales; /* by name */
 	struct label *labels;
 	struct rule *rules; /* same order and index as in ruleset */
 	int n_webhooks, n_people, n_teams, n_calendars, n_follow_ups, n_routes, n_sources, n_attributes, n_scales, n_labels,

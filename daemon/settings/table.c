@@ -62,7 +62,8 @@ static const struct section scales = {.name = "scales",
 				      .max = RESPONSE_RATINGS_MAX,
 				      .pos_at = -1,
 				      .init = scale_init,
-				      .done = scale_done};
+				      .done = scale_done,
+				      .all_done = scales_done};
 
 static const struct key label_keys[] = {
 	{"for", &type_word, AT(label, kind), .required = true, .choices = words_label},

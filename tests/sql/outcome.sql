@@ -38,6 +38,14 @@ SELECT is(pg_temp.outcome('{"ratings": {"q1": 2}}', '{"ratings": {"q1": 6}}', '{
 SELECT is(pg_temp.outcome('{"ratings": {"q1": 6}}', '{"ratings": {"q1": 1}}', '{"q1": [1, 6, false]}'), 'recovered', 'one is best');
 SELECT is(pg_temp.outcome('{"ratings": {"q1": 1}}', '{"ratings": {"q1": 6}}', '{"q1": [1, 6, false]}'), 'lost', 'and six the worst');
 
+SELECT is(pg_temp.outcome('{"ces": 7}', '{"ces": 1}', '{"ces": [1, 7, false]}'), 'recovered', 'effort: little is good');
+SELECT is(pg_temp.outcome('{"ces": 1}', '{"ces": 7}', '{"ces": [1, 7, false]}'), 'lost', 'and much is bad');
+SELECT is(pg_temp.outcome('{"csat": 5}', '{"csat": 1}', '{"csat": [1, 5, false], "q1": [1, 10, true]}'), 'recovered', 'school grades');
+SELECT is(pg_temp.outcome('{"nps": 2, "ratings": {"q1": 9}}', '{"nps": 9, "ratings": {"q1": 1}}', '{"q1": [1, 10, true]}'), 'recovered',
+	'the scale of another question changes nothing');
+SELECT is(pg_temp.outcome('{"ratings": {"q1": 9, "grade": 5}}', '{"ratings": {"q1": 10, "grade": 1}}',
+	'{"q1": [1, 10, true], "grade": [1, 5, false]}'), 'recovered', 'the mean of levels, each on its own scale');
+
 -- ---- which case, which answer ----
 
 CREATE FUNCTION pg_temp.said(customer text, score int, days numeric) RETURNS bigint LANGUAGE sql AS $$

@@ -251,6 +251,50 @@ static void test_scores(void **state)
 	}
 }
 
+/* 1 is best: the worst answer comes first, never as five stars, and it is said which end is which. */
+static void test_reversed_scales(void **state)
+{
+	static const struct rating ratings[] = {{"grade", 5}, {"staff", 4}, {"effort", 1}};
+	static const struct scale scales[] = {{"csat", 1, 5, false}, {"effort", 1, 5, false}, {"grade", 1, 5, false}};
+	static const struct score values[] = {
+		{.name = "grade", .is_rating = true, .value = 5, .max = 5, .best = 1, .low_is_good = true},
+		{.name = "staff", .is_rating = true, .value = 4, .max = 5},
+		{.name = "effort", .is_rating = true, .value = 1, .max = 5, .best = 1, .low_is_good = true}};
+	static struct labelled labels[] = {{"Grade", "5/5"}, {"Staff", "4/5"}, {"Effort", "1/5"}};
+	static const struct {
+		enum language language;
+		int csat;
+		const char *first, *ratings;
+	} cases[] = {
+		{LANGUAGE_EN, SCORE_MISSING, "Grade: 5/5 (1 is best)",
+		 "Ratings: Grade 5/5 (1 is best) · Staff ★★★★☆ 4/5 · Effort 1/5 (1 is best)\n"},
+		{LANGUAGE_KO, SCORE_MISSING, "Grade 5/5(1점이 가장 좋음)", "Grade 5/5(1점이 가장 좋음) · Staff ★★★★☆ 4/5"},
+		{LANGUAGE_DE, SCORE_MISSING, "Grade: 5/5 (1 ist am besten)", "Grade 5/5 (1 ist am besten) · Staff ★★★★☆ 4/5"},
+		{LANGUAGE_EN, 5, "satisfaction: 5/5 (1 is best)", "Ratings: Grade 5/5 (1 is best)"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct mail_sample s;
+		struct mail_text m;
+
+		mail_sample_fill(&s, MAIL_SAMPLE_RICH, cases[i].language);
+		s.response.nps = s.response.ces = SCORE_MISSING;
+		s.response.csat = cases[i].csat;
+		s.response.ratings = ratings;
+		s.response.n_ratings = s.alert.n_ratings = 3;
+		s.alert.ratings = labels;
+		s.alert.rating_values = values;
+		s.alert.scales = scales;
+		s.alert.n_scales = ARRAY_SIZE(scales);
+		m = rendered(&s.alert);
+		assert_has(m.text, cases[i].first);
+		assert_has(m.text, cases[i].ratings);
+		assert_has_not(m.text, "★★★★★");
+		assert_has_not(m.text, "★☆☆☆☆");
+		mail_text_fini(&m);
+	}
+}
+
 static void test_kinds(void **state)
 {
 	static const struct {
@@ -691,6 +735,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_known),
 		cmocka_unit_test(test_due_times),
 		cmocka_unit_test(test_scores),
+		cmocka_unit_test(test_reversed_scales),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_every_mix),
 		cmocka_unit_test(test_reasons),
