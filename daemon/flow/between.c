@@ -21,18 +21,24 @@ const struct pg_stmt between_peek = {
 	"between_peek",
 	"SELECT EXISTS (SELECT FROM closeloop.notices),"
 	" EXISTS (SELECT FROM closeloop.alert_budgets WHERE digest_at <= clock_timestamp()),"
-	" EXISTS (SELECT FROM closeloop.operator_news WHERE told_at IS NULL AND look_at <= clock_timestamp())",
+	" EXISTS (SELECT FROM closeloop.messages WHERE state = 'held'),"
+	" EXISTS (SELECT FROM closeloop.operator_news WHERE told_at IS NULL AND look_at <= clock_timestamp()),"
+	" (SELECT extract(epoch FROM min(next_action_at) - clock_timestamp())::float8 FROM closeloop.cases"
+	"  WHERE next_action_at IS NOT NULL)",
 	0,
 	{0},
 };
 
 void between_on_peek(void *arg, const struct pg_rows *rows)
 {
-	struct between *b = arg;
+	struct intake_run *r = arg;
+	struct between *b = &r->between;
 
 	b->due[BETWEEN_NOTICES] |= pg_get_bool(rows, 0, 0);
-	b->due[BETWEEN_RELEASE] |= pg_get_bool(rows, 0, 1);
-	b->due[BETWEEN_OPERATORS] |= pg_get_bool(rows, 0, 2);
+	b->due[BETWEEN_RELEASE] |= pg_get_bool(rows, 0, 1) || (b->held_too && pg_get_bool(rows, 0, 2));
+	b->due[BETWEEN_OPERATORS] |= pg_get_bool(rows, 0, 3);
+	b->held_too = false;
+	followup_peeked(&r->flow->followup, pg_is_null(rows, 0, 4) ? 1e9 : pg_get_float8(rows, 0, 4));
 }
 
 bool between_waits(const struct between *b)

@@ -22,6 +22,7 @@
 
 #define HEARTBEAT_US (15 * US_PER_S)
 #define HEARTBEAT_EARLY_US (11 * US_PER_S) /* with an idle look that comes so late after the last one */
+#define MORNINGS_US (45 * US_PER_S)        /* mornings are looked for once a minute */
 #define ANSWER_US (10 * US_PER_S)          /* the time PostgreSQL has for the least of statements */
 #define CHECK_AGAIN_US (5 * US_PER_S)
 #define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
@@ -135,7 +136,10 @@ static void flow_pulse(struct flow *f)
 	f->beat_at = mono_now();
 	if (!f->work_ready || f->stopping)
 		return;
-	f->intake.between.due[BETWEEN_RELEASE] = true;
+	if (mono_now().us - f->mornings_at.us >= MORNINGS_US) {
+		f->mornings_at = mono_now();
+		f->intake.between.due[BETWEEN_RELEASE] = true;
+	}
 	if (pg_conn_is_up(f->outbox))
 		flow_beat(f);
 	flow_ping(f);
@@ -145,14 +149,17 @@ static void on_heartbeat(struct deadline *d)
 {
 	struct flow *f = container_of(d, struct flow, heartbeat);
 
-	f->intake.between.due[BETWEEN_NOTICES] = true; /* with the next look; one that somebody waits for comes with a NOTIFY */
+	/* With the next look; one that somebody waits for comes with a NOTIFY. */
+	f->intake.between.due[BETWEEN_NOTICES] = f->intake.between.due[BETWEEN_RELEASE] = true;
 	flow_pulse(f);
 }
 
 void flow_idle_look(struct flow *f)
 {
-	if (deadline_is_armed(&f->heartbeat) && mono_now().us - f->beat_at.us >= HEARTBEAT_EARLY_US)
-		flow_pulse(f);
+	if (!deadline_is_armed(&f->heartbeat) || mono_now().us - f->beat_at.us < HEARTBEAT_EARLY_US)
+		return;
+	f->intake.between.held_too = true; /* the look under way asks for notices itself */
+	flow_pulse(f);
 }
 
 /* ---- the way to readiness ---- */

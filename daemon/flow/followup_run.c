@@ -35,6 +35,16 @@ void followup_hint(struct followup_run *f)
 		followup_arm(f, SWEEP_SOON_US);
 }
 
+void followup_peeked(struct followup_run *f, double next_s)
+{
+	int64_t next_us =
+		next_s * (double)US_PER_S < (double)SWEEP_EVERY_US ? (int64_t)(next_s * (double)US_PER_S) : SWEEP_EVERY_US;
+
+	/* Sooner than now: this alarm has seen it. What somebody else works on is asked for again with the next look. */
+	if (!f->recomputing && next_us > 0)
+		followup_arm(f, next_us);
+}
+
 static void on_due(struct deadline *d)
 {
 	struct followup_run *f = container_of(d, struct followup_run, due);

@@ -34,6 +34,7 @@ struct between {
 	bool due[BETWEEN_JOBS];
 	bool ran[BETWEEN_JOBS]; /* since the last look into the inbox: responses and jobs take turns */
 	int batches;            /* since a job ran */
+	bool held_too;          /* the peek under way looks after whatever is held, not only what is due */
 };
 
 struct intake_run;
@@ -43,7 +44,7 @@ bool between_next(struct between *b, int rows, enum between_job *ret);
 void between_start(struct intake_run *r, enum between_job job);
 /* () → whether a job has something to do that nobody told us of: an idle look asks, which is less than to begin the job. */
 extern const struct pg_stmt between_peek;
-void between_on_peek(void *between, const struct pg_rows *rows);
+void between_on_peek(void *intake_run, const struct pg_rows *rows);
 /* A job waits for its turn after the next look. */
 bool between_waits(const struct between *b);
 void notices_start(struct intake_run *r);
@@ -78,6 +79,8 @@ void followup_start(struct followup_run *f); /* the work connection is ready */
 void followup_stop(struct followup_run *f);
 /* A case moved or opened: something may be due sooner than was known. */
 void followup_hint(struct followup_run *f);
+/* An idle look has asked for the nearest due time: no alarm of ours is needed before, however far it is. */
+void followup_peeked(struct followup_run *f, double next_s);
 
 /* ---- intake_run.c: claims, judges, commits ---- */
 
@@ -242,7 +245,8 @@ struct flow {
 	} told;
 	int batch_limit; /* to start with: smaller after a crash */
 	struct deadline retry_check, heartbeat, stop_by;
-	struct mono_time beat_at; /* the last one */
+	struct mono_time beat_at;     /* the last one */
+	struct mono_time mornings_at; /* when mornings were last looked for */
 	struct intake_run intake;
 	struct courier courier;
 	struct followup_run followup;

@@ -506,7 +506,7 @@ static void intake_peek_now(struct intake_run *r)
 
 	intake_enter(r, INTAKE_CLAIMING);
 	pg_batch_add(b, &intake_peek, NULL, on_peeked, r);
-	pg_batch_add(b, &between_peek, NULL, between_on_peek, &r->between);
+	pg_batch_add(b, &between_peek, NULL, between_on_peek, r);
 	pg_batch_send(b, 0, on_peek_done, r);
 	courier_poll(&r->flow->courier);
 	flow_idle_look(r->flow);
