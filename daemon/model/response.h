@@ -33,6 +33,20 @@ struct attribute {
 	bool truth;
 };
 
+/*
+ * A number that rules may ask of what a customer (or an account) said before: responses with responded_at in [t - window, t), t
+ * being that of the response under judgement, and with the same t those of a lower id; of an account, and of a customer, at most the
+ * latest HISTORY_MOST are looked at. A detractor is nps 0 to 6. Cases count by the response that opened them.
+ */
+struct history_need {
+	enum { HISTORY_RESPONSES, HISTORY_DETRACTORS, HISTORY_CASES } what;
+	enum { PER_CUSTOMER, PER_ACCOUNT } of;
+	int64_t window_us;
+};
+#define HISTORY_MOST 1000
+/* A customer id with more answers than these in the 24 hours up to one of them isn't a person: what it says is nobody's history. */
+#define HISTORY_A_DAY_MOST 50
+
 struct response;
 
 /*

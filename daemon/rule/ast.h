@@ -27,12 +27,14 @@ enum reference_kind { REFERENCE_NONE, REFERENCE_INPUT, REFERENCE_FACT };
 struct operand {
 	enum operand_kind kind;
 	struct span span;
-	double number;             /* NUMBER; DURATION in seconds */
-	const char *text;          /* TEXT */
-	bool truth;                /* BOOL */
-	const char *name;          /* NAME, CALL: "nps", "attr" */
-	const char *member;        /* "plan"; NULL when there is none */
-	bool quoted_member;        /* in brackets */
+	double number;      /* NUMBER; DURATION in seconds */
+	const char *text;   /* TEXT */
+	bool truth;         /* BOOL */
+	const char *name;   /* NAME, CALL: "nps", "attr" */
+	const char *member; /* "plan"; NULL when there is none */
+	bool quoted_member; /* in brackets */
+	const char *sub;    /* previous.rating.SUB, previous.attr.SUB; NULL */
+	bool quoted_sub;
 	struct operand *arguments; /* CALL */
 	int n_arguments;
 	/* By the checker: */

@@ -6,8 +6,12 @@
 #include "rule/fact.h"
 #include "rule/number.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define TIME_S_MAX INT64_C(9000000000000) /* PostgreSQL's last year is 294276; beyond are its infinities */
 
 #define AT(c) offsetof(struct response, c)
 #define SCORE(c, lo, hi)                                                 \
@@ -52,20 +56,20 @@ const struct column_def rule_columns[] = {
 const int rule_columns_n = ARRAY_SIZE(rule_columns);
 
 const struct group_def rule_groups[] = {
-	{"rating", INPUT_RATING, false, "any rating <= 2, all rating >= 4, rating.delivery <= 2"},
-	{"attr", INPUT_ATTRIBUTE, false, "attr.plan = 'gold'"},
-	{"previous", INPUT_PREVIOUS, true, "previous.nps >= 9"},
-	{"history", INPUT_FUNCTION, true, "history.detractors(90d) >= 2"},
+	{"rating", GROUP_RATING, "any rating <= 2, all rating >= 4, rating.delivery <= 2"},
+	{"attr", GROUP_ATTRIBUTE, "attr.plan = 'gold'"},
+	{"previous", GROUP_PREVIOUS, "previous.nps >= 9"},
+	{"history", GROUP_HISTORY, "history.detractors(90d) >= 2"},
 };
 const int rule_groups_n = ARRAY_SIZE(rule_groups);
 
 const struct function_def rule_functions[] = {
-	{"history.detractors", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.detractors(90d) >= 2"},
-	{"history.responses", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.responses(90d) >= 2"},
-	{"history.cases", TYPE_NUMBER, {TYPE_DURATION}, 1, 1, true, "history.cases(90d) >= 2"},
-	{"days_since", TYPE_NUMBER, {TYPE_TIME}, 1, 1, true, "days_since(attr.installed_at) <= 30"},
-	{"hour", TYPE_NUMBER, {TYPE_TIME, TYPE_TEXT}, 1, 2, true, "hour(responded_at, 'Asia/Seoul') >= 18"},
-	{"weekday", TYPE_NUMBER, {TYPE_TIME, TYPE_TEXT}, 1, 2, true, "weekday(responded_at) >= 6"},
+	{"history.detractors", INPUT_HISTORY, HISTORY_DETRACTORS, "history.detractors(90d) >= 2"},
+	{"history.responses", INPUT_HISTORY, HISTORY_RESPONSES, "history.responses(90d) >= 2"},
+	{"history.cases", INPUT_HISTORY, HISTORY_CASES, "history.cases(90d) >= 2"},
+	{"days_since", INPUT_DAYS, 0, "days_since(attr.installed_at) <= 30"},
+	{"hour", INPUT_HOUR, 0, "hour(responded_at, 'Asia/Seoul') >= 18"},
+	{"weekday", INPUT_WEEKDAY, 0, "weekday(responded_at) >= 6"},
 };
 const int rule_functions_n = ARRAY_SIZE(rule_functions);
 
@@ -127,6 +131,14 @@ const char *fact_synonym(const char *word)
 	return NULL;
 }
 
+/* Whose value it is: NULL when there is no earlier answer, or it wasn't looked for. */
+static const struct response *source_of(const struct input *in, const struct response *r)
+{
+	if (!in->previous)
+		return r;
+	return r->past ? r->past->previous : NULL;
+}
+
 static const void *column_of(const struct input *in, const struct response *r)
 {
 	return (const char *)r + in->column->at;
@@ -162,32 +174,65 @@ static bool rating_number(const struct input *in, const struct response *r, stru
 	return false;
 }
 
+static bool history_number(const struct input *in, const struct response *r, double *ret)
+{
+	if (!r->past || !r->past->counts)
+		return false;
+	*ret = r->past->counts[in->count];
+	return !isnan(*ret);
+}
+
+/* What a function makes of a time. */
+static bool time_number(const struct input *in, const struct response *r, double *ret)
+{
+	struct wall_time t;
+
+	if (!input_time(in->of, r, &t) || llabs(t.us / US_PER_S) > TIME_S_MAX)
+		return false;
+	if (in->source == INPUT_DAYS) {
+		if (!wall_is_set(r->responded_at) || llabs(r->responded_at.us / US_PER_S) > TIME_S_MAX)
+			return false;
+		*ret = (double)(r->responded_at.us - t.us) / (86400.0 * US_PER_S);
+		return true;
+	}
+	*ret = in->source == INPUT_HOUR ? zone_clock(in->zone, t).hour : zone_clock(in->zone, t).weekday;
+	return true;
+}
+
 bool input_number(const struct input *in, const struct response *r, struct folder *names, double *ret)
 {
+	const struct response *from = source_of(in, r);
 	const struct attribute *a;
 	int score;
 
-	if (in->source == INPUT_SCORE) {
-		score = *(const int *)column_of(in, r);
+	if (!from)
+		return false;
+	switch (in->source) {
+	case INPUT_SCORE:
+		score = *(const int *)column_of(in, from);
 		*ret = score;
 		return score != SCORE_MISSING;
+	case INPUT_ATTRIBUTE: a = response_attribute(from, in->name); return a && attribute_number(a, ret);
+	case INPUT_HISTORY: return history_number(in, r, ret);
+	case INPUT_DAYS:
+	case INPUT_HOUR:
+	case INPUT_WEEKDAY: return time_number(in, r, ret);
+	default: return rating_number(in, from, names, ret);
 	}
-	if (in->source == INPUT_ATTRIBUTE) {
-		a = response_attribute(r, in->name);
-		return a && attribute_number(a, ret);
-	}
-	return rating_number(in, r, names, ret);
 }
 
 bool input_truth(const struct input *in, const struct response *r, bool *ret)
 {
+	const struct response *from = source_of(in, r);
 	const struct attribute *a;
 
+	if (!from)
+		return false;
 	if (in->source == INPUT_BOOL) {
-		*ret = *(const bool *)column_of(in, r);
+		*ret = *(const bool *)column_of(in, from);
 		return true;
 	}
-	a = response_attribute(r, in->name);
+	a = response_attribute(from, in->name);
 	if (!a)
 		return false;
 	*ret = a->truth;
@@ -200,12 +245,15 @@ bool input_truth(const struct input *in, const struct response *r, bool *ret)
 
 bool input_text(const struct input *in, const struct response *r, const char **ret)
 {
+	const struct response *from = source_of(in, r);
 	const struct attribute *a;
 
+	if (!from)
+		return false;
 	if (in->source == INPUT_TEXT) {
-		*ret = *(const char *const *)column_of(in, r);
+		*ret = *(const char *const *)column_of(in, from);
 	} else {
-		a = response_attribute(r, in->name);
+		a = response_attribute(from, in->name);
 		*ret = a ? a->text : NULL;
 	}
 	return *ret != NULL;
@@ -226,12 +274,34 @@ static bool attribute_time(const char *text, struct wall_time *ret)
 
 bool input_time(const struct input *in, const struct response *r, struct wall_time *ret)
 {
+	const struct response *from = source_of(in, r);
 	const struct attribute *a;
 
+	if (!from)
+		return false;
 	if (in->source == INPUT_TIME) {
-		*ret = *(const struct wall_time *)column_of(in, r);
+		*ret = *(const struct wall_time *)column_of(in, from);
 		return wall_is_set(*ret);
 	}
-	a = response_attribute(r, in->name);
+	a = response_attribute(from, in->name);
 	return a && a->type == ATTRIBUTE_TEXT && a->text && attribute_time(a->text, ret);
+}
+
+const char *input_missing_note(const struct input *in, const struct response *r)
+{
+	if (in->of)
+		return input_missing_note(in->of, r);
+	if (in->source != INPUT_HISTORY && !in->previous)
+		return in->column ? in->column->missing_note : NULL;
+	if (!r->past)
+		return "not looked up";
+	if (in->source == INPUT_HISTORY && in->need.of == PER_ACCOUNT)
+		return !r->account || text_trim(r->account, strlen(r->account)).n == 0 ? "no account" : NULL;
+	if (r->past->why_missing)
+		return r->past->why_missing;
+	if (in->source == INPUT_HISTORY)
+		return NULL;
+	if (!r->past->previous)
+		return "no earlier response";
+	return in->column ? in->column->missing_note : NULL;
 }

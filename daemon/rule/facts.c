@@ -56,41 +56,77 @@ static void put_input(struct writer *w, bool *first, const struct input *in)
 	}
 }
 
-/* "rating":{…} and "attr":{…}; nothing when there is nothing in it. */
-static void put_group(struct writer *w, bool *first, const struct ruleset *rs, enum input_source source, const char *name)
+/* Opens "name":{; group_end() takes it back when nothing came in. */
+struct group_mark {
+	size_t before;
+	bool first;
+};
+
+static struct group_mark group_begin(struct writer *w, bool *first, const char *name)
 {
-	bool first_inside = true;
-	size_t before = w->out->n;
-	bool first_before = *first;
+	struct group_mark mark = {w->out->n, *first};
 
 	put_name(w, first, name);
 	buf_putc(w->out, '{');
-	if (source == INPUT_RATING && rs->all_ratings)
+	return mark;
+}
+
+static void group_end(struct writer *w, bool *first, struct group_mark mark, bool empty)
+{
+	buf_putc(w->out, '}');
+	if (empty && !w->out->overflow) {
+		w->out->n = mark.before;
+		*first = mark.first;
+	}
+}
+
+/* "rating":{…} and "attr":{…}, of the response or of the one before. */
+static void put_group(struct writer *w, bool *first, const struct ruleset *rs, enum input_source source, const char *name,
+		      bool previous)
+{
+	struct group_mark mark = group_begin(w, first, name);
+	bool empty = true;
+
+	if (source == INPUT_RATING && rs->all_ratings && !previous)
 		for (int i = 0; i < w->response->n_ratings; i++)
-			put_number(w, &first_inside, w->response->ratings[i].name, w->response->ratings[i].value);
+			put_number(w, &empty, w->response->ratings[i].name, w->response->ratings[i].value);
 	else
 		for (int i = 0; i < rs->n_inputs; i++)
-			if (rs->inputs[i].used && rs->inputs[i].source == source)
-				put_input(w, &first_inside, &rs->inputs[i]);
-	buf_putc(w->out, '}');
-	if (first_inside && !w->out->overflow) { /* take it back */
-		w->out->n = before;
-		*first = first_before;
-	}
+			if (rs->inputs[i].used && rs->inputs[i].source == source && rs->inputs[i].previous == previous)
+				put_input(w, &empty, &rs->inputs[i]);
+	group_end(w, first, mark, empty);
+}
+
+/* Columns in their order, ratings, attributes. */
+static void put_response(struct writer *w, bool *first, const struct ruleset *rs, bool previous)
+{
+	for (int c = 0; c < rule_columns_n; c++)
+		for (int i = 0; i < rs->n_inputs; i++)
+			if (rs->inputs[i].used && rs->inputs[i].column == &rule_columns[c] &&
+			    rs->inputs[i].previous == previous)
+				put_input(w, first, &rs->inputs[i]);
+	put_group(w, first, rs, INPUT_RATING, "rating", previous);
+	put_group(w, first, rs, INPUT_ATTRIBUTE, "attr", previous);
 }
 
 void ruleset_facts_json(const struct ruleset *rs, const struct response *response, struct buf *out)
 {
 	struct writer w = {.out = out, .response = response};
-	bool first = true;
+	bool first = true, empty = true;
+	struct group_mark mark;
 
 	buf_putc(out, '{');
-	for (int c = 0; c < rule_columns_n; c++)
-		for (int i = 0; i < rs->n_inputs; i++)
-			if (rs->inputs[i].used && rs->inputs[i].column == &rule_columns[c])
-				put_input(&w, &first, &rs->inputs[i]);
-	put_group(&w, &first, rs, INPUT_RATING, "rating");
-	put_group(&w, &first, rs, INPUT_ATTRIBUTE, "attr");
+	put_response(&w, &first, rs, false);
+	if (rs->needs_previous) {
+		mark = group_begin(&w, &first, "previous");
+		put_response(&w, &empty, rs, true);
+		group_end(&w, &first, mark, empty);
+	}
+	if (rs->n_histories)
+		put_group(&w, &first, rs, INPUT_HISTORY, "history", false);
+	for (int i = 0; i < rs->n_inputs; i++)
+		if (rs->inputs[i].used && rs->inputs[i].of)
+			put_input(&w, &first, &rs->inputs[i]);
 	buf_putc(out, '}');
 	folder_fini(&w.names);
 }

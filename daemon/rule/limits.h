@@ -6,11 +6,16 @@
 #ifndef RULE_LIMITS_H
 #define RULE_LIMITS_H
 
+#include <stdint.h>
+
 #define RULE_FACTS_MAX 1000   /* named facts in one set */
 #define RULE_LIST_MAX 256     /* entries of one ( , ) list */
 #define RULE_NUMBER_DIGITS 15 /* so that every number is exact */
 #define RULE_REGEX_MAX 500    /* `matches` in one set */
 #define RULE_REGEX_BYTES_MAX 1024
+
+#define RULE_ZONES_MAX 100                        /* different zones named in one set */
+#define RULE_WINDOW_S_MAX (3660 * INT64_C(86400)) /* ten years; D of history.X(D) */
 
 /* Work of one `matches` on one text; past any of them it is missing, and verdict.over_limit is set. */
 #define RULE_MATCH_TEXT_BYTES_MAX (32 * 1024)

@@ -107,6 +107,15 @@ static bool parse_literal(struct parser *p, struct operand *ret)
 	return false;
 }
 
+/* Each level is one of C's stack, of the evaluator's and of a reader's patience. */
+static bool enter(struct parser *p)
+{
+	if (++p->depth <= RULE_DEPTH_MAX)
+		return true;
+	source_error(p->src, p->token.span, "name a part of it in facts", "nested deeper than %d", RULE_DEPTH_MAX);
+	return false;
+}
+
 static bool parse_operand(struct parser *p, struct operand *ret);
 
 /* arguments := '(' [ operand { ',' operand } ] ')' */
@@ -116,6 +125,8 @@ static bool parse_arguments(struct parser *p, struct operand *call)
 
 	advance(p);
 	call->kind = OPERAND_CALL;
+	if (!enter(p))
+		return false;
 	while (!at(p, TOKEN_RIGHT)) {
 		if (call->n_arguments == (int)ARRAY_SIZE(arguments)) {
 			expected(p, NULL, "')'");
@@ -126,6 +137,7 @@ static bool parse_arguments(struct parser *p, struct operand *call)
 		if (!parse_operand(p, &arguments[call->n_arguments++]))
 			return false;
 	}
+	p->depth--;
 	call->span = span_join(call->span, p->token.span);
 	call->arguments = arena_memdup(p->src->arena, arguments, sizeof(*arguments) * (size_t)call->n_arguments);
 	advance(p);
@@ -154,6 +166,11 @@ static bool parse_name(struct parser *p, struct operand *ret)
 			ret->span = span_join(ret->span, p->token.span);
 			if (!expect(p, TOKEN_RIGHT_BRACKET, "']'"))
 				return false;
+		}
+		if (ret->member && strcmp(ret->name, "previous") == 0) {
+			ret->quoted_sub = bracket && !ret->sub;
+			ret->sub = ret->sub ? arena_printf(p->src->arena, "%s.%s", ret->sub, text) : text;
+			continue;
 		}
 		ret->quoted_member = bracket && !ret->member;
 		ret->member = ret->member ? arena_printf(p->src->arena, "%s.%s", ret->member, text) : text;
@@ -467,15 +484,6 @@ static struct node *parse_test(struct parser *p)
 	}
 	p->last = test;
 	return test;
-}
-
-/* Each level is one of C's stack, of the evaluator's and of a reader's patience. */
-static bool enter(struct parser *p)
-{
-	if (++p->depth <= RULE_DEPTH_MAX)
-		return true;
-	source_error(p->src, p->token.span, "name a part of it in facts", "nested deeper than %d", RULE_DEPTH_MAX);
-	return false;
 }
 
 /* not := 'not' not | '(' or ')' | test */

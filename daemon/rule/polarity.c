@@ -33,7 +33,7 @@ static const struct scale *scale_of(const struct ruleset *rs, const struct node 
 	if (test->quantifier != QUANTIFIER_NONE || test->left.reference != REFERENCE_INPUT)
 		return NULL;
 	in = &rs->inputs[test->left.index];
-	if (in->source != INPUT_RATING && in->source != INPUT_SCORE)
+	if ((in->source != INPUT_RATING && in->source != INPUT_SCORE) || in->previous)
 		return NULL;
 	scale = scale_find(rs->scales, rs->n_scales, in->name);
 	return scale && scale->min < scale->max ? scale : NULL;

@@ -43,6 +43,13 @@ struct attribute_source { /* attributes: { plan = "text"; } */
 	enum attribute_type type;
 };
 
+/* The zone database, which rule doesn't read itself. */
+struct zone_files {
+	/* The bytes of a zone's file, in the arena. Return: 0, -ENOENT: no such zone, -ENOTDIR: no database, -EIO: it can't be read. */
+	int (*read)(const char *zone, struct arena *arena, const char **ret, size_t *ret_bytes);
+	const char *(*nearest)(const char *zone, struct arena *arena); /* of the names there are, or NULL */
+};
+
 struct rule_input {
 	const struct rule_source *rules;
 	int n_rules;
@@ -52,6 +59,8 @@ struct rule_input {
 	int n_attributes;
 	const struct scale *scales; /* ratings that aren't stars from 1 to 5: they count as such in `any rating` */
 	int n_scales;
+	const char *timezone;           /* of hour() and weekday() that name none; NULL: UTC */
+	const struct zone_files *zones; /* NULL: there is only UTC */
 };
 
 struct ruleset;
@@ -61,8 +70,6 @@ struct ruleset;
 /*
  * ruleset_new() - compile
  * Diagnostics name rule and position ("field: unknown fact 'npss', did you mean 'nps'?") with excerpt and caret.
- * Facts of previous.*, history.*, days_since, hour and weekday have their place in the fact table and are
- * refused with "not available yet" until they get their effect.
  * Return: 0, RULE_E_INVALID, or a negative errno.
  */
 int ruleset_new(const struct rule_input *in, struct diag_list *diags, struct ruleset **ret);
@@ -71,21 +78,17 @@ void ruleset_freep(struct ruleset **rs);
 int ruleset_count(const struct ruleset *rs);
 
 /*
- * What the set asks of the past; whoever hands it a response gathers this, and nothing else, into response->past.
- *
- * One entry per different history.X(D[, account]) of rules that are in use. Counted are earlier responses of the customer (the account): those with
- * responded_at in [t - window, t), t being that of the response under judgement, and with the same t those of lower id. A
- * detractor is nps 0 to 6. Cases count by the response that opened them.
+ * What the set asks of the past (model/response.h); whoever hands it a response gathers this, and nothing else, into
+ * response->past. One entry per different history.X(D[, account]) of rules that are in use.
  */
-struct history_need {
-	enum { HISTORY_RESPONSES, HISTORY_DETRACTORS, HISTORY_CASES } what;
-	enum { PER_CUSTOMER, PER_ACCOUNT } of;
-	int64_t window_us;
-};
 /* Returns how many; *ret belongs to the set. At most RULE_HISTORY_MAX. */
 int ruleset_history(const struct ruleset *rs, const struct history_need **ret);
+/* As it is written in a rule: "history.detractors(90d, account)". */
+const char *history_text(const struct history_need *need, struct arena *arena);
 /* Any previous.X: the customer's last response before this one, in the same order. */
 bool ruleset_needs_previous(const struct ruleset *rs);
+/* Whether any rule looks at a column of it ("comment", "ratings", "attributes"): the others need not be fetched. */
+bool ruleset_needs_previous_column(const struct ruleset *rs, const char *column);
 
 /* Values of Kleene's logic, in the order false < missing < true, so AND is MIN and OR is MAX. */
 enum tri { TRI_FALSE = -1, TRI_MISSING = 0, TRI_TRUE = 1 };

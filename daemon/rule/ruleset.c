@@ -72,6 +72,8 @@ static void copy_input(struct ruleset *rs, const struct rule_input *in)
 			(struct attribute_source){arena_strdup(rs->arena, in->attributes[i].name), in->attributes[i].type};
 	rs->attributes = attributes;
 	rs->n_attributes = in->n_attributes;
+	rs->timezone = arena_strdup(rs->arena, in->timezone ? in->timezone : zone_utc.name);
+	rs->zone_files = in->zones;
 
 	rs->scales = scales_copy(in->scales, in->n_scales, rs->arena);
 	rs->n_scales = in->n_scales;
@@ -120,9 +122,27 @@ static bool compile(struct ruleset *rs, struct diag_list *diags)
 	return diags->errors == errors;
 }
 
-/* Nothing of the diagnostics outlives ruleset_new(). */
+/* What has to be gathered: that of rules in use, not of facts that no rule asks. */
+static void find_past(struct ruleset *rs)
+{
+	rs->histories = arena_new_array(rs->arena, struct history_need, RULE_HISTORY_MAX);
+	for (int i = 0; i < rs->n_inputs; i++) {
+		struct input *in = &rs->inputs[i];
+
+		if (!in->used)
+			continue;
+		rs->needs_previous |= in->previous || (in->of && in->of->previous);
+		if (in->source == INPUT_HISTORY) {
+			in->count = rs->n_histories;
+			rs->histories[rs->n_histories++] = in->need;
+		}
+	}
+}
+
+/* Nothing of the diagnostics, nor what belongs to the caller, outlives ruleset_new(). */
 static void forget_diags(struct ruleset *rs)
 {
+	rs->zone_files = NULL;
 	for (int i = 0; i < rs->n_facts; i++)
 		rs->facts[i].expression.source.diags = NULL;
 	for (int i = 0; i < rs->n_rules; i++)
@@ -145,6 +165,7 @@ int ruleset_new(const struct rule_input *in, struct diag_list *diags, struct rul
 		return RULE_E_INVALID;
 	for (int i = 0; i < rs->n_rules; i++)
 		emit_expression(rs, &rs->rules[i].expression);
+	find_past(rs);
 	forget_diags(rs);
 	*ret = TAKE(rs);
 	return 0;
@@ -157,7 +178,6 @@ struct ruleset *ruleset_free(struct ruleset *rs)
 			regex_free(rs->regexes[i]);
 		free(rs->regexes);
 		free(rs->inputs);
-		free(rs->histories);
 		free(rs->code);
 		free(rs->numbers);
 		free(rs->texts);
@@ -186,4 +206,18 @@ int ruleset_history(const struct ruleset *rs, const struct history_need **ret)
 bool ruleset_needs_previous(const struct ruleset *rs)
 {
 	return rs->needs_previous;
+}
+
+bool ruleset_needs_previous_column(const struct ruleset *rs, const char *column)
+{
+	for (int i = 0; i < rs->n_inputs; i++) {
+		const struct input *in = rs->inputs[i].of ? rs->inputs[i].of : &rs->inputs[i];
+		const char *name = in->source == INPUT_RATING      ? "ratings"
+				   : in->source == INPUT_ATTRIBUTE ? "attributes"
+								   : in->name;
+
+		if (rs->inputs[i].used && in->previous && strcmp(name, column) == 0)
+			return true;
+	}
+	return false;
 }

@@ -12,6 +12,7 @@
 
 #include "rule/code.h"
 #include "rule/fact.h"
+#include "rule/limits.h"
 #include "rule/rule.h"
 
 struct regex;
@@ -53,10 +54,14 @@ struct ruleset {
 
 	struct input *inputs;
 	int n_inputs, room_inputs;
-	bool all_ratings; /* any rating, all rating */
-	struct history_need *histories;
-	int n_histories, room_histories;
+	bool all_ratings;               /* any rating, all rating */
+	struct history_need *histories; /* of inputs that are used */
+	int n_histories;
 	bool needs_previous;
+	const struct zone *zones[RULE_ZONES_MAX]; /* as named in the rules */
+	int n_zones;
+	const char *timezone;
+	const struct zone_files *zone_files; /* while it is made */
 
 	struct instruction *code;
 	int n_code, room_code;
@@ -101,6 +106,25 @@ static inline bool number_holds(enum test test, double x, const double *values, 
 			return true;
 	return false;
 }
+
+/* Of one expression, while it is checked. */
+struct checker {
+	struct ruleset *rs;
+	struct source *src;
+	int fact;  /* under check; -1: a rule */
+	int depth; /* of the deepest named fact in the test at hand */
+};
+
+/* resolve.c: what a name stands for. After a mistake, which is reported, it stands for nothing (REFERENCE_NONE). */
+void resolve(struct checker *c, struct operand *o, bool value);
+/* "nps", "attr.plan", "'gold'": as written. */
+const char *operand_shown(const struct source *src, const struct operand *o);
+int input_add(struct ruleset *rs, const struct input *in);
+void operand_refer(struct operand *o, enum reference_kind kind, int index, enum value_type type);
+extern const char *const rule_type_words[]; /* of enum value_type: "a number" */
+void report_too_deep(struct source *src, struct span span);
+/* call.c: the same for history.cases(90d), days_since(T), hour(T, 'zone'). */
+void resolve_call(struct checker *c, struct operand *o);
 
 /* check.c: resolves names and checks types of one expression; facts it uses are checked first. */
 void check_expression(struct ruleset *rs, struct expression *e);

@@ -10,6 +10,8 @@
 #include "rule/number.h"
 #include "rule/run.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct tracer {
@@ -49,6 +51,17 @@ static const char *text_value(struct arena *arena, const char *text)
 	return arena_printf(arena, "'%.*s%s'", (int)n, s.p, n < s.n ? "…" : "");
 }
 
+/* "12.38": days to the nearest quarter of an hour, unless that would make a whole number of what is none. */
+static const char *days_text(double days, char text[NUMBER_TEXT_BYTES])
+{
+	snprintf(text, NUMBER_TEXT_BYTES, "%.2f", days);
+	if (days == floor(days))
+		return number_text(days, text);
+	if (strcmp(text + strlen(text) - 3, ".00") == 0)
+		snprintf(text, NUMBER_TEXT_BYTES, "%.6f", days);
+	return text;
+}
+
 static const char *input_value(struct tracer *t, int index)
 {
 	const struct input *in = &t->s->rs->inputs[index];
@@ -60,7 +73,9 @@ static const char *input_value(struct tracer *t, int index)
 	if (cell->missing)
 		return "missing";
 	switch (in->type) {
-	case TYPE_NUMBER: return arena_strdup(t->arena, number_text(cell->number, number));
+	case TYPE_NUMBER:
+		return arena_strdup(t->arena, in->source == INPUT_DAYS ? days_text(cell->number, number)
+								       : number_text(cell->number, number));
 	case TYPE_BOOL: return cell->truth ? "true" : "false";
 	case TYPE_TIME: input_time(in, t->s->response, &time); return arena_strdup(t->arena, wall_text(time, time_text));
 	default: input_text(in, t->s->response, &text); return text_value(t->arena, text);
@@ -132,10 +147,22 @@ static void trace_fact(struct tracer *t, const struct node *test, struct trace_n
 	trace_expression(t, &fact->expression, to->children);
 }
 
+/* Of the first operand that is missing. */
+static const char *missing_note(struct tracer *t, const struct node *test)
+{
+	const struct rule_scratch *s = t->s;
+
+	if (run_cell(t->s, (uint32_t)test->left.index)->missing)
+		return input_missing_note(&s->rs->inputs[test->left.index], s->response);
+	if (test->n_right == 1 && !operand_is_literal(&test->right[0]) &&
+	    run_cell(t->s, (uint32_t)test->right[0].index)->missing)
+		return input_missing_note(&s->rs->inputs[test->right[0].index], s->response);
+	return NULL;
+}
+
 static void trace_test(struct tracer *t, const struct source *src, const struct node *test, struct trace_node *to)
 {
 	struct rule_scratch *s = t->s;
-	const struct input *in;
 
 	to->text = part_text(t->arena, src, test->span);
 	s->over_limit = false;
@@ -148,14 +175,13 @@ static void trace_test(struct tracer *t, const struct source *src, const struct 
 		trace_fact(t, test, to);
 		return;
 	}
-	in = &s->rs->inputs[test->left.index];
 	to->value = input_value(t, test->left.index);
 	if (test->n_right == 1 && !operand_is_literal(&test->right[0]))
 		to->value = arena_printf(t->arena, "%s and %s", to->value, input_value(t, test->right[0].index));
 	if (s->over_limit)
 		to->note = "match limit reached";
-	else if (in->column && run_cell(s, (uint32_t)test->left.index)->missing)
-		to->note = in->column->missing_note;
+	else
+		to->note = missing_note(t, test);
 }
 
 static void trace_node(struct tracer *t, const struct source *src, const struct node *node, struct trace_node *to)

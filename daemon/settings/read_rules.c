@@ -243,7 +243,11 @@ void rule_done(struct load *l, const struct item *it, void *element)
 static void rules_compile(struct load *l)
 {
 	struct settings_own *own = l->own;
-	struct rule_input in = {.n_attributes = l->s->n_attributes, .facts = own->facts, .n_facts = own->n_facts};
+	struct rule_input in = {.n_attributes = l->s->n_attributes,
+				.facts = own->facts,
+				.n_facts = own->n_facts,
+				.timezone = l->s->timezone,
+				.zones = &settings_zone_files};
 	struct attribute_source *attributes = arena_new_array(l->arena, struct attribute_source, l->s->n_attributes + 1);
 	struct rule_source *sources = arena_new_array(l->arena, struct rule_source, l->s->n_rules + 1);
 

@@ -18,6 +18,7 @@
 #define ID_BYTES_MAX 63
 #define ZONE_BYTES_MAX 64
 #define ZONE_TABLE_BYTES_MAX (256 * 1024)
+#define ZONE_FILE_BYTES_MAX (64 * 1024)
 #define ZONES_MAX 1000
 #define DAY_MINUTES (24 * 60)
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -192,6 +193,21 @@ int timezone_check(const char *name)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && strchr(name, '.') == NULL ? 0 : -EINVAL;
 }
 
+static int zone_file_read(const char *name, struct arena *arena, const char **ret, size_t *ret_bytes)
+{
+	char *bytes CLEANUP(freep) = NULL;
+	struct stat st;
+
+	if (stat(ZONE_FOLDER, &st) < 0)
+		return -ENOTDIR;
+	if (timezone_check(name) < 0)
+		return -ENOENT;
+	if (file_slurp(arena, arena_printf(arena, "%s/%s", ZONE_FOLDER, name), ZONE_FILE_BYTES_MAX, &bytes, ret_bytes))
+		return -EIO;
+	*ret = arena_memdup(arena, bytes, *ret_bytes);
+	return 0;
+}
+
 const char *timezone_nearest(const char *name, struct arena *arena)
 {
 	const char **names = arena_new_array(arena, const char *, ZONES_MAX);
@@ -219,3 +235,5 @@ const char *timezone_nearest(const char *name, struct arena *arena)
 	}
 	return diag_nearest(name, names, (size_t)n, sizeof(*names));
 }
+
+const struct zone_files settings_zone_files = {zone_file_read, timezone_nearest};

@@ -55,6 +55,8 @@ int mailbox_parse(const char *text, struct arena *arena, const char **ret_name, 
 int timezone_check(const char *name);
 /* The nearest name of the zone database, or NULL. */
 const char *timezone_nearest(const char *name, struct arena *arena);
+/* The same, for rules that ask for the hour somewhere. */
+extern const struct zone_files settings_zone_files;
 
 /* What is wrong with a libpq connection text (a password in it), as words, or NULL. */
 const char *conninfo_trouble(const char *conninfo);

@@ -10,6 +10,7 @@
  */
 #include "base/escape.h"
 #include "rule/rule.h"
+#include "settings/value.h"
 #include "support/response_text.h"
 
 #include <stdio.h>
@@ -158,13 +159,21 @@ static const char *verdict_text(struct runner *t, const struct verdict *v)
 	return text;
 }
 
+/* A response, with what the rules ask of the past; NULL: it is in *ret. */
+static const char *read_response(struct runner *t, const char *text, struct response *ret)
+{
+	const char *problem = response_from_text(t->arena, text, ret);
+
+	return problem ? problem : response_text_counts(t->arena, t->set, ret);
+}
+
 /* A response and its arrow: "nps = 2 -> true" */
 static void check_judged(struct runner *t, int line, const char *facts, const char *expected)
 {
 	static const char *const words[] = {"false", "missing", "true"};
 	struct response r;
 	struct verdict v;
-	const char *problem = response_from_text(t->arena, facts, &r);
+	const char *problem = read_response(t, facts, &r);
 
 	if (problem) {
 		fail(t, line, "a response", problem);
@@ -183,7 +192,7 @@ static void check_json(struct runner *t, int line, const char *facts, const char
 {
 	struct buf out = BUF_INIT(OUT_BYTES_MAX);
 	struct response r;
-	const char *problem = response_from_text(t->arena, facts, &r);
+	const char *problem = read_response(t, facts, &r);
 
 	if (problem) {
 		fail(t, line, "a response", problem);
@@ -214,7 +223,7 @@ static int check_trace(struct runner *t, int line, int end)
 	struct buf out = BUF_INIT(OUT_BYTES_MAX), expected = BUF_INIT(OUT_BYTES_MAX);
 	const char *facts = after(trim(t->lines[line]), "given");
 	struct response r;
-	const char *problem = response_from_text(t->arena, facts, &r);
+	const char *problem = read_response(t, facts, &r);
 	int first = line;
 
 	for (line++; line < end && after(trim(t->lines[line]), "| "); line++)
@@ -286,7 +295,9 @@ static void run_block(struct runner *t, int from, int end)
 				.attributes = t->attributes,
 				.n_attributes = t->n_attributes,
 				.scales = t->scales,
-				.n_scales = t->n_scales};
+				.n_scales = t->n_scales,
+				.timezone = "Asia/Seoul",
+				.zones = &settings_zone_files};
 	int r;
 
 	t->diags = diag_list_new();

@@ -6,6 +6,7 @@
 #include "support/response_text.h"
 #include "base/escape.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,18 @@
 #define ITEMS_MAX 256
 #define TEXT_BYTES_MAX (8 * 1024 * 1024)
 
+struct past_text {
+	struct past past; /* first: response->past points at it */
+	const char *names[ITEMS_MAX];
+	double values[ITEMS_MAX];
+	int n;
+};
+
 struct reader {
 	struct arena *arena;
 	const char *p;
 	struct response *r;
-	struct rating *ratings;
-	struct attribute *attributes;
+	struct past_text *past;
 };
 
 struct value {
@@ -149,12 +156,75 @@ static const char *set_column(struct response *r, const char *name, const struct
 	return NULL;
 }
 
+static struct response *response_blank(struct arena *arena)
+{
+	struct response *r = arena_new_obj(arena, struct response);
+
+	*r = (struct response){.nps = SCORE_MISSING,
+			       .csat = SCORE_MISSING,
+			       .ces = SCORE_MISSING,
+			       .responded_at = WALL_NONE,
+			       .received_at = WALL_NONE};
+	r->ratings = arena_new_array(arena, struct rating, ITEMS_MAX);
+	r->attributes = arena_new_array(arena, struct attribute, ITEMS_MAX);
+	return r;
+}
+
+static struct past_text *past_of(struct reader *rd)
+{
+	if (!rd->past)
+		rd->past = arena_new_obj(rd->arena, struct past_text);
+	rd->r->past = &rd->past->past;
+	return rd->past;
+}
+
+static const char *read_item(struct reader *rd);
+
+/* previous.nps = 9 */
+static const char *read_previous(struct reader *rd)
+{
+	struct past_text *past = past_of(rd);
+	struct reader before = *rd;
+	const char *problem;
+
+	if (!past->past.previous)
+		past->past.previous = response_blank(rd->arena);
+	before.r = (struct response *)(uintptr_t)past->past.previous;
+	before.p++;
+	problem = read_item(&before);
+	rd->p = before.p;
+	return problem;
+}
+
+/* history.detractors(90d) = 3 */
+static const char *read_history(struct reader *rd, const char *start)
+{
+	struct past_text *past = past_of(rd);
+	size_t n = strcspn(start, "=");
+	struct value v;
+
+	rd->p = start + n + (start[n] == '=');
+	skip_space(rd);
+	while (n > 0 && start[n - 1] == ' ')
+		n--;
+	if (past->n == ITEMS_MAX || !read_value(rd, &v))
+		return "expected history.X(D) = NUMBER";
+	past->names[past->n] = arena_strndup(rd->arena, start, n);
+	past->values[past->n++] = v.number;
+	return NULL;
+}
+
 /* NAME = VALUE, with rating.X, rating['X'], attr.X */
 static const char *read_item(struct reader *rd)
 {
+	const char *start = rd->p;
 	const char *name = read_name(rd), *member = NULL;
 	struct value v;
 
+	if (strcmp(name, "previous") == 0 && *rd->p == '.')
+		return read_previous(rd);
+	if (strcmp(name, "history") == 0 && *rd->p == '.')
+		return read_history(rd, start);
 	if (*rd->p == '.') {
 		rd->p++;
 		member = read_name(rd);
@@ -170,12 +240,17 @@ static const char *read_item(struct reader *rd)
 	skip_space(rd);
 	if (!read_value(rd, &v))
 		return "expected a number, a 'text', true or false";
+	if (!member && strcmp(name, "past") == 0) {
+		past_of(rd)->past.why_missing = *v.text ? v.text : NULL;
+		return NULL;
+	}
 	if (!member)
 		return set_column(rd->r, name, &v);
 	if (strcmp(name, "rating") == 0 && rd->r->n_ratings < ITEMS_MAX)
-		rd->ratings[rd->r->n_ratings++] = (struct rating){member, v.number};
+		((struct rating *)(uintptr_t)rd->r->ratings)[rd->r->n_ratings++] = (struct rating){member, v.number};
 	else if (strcmp(name, "attr") == 0 && rd->r->n_attributes < ITEMS_MAX)
-		rd->attributes[rd->r->n_attributes++] = (struct attribute){member, v.type, v.text, v.number, v.truth};
+		((struct attribute *)(uintptr_t)rd->r->attributes)[rd->r->n_attributes++] =
+			(struct attribute){member, v.type, v.text, v.number, v.truth};
 	else
 		return "expected rating.NAME or attr.NAME";
 	return NULL;
@@ -186,13 +261,7 @@ const char *response_from_text(struct arena *arena, const char *text, struct res
 	struct reader rd = {.arena = arena, .p = text_unescape(arena, text), .r = ret};
 	const char *problem;
 
-	*ret = (struct response){.nps = SCORE_MISSING,
-				 .csat = SCORE_MISSING,
-				 .ces = SCORE_MISSING,
-				 .responded_at = WALL_NONE,
-				 .received_at = WALL_NONE};
-	ret->ratings = rd.ratings = arena_new_array(arena, struct rating, ITEMS_MAX);
-	ret->attributes = rd.attributes = arena_new_array(arena, struct attribute, ITEMS_MAX);
+	*ret = *response_blank(arena);
 	for (skip_space(&rd); *rd.p; skip_space(&rd)) {
 		problem = read_item(&rd);
 		if (problem)
@@ -203,5 +272,29 @@ const char *response_from_text(struct arena *arena, const char *text, struct res
 		else if (*rd.p)
 			return "expected ';'";
 	}
+	return NULL;
+}
+
+const char *response_text_counts(struct arena *arena, const struct ruleset *rs, struct response *r)
+{
+	const struct history_need *needs;
+	struct past_text *given = (struct past_text *)(uintptr_t)r->past;
+	int n = ruleset_history(rs, &needs);
+	double *counts = arena_new_array(arena, double, (size_t)n + 1);
+
+	if (!given)
+		return NULL;
+	for (int i = 0; i < n; i++)
+		counts[i] = NAN;
+	for (int k = 0; k < given->n; k++) {
+		int i = 0;
+
+		while (i < n && strcmp(history_text(&needs[i], arena), given->names[k]) != 0)
+			i++;
+		if (i == n)
+			return arena_printf(arena, "the rules don't ask for %s", given->names[k]);
+		counts[i] = given->values[k];
+	}
+	given->past.counts = counts;
 	return NULL;
 }
