@@ -27,13 +27,19 @@ struct app {
 	int code;
 };
 
-/* The configuration, compiled; what is wrong with it goes to stderr. NULL: it has errors. */
+/* The configuration, compiled; what is wrong with it is told whoever started us. NULL: it has errors. */
 static struct live *app_load(const char *path)
 {
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct buf text CLEANUP(buf_fini) = BUF_INIT(1024 * 1024);
-	struct live *live = live_load(path, &text);
+	struct live *live = live_load(path, diags);
 
-	fputs(buf_str(&text), stderr);
+	if (getenv("JOURNAL_STREAM")) {
+		diag_log(diags, "configuration");
+	} else {
+		diag_print(diags, &text);
+		fputs(buf_str(&text), stderr);
+	}
 	return live;
 }
 
@@ -46,15 +52,21 @@ static void on_stop(void *arg, int signo)
 	flow_stop(a->flow, STOP_GRACE_US);
 }
 
-static void on_reload(void *arg, int signo)
+static void on_reload(void *arg)
 {
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct app *a = arg;
 	struct live *live;
 
 	systemd_reloading();
-	live = app_load(a->path);
-	flow_reload(a->flow, live);
+	live = live_load(a->path, diags);
+	flow_reload(a->flow, live, diags);
 	systemd_ready(live ? "running" : "running on the OLD configuration: the new one has errors");
+}
+
+static void on_hang_up(void *arg, int signo)
+{
+	on_reload(arg);
 }
 
 static void on_stopped(void *arg)
@@ -96,7 +108,7 @@ static void write_metrics(void *arg, struct buf *out)
 static int app_run(struct app *a, struct live *live)
 {
 	struct loop *loop CLEANUP(loop_freep) = a->loop = loop_new();
-	const struct flow_options flow = {loop, live, on_stopped, on_unfit, a};
+	const struct flow_options flow = {loop, live, on_stopped, on_unfit, on_reload, a};
 	const struct page_options page = {&live->settings->http, is_ready, write_metrics, a};
 	int r;
 
@@ -109,7 +121,7 @@ static int app_run(struct app *a, struct live *live)
 	a->flow = flow_new(&flow);
 	loop_on_signal(loop, SIGTERM, on_stop, a);
 	loop_on_signal(loop, SIGINT, on_stop, a);
-	loop_on_signal(loop, SIGHUP, on_reload, a);
+	loop_on_signal(loop, SIGHUP, on_hang_up, a);
 	systemd_watchdog_start(loop, NULL, NULL);
 	systemd_ready("starting");
 	deadline_init(&a->status, loop, "status", on_status);

@@ -5,11 +5,13 @@
  */
 #include "base/diag.h"
 #include "base/escape.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define NEAREST_WORD_MAX 64
+#define DIAG_LOG_BYTES_MAX 8192
 
 struct diag_list *diag_list_new(void)
 {
@@ -142,27 +144,66 @@ static void diag_print_excerpt(const struct diag *d, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+static void diag_print_head(const struct diag *d, struct buf *out)
+{
+	if (d->pos.file && d->pos.line > 0)
+		buf_printf(out, "%s:%d: ", d->pos.file, d->pos.line);
+	else if (d->pos.file)
+		buf_printf(out, "%s: ", d->pos.file);
+	if (d->level == DIAG_WARNING)
+		buf_puts(out, "warning: ");
+	escape_terminal(out, d->text, strlen(d->text));
+}
+
+static void diag_print_one(const struct diag *d, struct buf *out)
+{
+	diag_print_head(d, out);
+	buf_putc(out, '\n');
+	if (d->excerpt)
+		diag_print_excerpt(d, out);
+	else if (d->hint)
+		buf_printf(out, "    %s\n", d->hint);
+}
+
 void diag_print(struct diag_list *l, struct buf *out)
+{
+	diag_sort(l);
+	for (int i = 0; i < l->n; i++)
+		diag_print_one(&l->items[i], out);
+	if (l->errors + l->warnings > l->n)
+		buf_printf(out, "and %d more\n", l->errors + l->warnings - l->n);
+}
+
+void diag_log(struct diag_list *l, const char *what)
 {
 	diag_sort(l);
 	for (int i = 0; i < l->n; i++) {
 		const struct diag *d = &l->items[i];
+		struct buf text CLEANUP(buf_fini) = BUF_INIT(DIAG_LOG_BYTES_MAX);
+		char *copy, *line;
 
-		if (d->pos.file && d->pos.line > 0)
-			buf_printf(out, "%s:%d: ", d->pos.file, d->pos.line);
-		else if (d->pos.file)
-			buf_printf(out, "%s: ", d->pos.file);
-		if (d->level == DIAG_WARNING)
-			buf_puts(out, "warning: ");
-		escape_terminal(out, d->text, strlen(d->text));
-		buf_putc(out, '\n');
-		if (d->excerpt)
-			diag_print_excerpt(d, out);
-		else if (d->hint)
-			buf_printf(out, "    %s\n", d->hint);
+		diag_print_one(d, &text);
+		copy = xstrdup(buf_str(&text));
+		for (char *at = copy; (line = strsep(&at, "\n")) && *line;)
+			log_line(d->level == DIAG_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s: %s", what, line);
+		free(copy);
 	}
 	if (l->errors + l->warnings > l->n)
-		buf_printf(out, "and %d more\n", l->errors + l->warnings - l->n);
+		log_error("%s: and %d more", what, l->errors + l->warnings - l->n);
+}
+
+const char *diag_first_error(struct diag_list *l)
+{
+	diag_sort(l);
+	for (int i = 0; i < l->n; i++) {
+		struct buf text CLEANUP(buf_fini) = BUF_INIT(DIAG_LOG_BYTES_MAX);
+
+		if (l->items[i].level != DIAG_ERROR)
+			continue;
+		diag_print_head(&l->items[i], &text);
+		return arena_strdup(l->arena, buf_str(&text));
+	}
+	return "";
 }
 
 /* Optimal string alignment distance: insert, delete, replace, swap of neighbours. */

@@ -50,6 +50,10 @@ void diag_excerpt(struct diag_list *l, struct diag *d, const char *excerpt, int 
 
 /* Sorts by file and line, then writes all as text (control characters escaped). */
 void diag_print(struct diag_list *l, struct buf *out);
+/* The same as log lines, each with the priority of its mistake, after "what: ". */
+void diag_log(struct diag_list *l, const char *what);
+/* "FILE:LINE: text" of the first error by file and line, "" when there is none; from the list's arena. */
+const char *diag_first_error(struct diag_list *l);
 
 /*
  * diag_nearest() - the known name closest to a misspelt one

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/escape.h"
+#include "cli/rulesets.h"
 #include "cli/status.h"
 #include "cli/verbs.h"
 
@@ -162,9 +163,10 @@ static int status_head(struct status *s)
 static const struct pg_stmt sql_daemons = {
 	"cli_status_daemons",
 	"SELECT to_json(j)::text, d.id, d.started_at, d.seen_at, left(d.ruleset, 7),"
-	" to_char(r.since AT TIME ZONE $1, 'DD Mon'), d.listening, d.alive, d.ruleset"
+	" to_char(p.since AT TIME ZONE $1, 'DD Mon'), d.listening, d.alive, d.ruleset, d.config_error,"
+	" to_char(d.config_error_at AT TIME ZONE $1, 'DD Mon HH24:MI'), to_char(p.since AT TIME ZONE $1, 'DD Mon HH24:MI')"
 	" FROM (SELECT *, closeloop.daemon_is_alive(d) AS alive FROM closeloop.daemons d WHERE stopped_at IS NULL) d"
-	" LEFT JOIN closeloop.rulesets r ON r.sha256 = d.ruleset, LATERAL (SELECT d.*) j"
+	" LEFT JOIN closeloop.ruleset_periods p ON p.daemon = d.id AND p.until IS NULL, LATERAL (SELECT d.*, p.since AS ruleset_since) j"
 	" WHERE d.alive OR d.listening OR d.seen_at > now() - interval '1 day' ORDER BY d.id",
 	1,
 	{PG_TEXT},
@@ -193,11 +195,59 @@ static void put_daemon(struct status *s, const struct pg_rows *rows, int i)
 	buf_putc(&s->text, '\n');
 }
 
+/* "fb1:412:1771929000 3f9c2a1 since 24 Feb 09:12 · fb2:97:1772419000 8d21b07 since 02 Mar 10:38" */
+static void need_same_rules(struct status *s, const struct pg_rows *rows)
+{
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	const char *one = NULL, *other = NULL;
+
+	buf_puts(&text, "they run different rules: which of them judges a response is chance:");
+	for (int i = 0; i < pg_count(rows); i++) {
+		const char *runs = pg_get_text(rows, i, 8, NULL), *since_text = pg_get_text(rows, i, 11, NULL);
+
+		if (!pg_get_bool(rows, i, 7) || !runs)
+			continue;
+		buf_printf(&text, "%s %s %.7s%s%s", one ? " ·" : "", pg_get_text(rows, i, 1, NULL), runs,
+			   since_text ? " since " : "", since_text ? since_text : "");
+		other = one && !str_eq(one, runs) ? runs : other;
+		one = one ? one : runs;
+	}
+	if (other)
+		status_need(
+			s, "daemons", buf_str(&text),
+			arena_printf(s->c->arena,
+				     "closeloop rules diff %.7s %.7s; give all the same configuration, then closeloop reload",
+				     one, other));
+}
+
+/* What a daemon found when it was to take the file; what the command found in its own, when no daemon has said so. */
+static void need_good_file(struct status *s, const struct pg_rows *rows)
+{
+	struct arena *a = s->c->arena;
+	bool said = false;
+
+	for (int i = 0; i < pg_count(rows); i++) {
+		const char *error = pg_get_text(rows, i, 9, NULL);
+
+		if (!pg_get_bool(rows, i, 7) || !error)
+			continue;
+		said = true;
+		status_need(s, "rules",
+			    arena_printf(a, "on disk are broken since %s: %s; %s keeps %.7s", pg_get_text(rows, i, 10, NULL),
+					 error, pg_get_text(rows, i, 1, NULL), pg_get_text(rows, i, 8, NULL)),
+			    "closeloop check, and when it is content: closeloop reload");
+	}
+	if (s->broken && !said)
+		status_need(s, "rules",
+			    arena_printf(a,
+					 "on disk are broken: %s; what runs keeps rules %.7s, what starts anew won't come up",
+					 s->broken, s->c->settings->sha256),
+			    "closeloop check");
+}
+
 static int status_daemons(struct status *s)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	const char *rules = NULL;
-	bool differ = false;
 	struct pg_params p;
 	int r;
 
@@ -208,22 +258,15 @@ static int status_daemons(struct status *s)
 		return r;
 	status_put_array(s, "daemons", rows);
 	for (int i = 0; i < pg_count(rows); i++) {
-		const char *runs = pg_get_text(rows, i, 8, NULL);
-
 		put_daemon(s, rows, i);
-		if (!pg_get_bool(rows, i, 7))
-			continue;
-		s->daemon_alive = true;
-		differ |= rules && runs && !str_eq(rules, runs);
-		rules = runs ? runs : rules;
+		s->daemon_alive |= pg_get_bool(rows, i, 7);
 	}
 	if (pg_count(rows) == 0) {
 		status_put_label(s, "daemons");
 		buf_puts(&s->text, "none\n");
 	}
-	if (differ)
-		status_need(s, "daemons", "they run different rules: which of them judges a response is chance",
-			    "systemctl reload closeloopd, on each, with the same configuration");
+	need_good_file(s, rows);
+	need_same_rules(s, rows);
 	if (!s->daemon_alive)
 		status_need(s, "daemon", "none is running: responses wait, nobody is alerted", "systemctl start closeloopd");
 	return 0;
@@ -444,12 +487,13 @@ static void print(struct status *s)
 }
 
 /* kept: text and JSON of the follow-up section; filled when it was empty. */
-static int status_once(struct cli *c, bool clear, struct buf kept[2])
+static int status_once(struct cli *c, const char *broken, bool clear, struct buf kept[2])
 {
 	static int (*const sections[])(struct status * s) = {status_head,     status_daemons,   status_inbox, status_sources,
 							     status_messages, status_incidents, status_cases, status_follow_up};
 	struct status s = {
 		.c = c,
+		.broken = broken,
 		.kept = kept,
 		.needs = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
 		.text = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
@@ -478,7 +522,8 @@ int status_run(struct cli *c, const struct args *a)
 	const struct timespec pause = {.tv_sec = WATCH_S};
 	bool watch = args_has(a, "--watch");
 	struct buf kept[2] = {BUF_INIT(CLI_OUTPUT_BYTES_MAX), BUF_INIT(CLI_OUTPUT_BYTES_MAX)};
-	int r = cli_db(c), round = 0;
+	const char *broken;
+	int r = cli_db_broken_ok(c, &broken), round = 0;
 
 	if (r)
 		return r;
@@ -487,7 +532,7 @@ int status_run(struct cli *c, const struct args *a)
 			buf_reset(&kept[0]);
 			buf_reset(&kept[1]);
 		}
-		r = status_once(c, watch && isatty(STDOUT_FILENO), kept);
+		r = status_once(c, broken, watch && isatty(STDOUT_FILENO), kept);
 		if (watch && (r == EXIT_DONE || r == EXIT_NO) && !c->broken_output)
 			nanosleep(&pause, NULL);
 	} while (watch && (r == EXIT_DONE || r == EXIT_NO) && !c->broken_output);

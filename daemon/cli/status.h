@@ -13,6 +13,7 @@
 
 struct status {
 	struct cli *c;
+	const char *broken; /* the first mistake of the file on disk; NULL: it has none */
 	struct wall_time now;
 	struct buf needs; /* lines of text, or JSON objects with commas */
 	int n_needs;

@@ -8,7 +8,7 @@
 
 #include "cli/args.h"
 
-extern const struct verb setup_verbs[];    /* check migrate status try */
+extern const struct verb setup_verbs[];    /* check migrate reload status try */
 extern const struct verb case_verbs[];     /* case list show open */
 extern const struct verb action_verbs[];   /* case ack start … undo */
 extern const struct verb response_verbs[]; /* response list, inbox list retry */
@@ -23,6 +23,7 @@ int check_run(struct cli *c, const struct args *a);
 int case_show_run(struct cli *c, const struct args *a);
 int status_run(struct cli *c, const struct args *a);
 int try_verb(struct cli *c, const struct args *a);
-extern const struct option check_options[], status_options[], try_options[];
+int reload_run(struct cli *c, const struct args *a);
+extern const struct option check_options[], status_options[], try_options[], reload_options[];
 
 #endif

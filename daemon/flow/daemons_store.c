@@ -14,12 +14,16 @@ const struct pg_stmt daemons_of_host = {
 
 const struct pg_stmt daemons_seen = {
 	"daemons_seen",
-	"INSERT INTO closeloop.daemons AS d (id, host, pid, version, ruleset, listening, batch_limit, started_at, seen_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp())"
+	"INSERT INTO closeloop.daemons AS d (id, host, pid, version, ruleset, listening, batch_limit, reload_id, config_error,"
+	"  config_error_at, started_at, seen_at)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $9 IS NOT NULL THEN clock_timestamp() END, clock_timestamp(),"
+	"  clock_timestamp())"
 	" ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, ruleset = excluded.ruleset, stopped_at = NULL,"
-	"  listening = excluded.listening, batch_limit = excluded.batch_limit",
-	7,
-	{PG_TEXT, PG_TEXT, PG_INT4, PG_TEXT, PG_TEXT, PG_BOOL, PG_INT4},
+	"  listening = excluded.listening, batch_limit = excluded.batch_limit, reload_id = excluded.reload_id,"
+	"  config_error = excluded.config_error, config_error_at = CASE WHEN excluded.config_error IS NOT NULL"
+	"   THEN coalesce(d.config_error_at, excluded.config_error_at) END",
+	9,
+	{PG_TEXT, PG_TEXT, PG_INT4, PG_TEXT, PG_TEXT, PG_BOOL, PG_INT4, PG_INT8, PG_TEXT},
 };
 
 const struct pg_stmt daemons_hold = {"daemons_hold", "SELECT closeloop.daemon_hold($1)", 1, {PG_TEXT}};
@@ -46,3 +50,5 @@ const struct pg_stmt rulesets_live = {
 	2,
 	{PG_TEXT, PG_TEXT},
 };
+
+const struct pg_stmt reload_look = {"reload_look", "SELECT id, asked_by, is_new FROM closeloop.reload_look()", 0, {0}};

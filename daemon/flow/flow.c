@@ -1,5 +1,5 @@
 /*
- * The flow's life: connections, the schema check, the swap of configurations, stopping; see flow.h.
+ * The flow's life: connections, the schema check, the heartbeat, stopping; see flow.h. Swapping configurations: reload.c.
  *
  *   work up ─▶ schema fits? ─▶ register, configuration live ─▶ directory ─▶ intake and courier run
  *                  └─ no: at the first start fatal, later every 5 s again
@@ -36,39 +36,6 @@ static void flow_check(struct flow *f);
  * writes nothing; its row is written when something in it changed. One that can't listen writes it at every beat.
  */
 
-static int flow_limit(const struct flow *f)
-{
-	return f->work_ready ? f->intake.limit : f->batch_limit;
-}
-
-static bool flow_has_news(const struct flow *f)
-{
-	return !f->listening || !f->told.listening || f->told.limit != flow_limit(f) ||
-	       strcmp(f->told.ruleset, f->live->settings->sha256) != 0;
-}
-
-static void add_seen(struct flow *f, struct pg_batch *b, struct arena *a)
-{
-	struct pg_params *p = arena_new_obj(a, struct pg_params);
-	char host[64] = "";
-
-	gethostname(host, sizeof(host) - 1);
-	pg_params_init(p, a);
-	pg_add_text(p, f->daemon_id);
-	pg_add_text(p, host);
-	pg_add_int4(p, (int32_t)getpid());
-	pg_add_text(p, CLOSELOOP_VERSION);
-	pg_add_text(p, f->live->settings->sha256);
-	pg_add_bool(p, f->listening);
-	pg_add_int4(p, flow_limit(f));
-	pg_batch_add(b, &daemons_seen, p, NULL, NULL);
-	f->told.listening = f->listening;
-	f->told.limit = flow_limit(f);
-	snprintf(f->told.ruleset, sizeof(f->told.ruleset), "%s", f->live->settings->sha256);
-}
-
-static void flow_beat(struct flow *f);
-
 static void on_beaten(void *arg, const struct pg_error *error)
 {
 	struct flow *f = arg;
@@ -78,22 +45,26 @@ static void on_beaten(void *arg, const struct pg_error *error)
 		f->told.ruleset[0] = '\0';
 	if (error && !error->lost)
 		log_warning("heartbeat: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
-	/* It went up or down while the beat was under way. */
-	if (!error && f->told.listening != f->listening)
+	if (!error)
+		flow_reload_asked(f);
+	/* It went up or down, or something was asked for, while the beat was under way. */
+	if (!error && (f->told.listening != f->listening || f->beat_again))
 		flow_beat(f);
 }
 
-static void flow_beat(struct flow *f)
+void flow_beat(struct flow *f)
 {
 	struct pg_batch *b;
 
-	if (f->beating)
+	f->beat_again = f->beating;
+	if (f->beating || !f->work_ready || f->stopping || !pg_conn_is_up(f->outbox))
 		return;
 	f->beating = true;
 	arena_reset(f->beat_arena);
 	b = pg_batch_new(f->outbox);
 	if (flow_has_news(f))
-		add_seen(f, b, f->beat_arena);
+		flow_add_seen(f, b, f->beat_arena);
+	flow_add_reload_look(f, b);
 	stats_census_add(&f->stats, b);
 	operators_add_look(f, b, f->beat_arena);
 	pg_batch_send(b, 0, on_beaten, f);
@@ -140,8 +111,7 @@ static void flow_pulse(struct flow *f)
 		f->mornings_at = mono_now();
 		f->intake.between.due[BETWEEN_RELEASE] = true;
 	}
-	if (pg_conn_is_up(f->outbox))
-		flow_beat(f);
+	flow_beat(f);
 	flow_ping(f);
 }
 
@@ -235,16 +205,6 @@ static void on_registered(void *arg, const struct pg_error *error)
 	}
 }
 
-static void add_ruleset(struct flow *f, struct pg_batch *b, struct arena *a)
-{
-	struct pg_params *p = arena_new_obj(a, struct pg_params);
-
-	pg_params_init(p, a);
-	pg_add_text(p, f->live->settings->sha256);
-	pg_add_text(p, f->live->settings->text);
-	pg_batch_add(b, &rulesets_live, p, NULL, NULL);
-}
-
 /* In two steps: what earlier daemons left decides the batch size that is registered, before anything is claimed. */
 static void on_predecessors_done(void *arg, const struct pg_error *error)
 {
@@ -256,8 +216,8 @@ static void on_predecessors_done(void *arg, const struct pg_error *error)
 		return;
 	}
 	b = pg_batch_new(f->work);
-	add_ruleset(f, b, f->arena);
-	add_seen(f, b, f->arena);
+	flow_add_ruleset(f, b, f->arena);
+	flow_add_seen(f, b, f->arena);
 	pg_batch_send(b, 0, on_registered, f);
 }
 
@@ -385,8 +345,7 @@ static void on_listen_up(void *arg)
 static void flow_listens(struct flow *f, bool listens)
 {
 	f->listening = listens;
-	if (f->work_ready && !f->stopping && pg_conn_is_up(f->outbox))
-		flow_beat(f);
+	flow_beat(f);
 }
 
 static void on_listen_down(void *arg, const struct pg_error *why)
@@ -435,82 +394,16 @@ static void on_notify(void *arg, const char *payload)
 {
 	struct flow *f = arg;
 
+	if (strncmp(payload, RELOAD_PAYLOAD, strlen(RELOAD_PAYLOAD)) == 0) {
+		flow_beat(f); /* it looks who asked */
+		return;
+	}
 	intake_run_between(&f->intake, BETWEEN_NOTICES);
 	followup_hint(&f->followup);
 	courier_hint(&f->courier); /* mostly it is a response, and its messages come from the intake */
 }
 
-/* ---- configuration and end ---- */
-
-static bool live_needs_new_connections(const struct settings *a, const struct settings *b)
-{
-	return !str_eq(a->conninfo, b->conninfo) || !str_eq(a->listen_conninfo, b->listen_conninfo) ||
-	       !str_eq(a->instance, b->instance);
-}
-
-static void on_new_directory(void *arg, const struct pg_error *error)
-{
-	struct flow *f = arg;
-
-	if (error && !error->lost)
-		pg_conn_reset(f->work, "the directory could not be read");
-	if (!error) {
-		f->work_ready = true;
-		intake_run_look(&f->intake);
-		if (pg_conn_is_up(f->outbox) && !f->courier.up) /* it came up meanwhile */
-			courier_up(&f->courier);
-	}
-}
-
-static void on_swapped(void *arg, const struct pg_error *error)
-{
-	struct flow *f = arg;
-
-	if (error)
-		f->told.ruleset[0] = '\0'; /* the next beat says it */
-}
-
-static void flow_swap(struct flow *f)
-{
-	struct live *old = f->live;
-	struct pg_batch *b;
-
-	f->live = TAKE(f->next_live);
-	if (live_needs_new_connections(old->settings, f->live->settings))
-		log_warning("reload: database and instance are read at start only: restart to use the new ones");
-	courier_reload(&f->courier);
-	log_info("reload: ruleset=%.7s rules=%d", f->live->settings->sha256, f->live->settings->n_rules);
-	live_free(old);
-	if (!f->work_ready)
-		return;
-	f->work_ready = false; /* until the directory of the new configuration is there */
-	arena_reset(f->arena);
-	b = pg_batch_new(f->work);
-	add_ruleset(f, b, f->arena);
-	add_seen(f, b, f->arena);
-	pg_batch_send(b, 0, on_swapped, f);
-	directory_load(f->work, f->live, on_new_directory, f);
-}
-
-void flow_between_batches(struct flow *f)
-{
-	if (f->next_live && intake_run_is_idle(&f->intake) && !f->stopping)
-		flow_swap(f);
-	flow_progress(f);
-}
-
-void flow_reload(struct flow *f, struct live *live)
-{
-	f->stats.reload_ok = live != NULL;
-	if (!live) {
-		log_error("reload: the configuration has errors, the old one stays");
-		return;
-	}
-	live_free(f->next_live);
-	f->next_live = live;
-	if (intake_run_is_idle(&f->intake) && (f->work_ready || !pg_conn_is_up(f->work)))
-		flow_between_batches(f);
-}
+/* ---- end ---- */
 
 static void flow_stopped(struct flow *f)
 {
@@ -600,6 +493,7 @@ struct flow *flow_new(const struct flow_options *o)
 	f->options = *o;
 	f->batch_limit = INTAKE_BATCH_MAX;
 	f->stats.reload_ok = true;
+	f->reload.seen = f->reload.taken = -1;
 	f->arena = arena_new(0);
 	f->beat_arena = arena_new(0);
 	f->hold_arena = arena_new(0);
@@ -653,6 +547,7 @@ struct flow *flow_free(struct flow *f)
 	arena_free(f->arena);
 	arena_free(f->beat_arena);
 	arena_free(f->hold_arena);
+	free(f->config_error);
 	free(f);
 	return NULL;
 }
@@ -687,4 +582,6 @@ void flow_status(const struct flow *f, struct buf *out)
 	else
 		buf_printf(out, "%s, %lld responses waiting, rules %.7s", f->listening ? "listening" : "polling",
 			   (long long)f->stats.inbox_rows, f->live->settings->sha256);
+	if (f->config_error)
+		buf_puts(out, "; the rules on disk are broken, these stay");
 }

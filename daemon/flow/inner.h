@@ -238,12 +238,21 @@ struct flow {
 	bool beating;
 	bool pinging;
 	struct mono_time pinged_at;
+	bool beat_again;
 	struct { /* what our row says; ruleset "": not known */
 		char ruleset[65];
 		bool listening;
 		int limit;
+		int64_t reload;
 	} told;
-	int batch_limit; /* to start with: smaller after a crash */
+	struct {                 /* requests of the database to reload; -1: not looked yet */
+		int64_t seen;    /* the last that we know of */
+		int64_t taken;   /* the last for which the file was read */
+		int64_t settled; /* the last that was followed: the file is live, or was refused */
+		char by[200];
+	} reload;
+	char *config_error; /* why the file on disk isn't live; NULL: it is, or was when we looked */
+	int batch_limit;    /* to start with: smaller after a crash */
 	struct deadline retry_check, heartbeat, stop_by;
 	struct mono_time beat_at;     /* the last one */
 	struct mono_time mornings_at; /* when mornings were last looked for */
@@ -253,6 +262,22 @@ struct flow {
 	struct release *release;
 	struct stats stats;
 };
+
+/* A heartbeat now: what changed is told, what is asked is looked for. Again when one is under way. */
+void flow_beat(struct flow *f);
+
+/* ---- reload.c ---- */
+
+#define RELOAD_PAYLOAD "reload " /* of the NOTIFY; sql/014_rulesets.sql */
+
+/* Our row of daemons isn't as it should be. */
+bool flow_has_news(const struct flow *f);
+/* Adds the writing of our row; of the text of the rules, which comes first. */
+void flow_add_seen(struct flow *f, struct pg_batch *b, struct arena *a);
+void flow_add_ruleset(struct flow *f, struct pg_batch *b, struct arena *a);
+/* Has somebody asked for a reload? When the batch is done, flow_reload_asked() does it. */
+void flow_add_reload_look(struct flow *f, struct pg_batch *b);
+void flow_reload_asked(struct flow *f);
 
 /* The batch is done: swap the configuration if a new one waits, go on with stopping. */
 void flow_between_batches(struct flow *f);

@@ -48,9 +48,8 @@ int live_new(struct settings *s, struct diag_list *diags, struct live **ret)
 	return 0;
 }
 
-struct live *live_load(const char *path, struct buf *out)
+struct live *live_load(const char *path, struct diag_list *diags)
 {
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct settings *settings CLEANUP(settings_freep) = NULL;
 	struct live *live = NULL;
 	const char *why;
@@ -61,7 +60,6 @@ struct live *live_load(const char *path, struct buf *out)
 	if (r == 0 && diags->errors == 0)
 		r = live_new(TAKE(settings), diags, &live);
 	if (r < 0)
-		buf_printf(out, "%s: %s\n", path, strerror(-r));
-	diag_print(diags, out);
+		diag_add(diags, DIAG_ERROR, (struct text_pos){path, 0}, "%s", strerror(-r));
 	return live;
 }

@@ -32,7 +32,7 @@ int live_new(struct settings *s, struct diag_list *diags, struct live **ret);
 struct live *live_free(struct live *l);
 /* It may be another database than before (restored, failed over): what was read from it as numbers is read anew. */
 void live_forget(struct live *l);
-/* Reads a configuration file and compiles it; diagnostics are appended to out as people read them. NULL: it has errors. */
-struct live *live_load(const char *path, struct buf *out);
+/* Reads a configuration file and compiles it. NULL: it has errors, as diags say. */
+struct live *live_load(const char *path, struct diag_list *diags);
 
 #endif

@@ -57,6 +57,7 @@ struct stats {
 	int64_t open[CASE_STATUS_COUNT][PRIORITY_COUNT]; /* unresolved cases; the rest stays 0 */
 	int64_t incidents[OPERATOR_KIND_COUNT];          /* that last */
 	int64_t overdue_acknowledge, overdue_resolve, ping_pong;
+	int64_t rulesets_live;
 	double follow_up_oldest_s;        /* how long the first of what is due has been due */
 	struct stats_names last_response; /* by source: value is epoch seconds */
 	struct stats_names usual_gap;     /* by source: value is seconds; 0: not known */

@@ -60,6 +60,14 @@ static const struct pg_stmt stmt_incidents = {
 	0,
 	{0},
 };
+/* More than one while a configuration is rolled out, or when somebody forgot a host. */
+static const struct pg_stmt stmt_rulesets = {
+	"stats_rulesets",
+	"SELECT count(DISTINCT d.ruleset) FROM closeloop.daemons AS d"
+	" WHERE d.stopped_at IS NULL AND d.ruleset IS NOT NULL AND closeloop.daemon_is_alive(d)",
+	0,
+	{0},
+};
 /* What came since the last look is taken in first; see sql/010_sources.sql. */
 static const struct pg_stmt stmt_look = {"stats_look", "SELECT closeloop.source_look()", 0, {0}};
 static const struct pg_stmt stmt_sources = {
@@ -135,6 +143,13 @@ static void on_incidents(void *arg, const struct pg_rows *rows)
 			s->incidents[kind] = pg_get_int8(rows, i, 1);
 }
 
+static void on_rulesets(void *arg, const struct pg_rows *rows)
+{
+	struct stats *s = arg;
+
+	s->rulesets_live = pg_get_int8(rows, 0, 0);
+}
+
 static void on_sources(void *arg, const struct pg_rows *rows)
 {
 	struct stats *s = arg;
@@ -154,6 +169,7 @@ void stats_census_add(struct stats *s, struct pg_batch *b)
 	pg_batch_add(b, &stmt_due, NULL, on_due, s);
 	pg_batch_add(b, &stmt_endpoints, NULL, on_endpoints, s);
 	pg_batch_add(b, &stmt_incidents, NULL, on_incidents, s);
+	pg_batch_add(b, &stmt_rulesets, NULL, on_rulesets, s);
 	pg_batch_add(b, &stmt_look, NULL, NULL, NULL);
 	pg_batch_add(b, &stmt_sources, NULL, on_sources, s);
 }
@@ -271,6 +287,8 @@ void stats_census_write(const struct stats *s, const struct settings *settings, 
 	write_by_channel(out, STATS_PREFIX "messages_dead", "Messages whose tries are used up", s->dead);
 	write_gauge(out, STATS_PREFIX "messages_held", "Mails kept back by a budget, quiet hours or for a digest",
 		    (double)s->held);
+	write_gauge(out, STATS_PREFIX "rulesets_live", "Different sets of rules that the daemons of this database judge by",
+		    (double)s->rulesets_live);
 	write_incidents(s, out);
 	write_cases(s, out);
 	write_endpoints(s, settings, out);

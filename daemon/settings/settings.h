@@ -277,6 +277,11 @@ int settings_load(const char *path, struct diag_list *diags, struct settings **r
  */
 #define URL_UNKNOWN "https://unknown.invalid/"
 int settings_load_text(const char *text, const char *name, struct diag_list *diags, struct settings **ret);
+/*
+ * settings_salvage_conninfo() - database.conninfo of a file that settings_load() refuses, whatever else is wrong with it
+ * Return: 0 with "" when it names none; -ENOENT when the file can't be read at all.
+ */
+int settings_salvage_conninfo(const char *path, struct arena *arena, const char **ret);
 struct settings *settings_free(struct settings *s);
 void settings_freep(struct settings **s);
 

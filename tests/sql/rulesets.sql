@@ -60,5 +60,17 @@ SELECT lives_ok($$ INSERT INTO closeloop.daemons (id, ruleset) VALUES ('x', 'now
 RESET ROLE;
 SELECT results_eq($$ SELECT sha256 FROM closeloop.ruleset_periods WHERE daemon = 'x' $$, ARRAY['now'], 'and its period begins');
 
+-- reload
+SET LOCAL ROLE closeloop_daemon;
+SELECT is((SELECT count(*) FROM closeloop.reload_look()), 0::bigint, 'nobody has asked');
+SELECT is(closeloop.reload_ask('olga'), 1::bigint, 'a request has a number');
+SELECT results_eq('SELECT id, asked_by, is_new FROM closeloop.reload_look()', $$ VALUES (1::bigint, 'olga', true) $$, 'and is found');
+SELECT throws_ok('INSERT INTO closeloop.reloads (asked_by) VALUES (''x'')', '42501', NULL, 'but not forged under another time');
+UPDATE closeloop.daemons SET ruleset = 'next', reload_id = 1 WHERE id = 'x';
+RESET ROLE;
+SELECT is((SELECT asked_by FROM closeloop.ruleset_periods WHERE daemon = 'x' AND until IS NULL), 'olga', 'who asked stands with the period');
+UPDATE closeloop.reloads SET asked_at = now() - interval '6 minutes';
+SELECT is((SELECT is_new FROM closeloop.reload_look()), false, 'an old one is old');
+
 SELECT * FROM finish();
 ROLLBACK;
