@@ -1,9 +1,9 @@
 /*
- * Which values of which facts a condition leaves possible: boxes of one domain per fact, never too small.
+ * Which values one fact may have: exact, but for what a regex accepts.
  *
- * Scores and bools are sets of bits and thus exact, other numbers are intervals, texts the list they must be in. A box
- * is the product over its facts; a fact that isn't in it may be anything. `or` takes the hull, so a box may hold more
- * than the condition does, but what it excludes is impossible.
+ * Scores, hours, weekdays and bools are sets of bits, other numbers sets of ranges, texts a list or all but a list. The ratings
+ * of a response together are a fact of their own: what all must be, and what some must be. A domain is never too small: what it excludes
+ * is impossible.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,37 +12,70 @@
 
 #include "rule/set.h"
 
-enum domain_kind { DOMAIN_BITS, DOMAIN_RANGE, DOMAIN_TEXTS };
+#define DOMAIN_PARTS_MAX 16 /* `contains`, `any rating` of one fact; those beyond are left out */
+
+enum domain_kind { DOMAIN_BITS, DOMAIN_RANGES, DOMAIN_TEXTS, DOMAIN_RATINGS };
+
+struct range {
+	double low, high;
+	bool low_open, high_open;
+};
+
+/* In order, disjoint. */
+struct ranges {
+	const struct range *items;
+	int n;
+};
+
+/* One `contains` or its opposite. */
+struct needles {
+	const struct slice *items; /* folded */
+	int n;
+	bool inside; /* one of them is inside the text; else none is */
+};
 
 struct domain {
-	int input;
+	int input; /* DOMAIN_RATINGS: number of inputs */
 	enum domain_kind kind;
-	bool missing;     /* it may be missing */
-	uint32_t bits;    /* BITS: value v is bit v; bools are 0 and 1 */
-	double low, high; /* RANGE */
-	bool low_open, high_open;
-	const struct slice *only; /* TEXTS: folded; NULL: any */
-	int n_only;
-	bool nothing; /* RANGE, TEXTS: no value is left */
+	bool missing;              /* it may be missing */
+	bool nothing;              /* and nothing else */
+	uint32_t bits;             /* BITS: value v is bit v; bools are 0 and 1 */
+	struct ranges ranges;      /* RANGES; RATINGS: what all of them are in */
+	bool all_but;              /* TEXTS: any text that isn't in the list */
+	const struct slice *texts; /* folded */
+	int n_texts;
+	const struct needles *contains; /* all_but: what else must be so */
+	int n_contains;
+	const struct ranges *some; /* RATINGS: there is one in each */
+	int n_some;
 };
 
-struct box {
-	bool never;
-	int n;
-	struct domain *items; /* by input */
-};
+/* How a test shall come out. */
+enum want { WANT_TRUE, WANT_FALSE, WANT_NOT_TRUE, WANT_NOT_FALSE };
 
-/* Anything at all. */
+static inline enum want want_negated(enum want want)
+{
+	static const enum want negated[] = {WANT_FALSE, WANT_TRUE, WANT_NOT_FALSE, WANT_NOT_TRUE};
+
+	return negated[want];
+}
+
+/* Whether true (NOT_FALSE: or missing) is wanted. */
+static inline bool want_truth(enum want want)
+{
+	return want == WANT_TRUE || want == WANT_NOT_FALSE;
+}
+
+/* Anything at all. @input: their number for the ratings. */
 struct domain domain_any(const struct ruleset *rs, int input);
-/* What a test of an input with literals leaves for it to come out as `want`. */
-struct domain domain_of_test(const struct ruleset *rs, const struct node *test, bool want, struct arena *arena);
+/* What a test of an input with literals, or of the ratings, leaves for it to come out as wanted. */
+struct domain domain_of_test(const struct ruleset *rs, const struct node *test, enum want want, struct arena *arena);
 bool domain_is_empty(const struct domain *d);
 struct domain domain_meet(const struct domain *a, const struct domain *b, struct arena *arena);
-
-struct box *box_of_domain(struct domain d, struct arena *arena);
-/* Both hold. *ret_input: the fact of which nothing is left, when the result is never. */
-struct box *box_meet(const struct box *a, const struct box *b, struct arena *arena, int *ret_input);
-/* At least one holds. */
-struct box *box_hull(const struct box *a, const struct box *b, struct arena *arena);
+/* Holds both; *ret_exact: and nothing else. */
+struct domain domain_join(const struct ruleset *rs, const struct domain *a, const struct domain *b, struct arena *arena,
+			  bool *ret_exact);
+/* Whole numbers of an input that has few: false for all others. */
+bool input_whole(const struct input *in, int *ret_min, int *ret_max);
 
 #endif

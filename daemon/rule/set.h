@@ -16,7 +16,6 @@
 #include "rule/rule.h"
 
 struct regex;
-struct box;
 
 /* One `when`. */
 struct expression {
