@@ -13,11 +13,26 @@
 
 bool input_whole(const struct input *in, int *ret_min, int *ret_max)
 {
-	if (in->source != INPUT_SCORE)
-		return false;
-	*ret_min = (int)in->column->min;
-	*ret_max = (int)in->column->max;
-	return true;
+	switch (in->source) {
+	case INPUT_SCORE:
+		*ret_min = (int)in->column->min;
+		*ret_max = (int)in->column->max;
+		return true;
+	case INPUT_HOUR:
+		*ret_min = 0;
+		*ret_max = 23;
+		return true;
+	case INPUT_WEEKDAY:
+		*ret_min = 1;
+		*ret_max = 7;
+		return true;
+	default: return false;
+	}
+}
+
+bool input_is_zero(const struct input *in)
+{
+	return in->source == INPUT_DAYS && !in->of->previous && in->of->column && strcmp(in->of->name, "responded_at") == 0;
 }
 
 /* The numbers that an input can be. */
@@ -25,6 +40,10 @@ static struct ranges base_ranges(const struct ruleset *rs, const struct input *i
 {
 	const struct scale *scale;
 
+	if (in->source == INPUT_HISTORY)
+		return ranges_one((struct range){0, INFINITY, false, true}, arena);
+	if (input_is_zero(in))
+		return ranges_one((struct range){0, 0, false, false}, arena);
 	if (in->source != INPUT_RATING)
 		return ranges_all;
 	scale = scale_find(rs->scales, rs->n_scales, in->name);
@@ -208,6 +227,8 @@ struct domain domain_of_test(const struct ruleset *rs, const struct node *test, 
 	case DOMAIN_BITS: bits_of_test(in, test, truth, &d); break;
 	case DOMAIN_RANGES:
 		d.ranges = ranges_meet(base_ranges(rs, in, arena), numbers_of_test(test, truth, arena), arena);
+		if (in->source == INPUT_HISTORY)
+			d.ranges = ranges_whole(d.ranges, arena);
 		break;
 	case DOMAIN_TEXTS: texts_of_test(test, truth, &d, arena); break;
 	case DOMAIN_RATINGS: ratings_of_test(test, truth, &d, arena); break;

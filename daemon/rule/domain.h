@@ -77,5 +77,7 @@ struct domain domain_join(const struct ruleset *rs, const struct domain *a, cons
 			  bool *ret_exact);
 /* Whole numbers of an input that has few: false for all others. */
 bool input_whole(const struct input *in, int *ret_min, int *ret_max);
+/* days_since(responded_at) */
+bool input_is_zero(const struct input *in);
 
 #endif

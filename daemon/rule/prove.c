@@ -37,8 +37,12 @@ static const char *reason_of(const struct prover *p, const struct node *test)
 
 	if (in->always && (test->test == TEST_MISSING || test->test == TEST_PRESENT))
 		return arena_printf(p->kept, "%s is always there", in->shown);
-	if (in->type == TYPE_NUMBER && input_whole(in, &min, &max))
+	if (input_whole(in, &min, &max))
 		return arena_printf(p->kept, "%s is a whole number from %d to %d", in->shown, min, max);
+	if (in->source == INPUT_HISTORY)
+		return arena_printf(p->kept, "%s is a whole number from 0 on", in->shown);
+	if (input_is_zero(in))
+		return arena_printf(p->kept, "%s is always 0", in->shown);
 	scale = in->source == INPUT_RATING ? scale_find(p->rs->scales, p->rs->n_scales, in->name) : NULL;
 	if (scale)
 		return arena_printf(p->kept, "the scale of %s goes from %s to %s", in->name, number_text(scale->min, low),
