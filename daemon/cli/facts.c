@@ -162,13 +162,21 @@ static int unknown_fact(struct reader *r, const char *name)
 	return invalid(r, "unknown fact '%s'%s", name, did_you_mean(r->arena, name, names, n, sizeof(names[0])));
 }
 
+const char **facts_text(struct response *r, const char *column)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(text_facts); i++)
+		if (str_eq(text_facts[i].name, column))
+			return (const char **)(void *)((char *)r + text_facts[i].offset);
+	return NULL;
+}
+
 static int take_fact(struct reader *r, const char *name, const char *value)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(text_facts); i++) {
-		if (str_eq(text_facts[i].name, name)) {
-			*(const char **)(void *)((char *)r->response + text_facts[i].offset) = value;
-			return 0;
-		}
+	const char **text = facts_text(r->response, name);
+
+	if (text) {
+		*text = value;
+		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(score_facts); i++)
 		if (str_eq(score_facts[i].name, name))

@@ -20,4 +20,7 @@
 int facts_parse(const struct settings *s, struct arena *a, const char *const *words, int n, struct response *ret,
 		const char **ret_error);
 
+/* Where a text column of a response stands; NULL: there is no such column. */
+const char **facts_text(struct response *r, const char *column);
+
 #endif

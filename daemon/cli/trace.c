@@ -9,12 +9,10 @@
 
 #include <string.h>
 
-#define CONDITION_COLUMNS 44
-#define PREFIX_BYTES 512
-#define VERDICT_COLUMNS 11                                      /* "undecided" and a gap */
-#define EFFECT_COLUMNS 8                                        /* "urgent" and a gap */
-#define RULE_COLUMNS (2 + 2 + VERDICT_COLUMNS + EFFECT_COLUMNS) /* beside the rule's name */
-#define RESULT_COLUMNS (2 + 7 + 2)
+#define WIDE_COLUMNS 100 /* from here on verdict and effect have columns of their own */
+#define INDENT_MAX 32
+#define CONDITION_COLUMNS_LEAST 32 /* with the value */
+#define RESULT_COLUMNS (2 + 7 + 2) /* "missing" and gaps */
 
 static const char *tri_name(enum tri t)
 {
@@ -31,56 +29,86 @@ void trace_init(struct trace *t, const struct settings *s, struct rule_scratch *
 
 /* ---- text ---- */
 
-struct lines {
-	struct buf *out;
-	int id_columns, condition_columns, value_columns;
-	bool first; /* of this rule: the rule's own columns stand before it */
+/* One condition, or what joins several, as it stands on a line. */
+struct trace_line {
+	const char *text, *value;
+	enum tri result;
 };
 
-static void put_leaf(struct lines *l, const char *prefix, const struct trace_node *n)
-{
-	struct buf text CLEANUP(buf_fini) = BUF_INIT(RULE_EXPR_BYTES_MAX + PREFIX_BYTES);
+/* The lines of all rules are made first, because the widest of them says how wide the columns are. */
+struct layout {
+	const struct trace *trace;
+	struct trace_line *lines;
+	int n, room;
+	int id_columns, verdict_columns, effect_columns, condition_columns, value_columns;
+	int indent;   /* of the conditions */
+	bool stacked; /* they stand below the rule */
+};
 
-	if (!l->first)
-		text_put_cell(l->out, "", l->id_columns + RULE_COLUMNS, false);
-	l->first = false;
-	buf_puts(&text, prefix);
-	buf_puts(&text, n->text);
-	text_put_cell(l->out, buf_str(&text), l->condition_columns, false);
-	buf_puts(l->out, "  ");
-	text_put_cell(l->out, tri_name(n->result), 7, false);
-	buf_puts(l->out, "  ");
-	if (n->value && !(n->result == TRI_MISSING && str_eq(n->value, "missing")) && !str_eq(n->value, tri_name(n->result)))
-		text_put_clipped(l->out, n->value, l->value_columns);
-	if (n->note) {
-		buf_puts(l->out, n->value ? " " : "");
-		text_put_clipped(l->out, n->note, l->value_columns);
-	}
-	while (l->out->n && l->out->p[l->out->n - 1] == ' ')
-		l->out->n--;
-	buf_putc(l->out, '\n');
+/* What was seen, and why it is missing; what the result says already goes unsaid. */
+static const char *seen(struct arena *arena, const struct trace_node *n)
+{
+	bool said = !n->value || str_eq(n->value, tri_name(n->result)) || (n->note && str_eq(n->value, "missing"));
+
+	if (!n->note)
+		return said ? "" : n->value;
+	return said ? n->note : arena_printf(arena, "%s %s", n->value, n->note);
 }
 
-/* and, or and brackets go unsaid; a named fact and `not` stand before what is inside them. */
-static void put_node(struct lines *l, const char *prefix, const struct trace_node *n)
+static void add_line(struct layout *l, const char *prefix, const struct trace_node *n)
 {
-	char inner[PREFIX_BYTES];
-	struct buf b = {.p = inner, .room = sizeof(inner), .cap_bytes = sizeof(inner) - 1};
-	const char *inside = prefix;
+	struct arena *arena = l->trace->arena;
+
+	if (l->n == l->room) {
+		struct trace_line *more = arena_new_array(arena, struct trace_line, (size_t)MAX(l->room * 2, 64));
+
+		if (l->n)
+			memcpy(more, l->lines, sizeof(*more) * (size_t)l->n);
+		l->lines = more;
+		l->room = MAX(l->room * 2, 64);
+	}
+	l->lines[l->n++] = (struct trace_line){arena_printf(arena, "%s%s", prefix, n->text), seen(arena, n), n->result};
+}
+
+static const char *indent_of(const struct layout *l, const char *prefix, int more)
+{
+	int columns = MIN(text_columns(prefix, strlen(prefix)) + more, INDENT_MAX);
+
+	return arena_printf(l->trace->arena, "%*s", columns, "");
+}
+
+static bool is_joint(const struct trace_node *n)
+{
+	return n->n_children > 0 && (str_eq(n->text, "and") || str_eq(n->text, "or"));
+}
+
+/*
+ * The tree, leaf by leaf. What joins a leaf to the ones before it stands before it, under the first of them; so does the name of a
+ * fact before its condition. `not` of one condition is told with it, `not` of several has a line of its own.
+ */
+static void add_node(struct layout *l, const char *prefix, const struct trace_node *n)
+{
+	struct arena *arena = l->trace->arena;
+	struct trace_node whole;
 
 	if (n->n_children == 0) {
-		put_leaf(l, prefix, n);
-		return;
+		add_line(l, prefix, n);
+	} else if (is_joint(n)) {
+		const char *first = is_joint(&n->children[0]) ? indent_of(l, prefix, (int)strlen(n->text) + 1) : prefix;
+		const char *rest = arena_printf(arena, "%s%s ", indent_of(l, prefix, 0), n->text);
+
+		for (int i = 0; i < n->n_children; i++)
+			add_node(l, i ? rest : first, &n->children[i]);
+	} else if (str_eq(n->text, "not") && n->children[0].n_children == 0) {
+		whole = n->children[0];
+		whole.result = n->result;
+		add_line(l, arena_printf(arena, "%snot ", prefix), &whole);
+	} else if (str_eq(n->text, "not") || n->value) {
+		add_line(l, prefix, n);
+		add_node(l, indent_of(l, prefix, 2), &n->children[0]);
+	} else {
+		add_node(l, arena_printf(arena, "%s%s: ", prefix, n->text), &n->children[0]);
 	}
-	if (!str_eq(n->text, "and") && !str_eq(n->text, "or")) {
-		inner[0] = '\0';
-		buf_puts(&b, prefix);
-		buf_puts(&b, n->text);
-		buf_puts(&b, str_eq(n->text, "not") ? " " : ": ");
-		inside = inner;
-	}
-	for (int i = 0; i < n->n_children; i++)
-		put_node(l, inside, &n->children[i]);
 }
 
 static const char *effect(const struct rule *rule, enum tri result)
@@ -90,57 +118,147 @@ static const char *effect(const struct rule *rule, enum tri result)
 	return rule->kind == RULE_CASE ? priority_name(rule->priority) : rule_kind_name(rule->kind);
 }
 
-static void put_rule(const struct trace *t, struct lines *l, int i)
+static int widest(const struct layout *l, bool values)
 {
-	static const char *const words[] = {"no", "undecided", "MATCH"};
-	const struct rule *rule = &t->settings->rules[i];
-	enum tri result = t->verdict.results[i];
-	const struct trace_node *root = ruleset_trace(t->settings->ruleset, t->scratch, i, t->response, t->arena);
+	int columns = 0;
 
-	buf_puts(l->out, "  ");
-	text_put_cell(l->out, rule->id, l->id_columns, false);
-	buf_puts(l->out, "  ");
-	text_put_cell(l->out, words[result + 1], VERDICT_COLUMNS, false);
-	text_put_cell(l->out, effect(rule, result), EFFECT_COLUMNS, false);
-	l->first = true;
-	put_node(l, "", root);
+	for (int i = 0; i < l->n; i++) {
+		const char *text = values ? l->lines[i].value : l->lines[i].text;
+
+		columns = MAX(columns, text_columns(text, strlen(text)));
+	}
+	return columns;
 }
 
-static void put_decision(const struct trace *t, struct buf *out)
+/* On a narrow terminal verdict and effect are one column, on a very narrow one the conditions stand below them. */
+static void lay_out(struct layout *l, int columns)
+{
+	const struct settings *s = l->trace->settings;
+	int left, values = widest(l, true), conditions = widest(l, false);
+
+	for (int i = 0; i < s->n_rules; i++)
+		l->id_columns = MAX(l->id_columns, (int)strlen(s->rules[i].id));
+	l->id_columns = MIN(l->id_columns, MAX(columns / 5, 12));
+	l->verdict_columns = columns >= WIDE_COLUMNS ? 11 : 14;
+	l->effect_columns = columns >= WIDE_COLUMNS ? 8 : 0;
+	l->indent = 2 + l->id_columns + 2 + l->verdict_columns + l->effect_columns;
+	l->stacked = columns - l->indent - RESULT_COLUMNS < CONDITION_COLUMNS_LEAST;
+	if (l->stacked)
+		l->indent = 4;
+	left = columns - l->indent - RESULT_COLUMNS;
+	l->value_columns = MIN(values, MAX(left / 3, left - conditions));
+	l->condition_columns = MIN(conditions, left - l->value_columns);
+}
+
+static void put_end(struct buf *out)
+{
+	while (out->n && out->p[out->n - 1] == ' ')
+		out->n--;
+	buf_putc(out, '\n');
+}
+
+static void put_line(const struct layout *l, const struct trace_line *line, struct buf *out)
+{
+	text_put_cell(out, line->text, l->condition_columns, false);
+	buf_puts(out, "  ");
+	text_put_cell(out, tri_name(line->result), 7, false);
+	buf_puts(out, "  ");
+	text_put_clipped(out, line->value, l->value_columns);
+	put_end(out);
+}
+
+static void put_head(const struct layout *l, int i, struct buf *out)
+{
+	static const char *const words[] = {"no", "undecided", "MATCH"};
+	const struct trace *t = l->trace;
+	const struct rule *rule = &t->settings->rules[i];
+	enum tri result = t->verdict.results[i];
+	const char *effects = effect(rule, result);
+
+	buf_puts(out, "  ");
+	text_put_cell(out, rule->id, l->id_columns, false);
+	buf_puts(out, "  ");
+	if (l->effect_columns) {
+		text_put_cell(out, words[result + 1], l->verdict_columns, false);
+		text_put_cell(out, effects, l->effect_columns, false);
+	} else {
+		text_put_cell(out, arena_printf(t->arena, "%s %s", words[result + 1], effects), l->verdict_columns, false);
+	}
+}
+
+/* Which rule decides, when several match. */
+static const char *of_how_many(const struct trace *t)
+{
+	const struct verdict *v = &t->verdict;
+	int equal = 0;
+
+	for (int i = 0; i < t->settings->n_rules; i++)
+		equal += v->results[i] == TRI_TRUE && t->settings->rules[i].kind == RULE_CASE &&
+			 t->settings->rules[i].priority == t->settings->rules[v->winner].priority;
+	if (v->n_case == 1)
+		return "";
+	if (equal > 1)
+		return arena_printf(t->arena, " (first of %d with the highest priority, %d matches)", equal, v->n_case);
+	return arena_printf(t->arena, " (highest of %d matches)", v->n_case);
+}
+
+static const char *first_true(const struct trace *t, enum rule_kind kind)
+{
+	for (int i = 0; i < t->settings->n_rules; i++)
+		if (t->verdict.results[i] == TRI_TRUE && t->settings->rules[i].kind == kind)
+			return t->settings->rules[i].id;
+	return "-";
+}
+
+const char *trace_decision(const struct trace *t)
 {
 	const struct verdict *v = &t->verdict;
 	const struct settings *s = t->settings;
+	const struct rule *rule;
 
-	if (v->ignored) {
-		buf_puts(out, "ignored: an ignore rule matches, nothing else counts\n");
-	} else if (v->winner >= 0) {
-		const struct rule *rule = &s->rules[v->winner];
-
-		buf_printf(out, "case: priority %s, route %s, follow_up %s, from %s%s\n", priority_name(rule->priority),
-			   rule->route ? rule->route->id : "-", rule->follow_up ? rule->follow_up->id : "-", rule->id,
-			   v->n_case == 1 ? "" : arena_printf(t->arena, " (highest of %d matches)", v->n_case));
-	} else if (v->n_praise) {
-		buf_printf(out, "praise from %s: no case\n", s->rules[v->first_praise].id);
-	} else if (v->n_note) {
-		buf_puts(out, "noted: no case, nobody is told\n");
-	} else {
-		buf_puts(out, "no rule matches: no case, nobody is told\n");
+	if (v->ignored)
+		return arena_printf(t->arena, "ignored: %s matches, nothing else counts", first_true(t, RULE_IGNORE));
+	if (v->winner >= 0) {
+		rule = &s->rules[v->winner];
+		return arena_printf(t->arena, "priority %s, route %s, follow_up %s from %s%s", priority_name(rule->priority),
+				    rule->route ? rule->route->id : "-", rule->follow_up ? rule->follow_up->id : "-", rule->id,
+				    of_how_many(t));
 	}
-	if (v->over_limit)
-		buf_puts(out, "a regular expression hit its match limit and counted as missing\n");
+	if (v->n_praise)
+		return arena_printf(t->arena, "praise, route %s from %s: no case",
+				    s->rules[v->first_praise].route ? s->rules[v->first_praise].route->id : "-",
+				    s->rules[v->first_praise].id);
+	if (v->n_note)
+		return arena_printf(t->arena, "noted by %s: no case, nobody is told", first_true(t, RULE_NOTE));
+	if (v->undecided)
+		return arena_printf(t->arena, "no rule matches (%d undecided): no case, nobody is told", v->undecided);
+	return "no rule matches: no case, nobody is told";
 }
 
 void trace_put(const struct trace *t, int columns, struct buf *out)
 {
-	struct lines l = {.out = out};
+	const struct settings *s = t->settings;
+	int *ends = arena_new_array(t->arena, int, (size_t)s->n_rules + 1);
+	struct layout l = {.trace = t};
 
-	for (int i = 0; i < t->settings->n_rules; i++)
-		l.id_columns = MAX(l.id_columns, text_columns(t->settings->rules[i].id, strlen(t->settings->rules[i].id)));
-	l.condition_columns = MIN(CONDITION_COLUMNS, MAX(16, columns - l.id_columns - RULE_COLUMNS - RESULT_COLUMNS - 16));
-	l.value_columns = MAX(16, columns - l.id_columns - RULE_COLUMNS - l.condition_columns - RESULT_COLUMNS);
-	for (int i = 0; i < t->settings->n_rules; i++)
-		put_rule(t, &l, i);
-	put_decision(t, out);
+	for (int i = 0; i < s->n_rules; i++) {
+		add_node(&l, "", ruleset_trace(s->ruleset, t->scratch, i, t->response, t->arena));
+		ends[i] = l.n;
+	}
+	lay_out(&l, columns);
+	for (int i = 0, k = 0; i < s->n_rules; i++) {
+		put_head(&l, i, out);
+		for (int first = k; k < ends[i]; k++) {
+			if (l.stacked && k == first)
+				put_end(out);
+			if (l.stacked || k > first)
+				text_put_cell(out, "", l.indent, false);
+			put_line(&l, &l.lines[k], out);
+		}
+	}
+	text_put_wrapped(out, trace_decision(t), columns, 0);
+	if (t->verdict.over_limit)
+		buf_puts(out, "a regular expression hit its match limit and counted as missing\n");
 }
 
 /* ---- JSON ---- */

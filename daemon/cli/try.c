@@ -9,14 +9,14 @@
 #include "cli/cli.h"
 #include "cli/facts.h"
 #include "cli/send.h"
+#include "cli/explain_json.h"
 #include "cli/trace.h"
+#include "cli/try.h"
 #include "cli/verbs.h"
-#include "flow/try.h"
 
 #include <string.h>
 
 #define TARGET_COLUMNS 60
-#define TARGET_BYTES_MAX 4096
 
 const struct option try_options[] = {
 	{"--mail", NULL, "show the mails that would go out"},
@@ -30,7 +30,8 @@ struct outcome {
 	const struct plan *plan;                 /* NULL: no rule matched */
 	bool mail;                               /* --mail */
 	const char *acknowledge_by, *resolve_by; /* local, for people; NULL */
-	struct buf sent;                         /* results as JSON objects, with --send-to */
+	struct explain_held held;
+	struct buf sent; /* results as JSON objects, with --send-to */
 };
 
 static const char *const reasons[] = {
@@ -41,87 +42,87 @@ static const char *const reasons[] = {
 
 /* ---- text ---- */
 
-static void put_target(struct buf *out, const struct owner_found *f)
-{
-	buf_puts(out, f->target->text);
-	if (f->value)
-		buf_printf(out, " '%s'", f->value);
-}
-
-static void put_found(struct buf *out, const struct owner_found *f, int columns)
-{
-	struct buf target CLEANUP(buf_fini) = BUF_INIT(TARGET_BYTES_MAX);
-
-	put_target(&target, f);
-	text_put_cell(out, buf_str(&target), columns, false);
-	buf_putc(out, ' ');
-	if (!f->person) {
-		text_put_clipped(out, f->why_not ? f->why_not : "nobody", TARGET_COLUMNS);
-	} else {
-		buf_puts(out, f->person->id);
-		if (f->instead_of)
-			buf_printf(out, ", instead of %s, who is away", f->instead_of->id);
-		if (f->all_away)
-			buf_puts(out, ", who is away, and everybody who could stand in");
-	}
-	buf_putc(out, '\n');
-}
-
-static void put_owner(const struct outcome *o, struct buf *out)
+/* The steps of the chain as `explain` shows them. */
+static int plan_steps(const struct outcome *o, struct explain_step **ret)
 {
 	const struct plan *p = o->plan;
 
-	int columns = 0;
-
+	*ret = arena_new_array(o->c->arena, struct explain_step, (size_t)p->n_trail + 1);
 	for (int i = 0; i < p->n_trail; i++) {
-		struct buf target CLEANUP(buf_fini) = BUF_INIT(TARGET_BYTES_MAX);
+		const struct owner_found *f = &p->trail[i];
 
-		put_target(&target, &p->trail[i]);
-		columns = MAX(columns, text_columns(buf_str(&target), target.n));
+		(*ret)[i] = (struct explain_step){
+			.target = f->target->text,
+			.value = f->value,
+			.person = f->person ? f->person->id : NULL,
+			.instead_of = f->instead_of ? f->instead_of->id : NULL,
+			.all_away = f->all_away,
+			.why_not = f->why_not,
+		};
 	}
-	for (int i = 0; i < p->n_trail; i++) {
-		text_put_cell(out, i ? "" : "owner", 9, false);
-		put_found(out, &p->trail[i], MIN(columns, TARGET_COLUMNS));
-	}
+	return p->n_trail;
 }
 
-static void put_told(const struct outcome *o, struct buf *out)
+static void put_owner(const struct outcome *o, int columns, struct buf *out)
 {
+	struct explain_step *steps;
+	int n = plan_steps(o, &steps);
+
+	explain_put_steps(out, "owner", steps, n, columns);
+}
+
+/* Why somebody is told: "lookup account hanbit · owner". */
+static const char *told_why(struct arena *a, const struct recipient *r)
+{
+	const char *const words[] = {reasons[r->reason], r->dimension, r->value};
+	const char *why = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (words[i])
+			why = arena_printf(a, "%s%s%s", why, *why ? " " : "", words[i]);
+	return r->is_owner ? arena_printf(a, "%s · owner", why) : why;
+}
+
+static void put_told(const struct outcome *o, int columns, struct buf *out)
+{
+	struct arena *a = o->c->arena;
 	const struct plan *p = o->plan;
-	bool first = true;
+	struct explain_sent *told = arena_new_array(a, struct explain_sent, (size_t)(p->n_recipients + p->n_webhooks) + 1);
+	int n = 0;
 
-	for (int i = 0; i < p->n_recipients; i++, first = false) {
-		const struct recipient *r = &p->recipients[i];
+	for (int i = 0; i < p->n_recipients; i++) {
+		const struct person *person = p->recipients[i].person;
+		const char *to = arena_printf(a, "email %s <%s>", person->id, person->email ? person->email : "no address");
 
-		text_put_cell(out, first ? "told" : "", 9, false);
-		buf_printf(out, "email %s <%s> · ", r->person->id, r->person->email ? r->person->email : "no address");
-		buf_puts(out, reasons[r->reason]);
-		if (r->dimension || r->value) {
-			buf_putc(out, ' ');
-			text_put_clipped(out, r->dimension ? r->dimension : "", TARGET_COLUMNS);
-			buf_puts(out, r->dimension && r->value ? " " : "");
-			text_put_clipped(out, r->value ? r->value : "", TARGET_COLUMNS);
-		}
-		buf_puts(out, r->is_owner ? " · owner\n" : "\n");
+		told[n++] = (struct explain_sent){to, p->recipients[i].asked ? "in a digest" : "", "",
+						  told_why(a, &p->recipients[i])};
 	}
-	for (int i = 0; i < p->n_webhooks; i++, first = false) {
-		text_put_cell(out, first ? "told" : "", 9, false);
-		buf_printf(out, "webhook %s %s\n", p->webhooks[i]->id, p->kind ? p->kind : "");
-	}
-	if (first)
-		buf_puts(out, "told     nobody\n");
+	for (int i = 0; i < p->n_webhooks; i++)
+		told[n++] = (struct explain_sent){arena_printf(a, "webhook %s", p->webhooks[i]->id), "", "",
+						  p->kind ? p->kind : ""};
+	if (n)
+		explain_put_sent(out, "told", told, n, columns);
+	else
+		explain_put_line(out, "told", "nobody", columns);
 }
 
-static void put_due(const struct outcome *o, struct buf *out)
+static void put_due(const struct outcome *o, int columns, struct buf *out)
 {
-	if (!o->acknowledge_by && !o->resolve_by)
-		return;
-	buf_puts(out, "due      ");
+	struct arena *a = o->c->arena;
+	const struct follow_up *f = o->plan->rule ? o->plan->rule->follow_up : NULL;
+	const struct calendar *of_owner = o->plan->owner.person ? o->plan->owner.person->calendar : NULL;
+	const char *parts[3] = {NULL};
+
 	if (o->acknowledge_by)
-		buf_printf(out, "acknowledge %s%s", o->acknowledge_by, o->resolve_by ? " · " : "");
+		parts[0] = arena_printf(a, "acknowledge %s", o->acknowledge_by);
 	if (o->resolve_by)
-		buf_printf(out, "resolve %s", o->resolve_by);
-	buf_putc(out, '\n');
+		parts[1] = arena_printf(a, "resolve %s", o->resolve_by);
+	if (f && f->calendar_use == CALENDAR_NAMED)
+		parts[2] = arena_printf(a, "calendar %s", f->calendar->id);
+	else if (f && f->calendar_use == CALENDAR_OWNER)
+		parts[2] = of_owner ? arena_printf(a, "calendar %s (owner's)", of_owner->id) : "the owner has no calendar";
+	if (parts[0] || parts[1])
+		explain_put_line(out, "due", explain_join(a, parts, 3), columns);
 }
 
 static void put_mails(const struct outcome *o, struct buf *out)
@@ -145,16 +146,19 @@ static void put_mails(const struct outcome *o, struct buf *out)
 static void put_text(const struct outcome *o)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	int columns = text_terminal_columns();
 	const struct plan *p = o->plan;
 
 	buf_printf(&out, "try · rules %.7s · nothing is stored\n", o->trace.settings->sha256);
-	trace_put(&o->trace, text_terminal_columns(), &out);
+	trace_put(&o->trace, columns, &out);
 	if (p && p->too_old)
 		buf_puts(&out, "too old (max_age): noted, nobody is told\n");
+	if (p && p->action == PLAN_OPEN)
+		put_owner(o, columns, &out);
+	explain_put_held(&out, &o->held, columns);
 	if (p && (p->action == PLAN_OPEN || p->action == PLAN_PRAISE)) {
-		put_owner(o, &out);
-		put_due(o, &out);
-		put_told(o, &out);
+		put_due(o, columns, &out);
+		put_told(o, columns, &out);
 		if (o->mail)
 			put_mails(o, &out);
 	}
@@ -162,12 +166,6 @@ static void put_text(const struct outcome *o)
 }
 
 /* ---- JSON ---- */
-
-static void put_string(struct buf *out, const char *name, const char *value)
-{
-	buf_printf(out, ",\"%s\":", name);
-	json_put_string(out, value);
-}
 
 static void put_time(struct buf *out, const char *name, struct wall_time t)
 {
@@ -179,24 +177,7 @@ static void put_time(struct buf *out, const char *name, struct wall_time t)
 	if (*text)
 		buf_printf(out, ",\"%s\":\"%s+00:00\"", name, text);
 	else
-		put_string(out, name, NULL);
-}
-
-static void put_trail_json(const struct plan *p, struct buf *out)
-{
-	buf_puts(out, ",\"trail\":[");
-	for (int i = 0; i < p->n_trail; i++) {
-		const struct owner_found *f = &p->trail[i];
-
-		buf_puts(out, i ? ",{\"target\":" : "{\"target\":");
-		json_put_string(out, f->target->text);
-		put_string(out, "value", f->value);
-		put_string(out, "person", f->person ? f->person->id : NULL);
-		put_string(out, "instead_of", f->instead_of ? f->instead_of->id : NULL);
-		put_string(out, "why_not", f->person ? NULL : f->why_not);
-		buf_putc(out, '}');
-	}
-	buf_putc(out, ']');
+		explain_json_text(out, name, NULL);
 }
 
 static void put_messages_json(const struct outcome *o, struct buf *out)
@@ -210,13 +191,13 @@ static void put_messages_json(const struct outcome *o, struct buf *out)
 
 		buf_puts(out, i ? ",{\"endpoint\":" : "{\"endpoint\":");
 		json_put_string(out, m->endpoint);
-		put_string(out, "kind", m->kind);
-		put_string(out, "recipient", m->recipient);
-		put_string(out, "address", m->address);
+		explain_json_text(out, "kind", m->kind);
+		explain_json_text(out, "recipient", m->recipient);
+		explain_json_text(out, "address", m->address);
 		if (mail && o->mail) {
-			put_string(out, "subject", p->mails[i].subject);
-			put_string(out, "text", p->mails[i].text);
-			put_string(out, "html", p->mails[i].html);
+			explain_json_text(out, "subject", p->mails[i].subject);
+			explain_json_text(out, "text", p->mails[i].text);
+			explain_json_text(out, "html", p->mails[i].html);
 		}
 		buf_putc(out, '}');
 	}
@@ -231,16 +212,17 @@ static void put_plan_json(const struct outcome *o, struct buf *out)
 	};
 	const struct plan *p = o->plan;
 	bool opens = p->action == PLAN_OPEN;
+	struct explain_step *steps;
 
-	put_string(out, "action", actions[p->action]);
-	put_string(out, "priority", opens ? priority_name(p->priority) : NULL);
-	put_string(out, "route", p->rule && p->rule->route && opens ? p->rule->route->id : NULL);
-	put_string(out, "follow_up", p->rule && p->rule->follow_up && opens ? p->rule->follow_up->id : NULL);
-	put_string(out, "owner", p->owner.person ? p->owner.person->id : NULL);
-	put_string(out, "team", p->owner.team);
+	explain_json_text(out, "action", actions[p->action]);
+	explain_json_text(out, "priority", opens ? priority_name(p->priority) : NULL);
+	explain_json_text(out, "route", p->rule && p->rule->route && opens ? p->rule->route->id : NULL);
+	explain_json_text(out, "follow_up", p->rule && p->rule->follow_up && opens ? p->rule->follow_up->id : NULL);
+	explain_json_text(out, "owner", p->owner.person ? p->owner.person->id : NULL);
+	explain_json_text(out, "team", p->owner.team);
 	put_time(out, "acknowledge_due_at", p->acknowledge_due);
 	put_time(out, "resolve_due_at", p->resolve_due);
-	put_trail_json(p, out);
+	explain_json_trail(out, steps, plan_steps(o, &steps));
 	put_messages_json(o, out);
 }
 
@@ -257,6 +239,7 @@ static void put_json(const struct outcome *o)
 		put_plan_json(o, &json);
 	else
 		buf_puts(&json, ",\"action\":\"nothing\",\"owner\":null,\"trail\":[],\"messages\":[]");
+	explain_json_held(&json, &o->held);
 	if (o->sent.n)
 		buf_printf(&json, ",\"sent\":[%s]", buf_str(&o->sent));
 	buf_putc(&json, '}');
@@ -269,7 +252,8 @@ static void put_json(const struct outcome *o)
 
 static const struct pg_stmt sql_due = {
 	"cli_try_due",
-	"SELECT to_char($1 AT TIME ZONE $3, 'Dy YYYY-MM-DD HH24:MI'), to_char($2 AT TIME ZONE $3, 'Dy YYYY-MM-DD HH24:MI')",
+	"SELECT to_char($1 AT TIME ZONE $3, CASE WHEN $1 < now() + interval '6 days' THEN 'Dy HH24:MI' ELSE 'Dy YYYY-MM-DD HH24:MI' END),"
+	" to_char($2 AT TIME ZONE $3, CASE WHEN $2 < now() + interval '6 days' THEN 'Dy HH24:MI' ELSE 'Dy YYYY-MM-DD HH24:MI' END)",
 	3,
 	{PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT},
 };
@@ -346,6 +330,8 @@ static int judge(struct cli *c, const struct args *a, struct live *live, const s
 	o.plan = plan;
 	trace_init(&o.trace, live->settings, live->scratch, response, c->arena);
 	r = local_dues(&o);
+	if (r == 0)
+		r = try_held(c, &(struct trying){live->settings, live->directory, response, plan}, &o.held);
 	if (r)
 		return r;
 	if (!c->json)

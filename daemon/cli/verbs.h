@@ -8,7 +8,7 @@
 
 #include "cli/args.h"
 
-extern const struct verb setup_verbs[];    /* check migrate reload status try */
+extern const struct verb setup_verbs[];    /* check migrate reload status try explain */
 extern const struct verb case_verbs[];     /* case list show open */
 extern const struct verb action_verbs[];   /* case ack start … undo */
 extern const struct verb response_verbs[]; /* response list, inbox list retry */
@@ -25,5 +25,7 @@ int status_run(struct cli *c, const struct args *a);
 int try_verb(struct cli *c, const struct args *a);
 int reload_run(struct cli *c, const struct args *a);
 extern const struct option check_options[], status_options[], try_options[], reload_options[];
+int explain_run(struct cli *c, const struct args *a);
+extern const struct option explain_options[];
 
 #endif

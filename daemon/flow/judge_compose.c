@@ -532,6 +532,28 @@ static void put_text_field(struct buf *b, const char *name, const char *value)
 	json_put_string(b, value);
 }
 
+/* The entries of the owner chain that led to nobody before one did: `closeloop explain` shows them. */
+static void put_tried(struct buf *b, const struct plan *p)
+{
+	bool first = true;
+
+	for (int i = 0; i < p->n_trail; i++) {
+		const struct owner_found *f = &p->trail[i];
+
+		if (f->person)
+			continue;
+		buf_printf(b, "%s{\"target\":", first ? ",\"tried\":[" : ",");
+		first = false;
+		json_put_string(b, f->target->text);
+		if (f->value)
+			put_text_field(b, "value", f->value);
+		put_text_field(b, "why", f->why_not);
+		buf_putc(b, '}');
+	}
+	if (!first)
+		buf_putc(b, ']');
+}
+
 const char *judge_event_details(struct judge *j, const struct plan *p)
 {
 	struct buf b = BUF_INIT(FACTS_BYTES_MAX);
@@ -546,6 +568,9 @@ const char *judge_event_details(struct judge *j, const struct plan *p)
 		put_text_field(&b, "value", p->owner.value);
 		if (p->owner.instead_of)
 			put_text_field(&b, "instead_of", p->owner.instead_of->id);
+		if (p->owner.all_away)
+			buf_puts(&b, ",\"all_away\":true");
+		put_tried(&b, p);
 		if (p->recurs)
 			buf_printf(&b, ",\"linked_to\":%lld", (long long)p->recurs);
 	} else {

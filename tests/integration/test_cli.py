@@ -531,7 +531,7 @@ def test_usage(site):
     assert "--until" in site.run("help", "case", "wait") and "--until" in site.run("case", "wait", "--help")
     assert re.match(r"closeloop \d+\.\d+\.\d+\n$", site.run("--version"))
     for line in (("stauts",), ("case", "lsit"), ("case",), ("status", "--wacth"), ("case", "ack"), ("case", "list", "--owner"),
-                 ("help", "nothing"), ("message", "cancel"), (), ("explain", "1")):
+                 ("help", "nothing"), ("message", "cancel"), (), ("explain",)):
         done = site.closeloop(*line)
         assert done.returncode == 64 and done.stdout == "" and done.stderr, line
     assert "did you mean 'status'?" in site.closeloop("stauts").stderr

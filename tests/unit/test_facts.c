@@ -154,14 +154,14 @@ static void test_trace(void **state)
 	assert_non_null(strstr(buf_str(&out), "  gold   no"));
 	assert_non_null(strstr(buf_str(&out), "  low    MATCH      normal"));
 	assert_non_null(strstr(buf_str(&out), "unhappy: nps <= 6"));
-	assert_non_null(strstr(buf_str(&out), "case: priority normal, route all, follow_up standard, from low\n"));
+	assert_non_null(strstr(buf_str(&out), "priority normal, route all, follow_up standard from low\n"));
 	for (const char *line = buf_str(&out); *line; line = strchr(line, '\n') + 1)
 		assert_true(text_columns(line, strcspn(line, "\n")) <= 120);
 	buf_reset(&out);
 	assert_int_equal(parse(s, arena, "nps=9", &r, &error), 0);
 	trace_init(&trace, s, scratch, &r, arena);
 	trace_put(&trace, 120, &out);
-	assert_non_null(strstr(buf_str(&out), "praise from nice: no case\n"));
+	assert_non_null(strstr(buf_str(&out), "praise, route all from nice: no case\n"));
 	buf_fini(&out);
 	rule_scratch_free(scratch);
 	arena_free(arena);
