@@ -39,6 +39,8 @@ const struct verb setup_verbs[] = {
 	 reload_run, NULL},
 	{"status", NULL, NULL, "what needs a person, then daemons, inbox, messages, cases", status_options, 0, 0, status_run,
 	 NULL},
+	{"test", NULL, "FILE…", "rule tests: invented responses and what is to come of them", rule_test_options, 1, WORDS_ANY,
+	 rule_test_run, NULL},
 	{"try", NULL, "FACT=VALUE…", "judge an invented response; stores nothing", try_options, 1, WORDS_ANY, try_verb, NULL},
 	{"explain", NULL, "RESPONSE|C-CASE|SOURCE:ID", "why an answer led to what it led to", explain_options, 1, 1,
 	 explain_run, NULL},

@@ -235,18 +235,26 @@ const char *trace_decision(const struct trace *t)
 	return "no rule matches: no case, nobody is told";
 }
 
-void trace_put(const struct trace *t, int columns, struct buf *out)
+static bool is_wanted(const bool *wanted, int i)
+{
+	return !wanted || wanted[i];
+}
+
+void trace_put_rules(const struct trace *t, const bool *wanted, int columns, struct buf *out)
 {
 	const struct settings *s = t->settings;
 	int *ends = arena_new_array(t->arena, int, (size_t)s->n_rules + 1);
 	struct layout l = {.trace = t};
 
 	for (int i = 0; i < s->n_rules; i++) {
-		add_node(&l, "", ruleset_trace(s->ruleset, t->scratch, i, t->response, t->arena));
+		if (is_wanted(wanted, i))
+			add_node(&l, "", ruleset_trace(s->ruleset, t->scratch, i, t->response, t->arena));
 		ends[i] = l.n;
 	}
 	lay_out(&l, columns);
 	for (int i = 0, k = 0; i < s->n_rules; i++) {
+		if (!is_wanted(wanted, i))
+			continue;
 		put_head(&l, i, out);
 		for (int first = k; k < ends[i]; k++) {
 			if (l.stacked && k == first)
@@ -256,6 +264,11 @@ void trace_put(const struct trace *t, int columns, struct buf *out)
 			put_line(&l, &l.lines[k], out);
 		}
 	}
+}
+
+void trace_put(const struct trace *t, int columns, struct buf *out)
+{
+	trace_put_rules(t, NULL, columns, out);
 	text_put_wrapped(out, trace_decision(t), columns, 0);
 	if (t->verdict.over_limit)
 		buf_puts(out, "a regular expression hit its match limit and counted as missing\n");

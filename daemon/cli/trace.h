@@ -28,6 +28,8 @@ void trace_init(struct trace *t, const struct settings *s, struct rule_scratch *
  * The set may be large and the response hostile: everything is made safe and cut.
  */
 void trace_put(const struct trace *t, int columns, struct buf *out);
+/* The lines alone, of some rules: `wanted` has one entry for each, NULL: of all. */
+void trace_put_rules(const struct trace *t, const bool *wanted, int columns, struct buf *out);
 /* Its last line: "priority urgent, route account, follow_up standard from callback (highest of 4 matches)". */
 const char *trace_decision(const struct trace *t);
 /* `"rules":[{"rule":…,"kind":…,"result":…,"conditions":{…}}…],"ignored":…,"winner":…` */

@@ -22,6 +22,8 @@ extern const struct verb help_verbs[];     /* help version */
 int check_run(struct cli *c, const struct args *a);
 int case_show_run(struct cli *c, const struct args *a);
 int status_run(struct cli *c, const struct args *a);
+int rule_test_run(struct cli *c, const struct args *a);
+extern const struct option rule_test_options[];
 int try_verb(struct cli *c, const struct args *a);
 int reload_run(struct cli *c, const struct args *a);
 extern const struct option check_options[], status_options[], try_options[], reload_options[];

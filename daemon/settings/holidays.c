@@ -600,7 +600,7 @@ static void read_holidays_file(struct load *l, const struct item *it, void *fiel
 	if (!it->text[0])
 		return;
 	c->holidays_file = f.path = path_join(l->arena, l->folder, it->text);
-	if (l->stored)
+	if (l->files == FILES_NONE)
 		return;
 	trouble = file_slurp(l->arena, f.path, ICS_BYTES_MAX, &text, &n);
 	if (trouble) {

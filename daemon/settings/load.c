@@ -384,11 +384,16 @@ void load_element_defaults(struct load *l, const struct section *s, void *elemen
 	load_group(l, s, &none, element);
 }
 
+void load_root(struct load *l, const struct section *root, const config_setting_t *setting, const char *path, void *element)
+{
+	struct item file = {.setting = setting, .pos = {path, 0}};
+
+	load_group(l, root, &file, element);
+}
+
 void load_settings(struct load *l, const config_setting_t *root)
 {
-	struct item file = {.setting = root, .pos = {l->s->path, 0}};
-
-	load_group(l, &settings_root, &file, l->own);
+	load_root(l, &settings_root, root, l->s->path, l->own);
 }
 
 static int id_order(const void *a, const void *b)

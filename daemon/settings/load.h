@@ -54,6 +54,13 @@ struct settings_own {
 	struct text_pos *when_pos; /* of each rule's `when` */
 };
 
+/* Which of the files that a configuration names are opened. */
+enum load_files {
+	FILES_ALL,
+	FILES_HOLIDAYS, /* what decides; secrets, certificates and templates are left alone */
+	FILES_NONE      /* a text that was kept */
+};
+
 struct load {
 	struct settings_own *own;
 	struct settings *s;
@@ -61,7 +68,7 @@ struct load {
 	struct diag_list *diags;
 	const struct source *source;
 	const char *folder; /* of the main file: relative names in it start here */
-	bool stored;        /* a text that was kept: the files that it names are left alone */
+	enum load_files files;
 	const char *path[LOAD_DEPTH_MAX];
 	int depth;
 	int64_t holidays_us; /* processor time that went into rules of holidays */
@@ -81,6 +88,8 @@ struct item {
 	int n_texts;
 };
 
+/* Fills a root element of any table: a configuration, or a file of tests. */
+void load_root(struct load *l, const struct section *root, const config_setting_t *setting, const char *path, void *element);
 /* Reads all sections; mistakes are in l->diags. */
 void load_settings(struct load *l, const config_setting_t *root);
 /* Fills an element that the file does not have with the fallbacks of its keys. */

@@ -201,7 +201,7 @@ static void read_path(struct load *l, const struct item *it, void *field, bool f
 		return;
 	path = path_join(l->arena, l->folder, it->text);
 	*(const char **)field = path;
-	if (l->stored)
+	if (l->files != FILES_ALL)
 		return;
 	if (stat(path, &st) < 0)
 		load_error(l, it, NULL, "'%s' %s", path, errno == ENOENT ? "does not exist" : strerror(errno));

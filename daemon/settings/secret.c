@@ -147,7 +147,7 @@ struct secret *load_secret(struct load *l, const struct item *it, enum secret_ki
 	size_t n = 0;
 	bool good;
 
-	if (l->stored) {
+	if (l->files != FILES_ALL) {
 		s = secret_add(l->own);
 		s->path = it->text;
 		return s;

@@ -75,7 +75,7 @@ static void parser_error(const struct source *src, const config_t *config, struc
 	diag_excerpt(diags, d, source_line(src, line, diags->arena), 0, 1, NULL);
 }
 
-static void settings_read(struct settings *s, const struct source *src, bool stored, struct diag_list *diags)
+static void settings_read(struct settings *s, const struct source *src, enum load_files files, struct diag_list *diags)
 {
 	struct load l = {.own = container_of(s, struct settings_own, s),
 			 .s = s,
@@ -83,7 +83,7 @@ static void settings_read(struct settings *s, const struct source *src, bool sto
 			 .diags = diags,
 			 .source = src,
 			 .folder = path_folder(s->arena, s->path),
-			 .stored = stored};
+			 .files = files};
 	struct text_span database;
 	config_t config;
 
@@ -99,19 +99,29 @@ static void settings_read(struct settings *s, const struct source *src, bool sto
 	config_destroy(&config);
 }
 
-int settings_load(const char *path, struct diag_list *diags, struct settings **ret)
+static int load_file(const char *path, enum load_files files, struct diag_list *diags, struct settings **ret)
 {
 	struct settings *s CLEANUP(settings_freep) = settings_new(path);
 	int before = diags->errors;
 	struct source src;
 
 	if (source_read(&src, path, s->arena, diags))
-		settings_read(s, &src, false, diags);
+		settings_read(s, &src, files, diags);
 	source_fini(&src);
 	if (diags->errors > before)
 		return SETTINGS_E_INVALID;
 	*ret = TAKE(s);
 	return 0;
+}
+
+int settings_load(const char *path, struct diag_list *diags, struct settings **ret)
+{
+	return load_file(path, FILES_ALL, diags, ret);
+}
+
+int settings_load_bare(const char *path, struct diag_list *diags, struct settings **ret)
+{
+	return load_file(path, FILES_HOLIDAYS, diags, ret);
 }
 
 int settings_load_text(const char *text, const char *name, struct diag_list *diags, struct settings **ret)
@@ -121,7 +131,7 @@ int settings_load_text(const char *text, const char *name, struct diag_list *dia
 	struct source src;
 
 	if (source_of_text(&src, name, text, s->arena, diags))
-		settings_read(s, &src, true, diags);
+		settings_read(s, &src, FILES_NONE, diags);
 	source_fini(&src);
 	if (diags->errors > before)
 		return SETTINGS_E_INVALID;

@@ -267,6 +267,11 @@ struct settings {
  */
 int settings_load(const char *path, struct diag_list *diags, struct settings **ret);
 /*
+ * settings_load_bare() - the same without secrets, certificates and templates, which needn't be there: for judging on a
+ * desk. As with settings_load_text() secrets have no keys and an address in a url_file is unknown, so it must never send.
+ */
+int settings_load_bare(const char *path, struct diag_list *diags, struct settings **ret);
+/*
  * settings_load_text() - a text that `rulesets` kept, compiled as it was when it was live
  * @name: stands for the file in diags and places: "rules 3f9c2a1"; lines count as in the text
  *
