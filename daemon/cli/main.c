@@ -57,8 +57,8 @@ const struct verb help_verbs[] = {
 };
 
 static const struct verb *const groups[] = {
-	setup_verbs,    case_verbs,  action_verbs, response_verbs, message_verbs,
-	endpoint_verbs, owner_verbs, person_verbs, help_verbs,     NULL,
+	setup_verbs,    rules_verbs, case_verbs,   action_verbs, response_verbs, message_verbs,
+	endpoint_verbs, owner_verbs, person_verbs, help_verbs,   NULL,
 };
 
 /* --help and --version, wherever they stand. */

@@ -9,6 +9,7 @@
 #include "cli/args.h"
 
 extern const struct verb setup_verbs[];    /* check migrate reload status try explain */
+extern const struct verb rules_verbs[];    /* rules list show diff */
 extern const struct verb case_verbs[];     /* case list show open */
 extern const struct verb action_verbs[];   /* case ack start … undo */
 extern const struct verb response_verbs[]; /* response list, inbox list retry */
