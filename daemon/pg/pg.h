@@ -209,6 +209,35 @@ int pg_sync_script(struct pg_sync *s, const char *sql, struct pg_error *error);
 /* Rows of a large answer one at a time (single-row mode): fn returns non-zero to stop, which is returned. Row 0 is the row. */
 int pg_sync_stream(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_params *params,
 		   int (*fn)(void *arg, const struct pg_rows *row), void *arg, struct pg_error *error);
+/* One field of a row in the binary format: NUL-terminated, valid during the call; p NULL: null. */
+struct pg_field {
+	char *p;
+	int32_t n;
+};
+#define PG_FIELDS_MAX 100
+int64_t pg_field_int8(const struct pg_field *f);
+int pg_field_int2(const struct pg_field *f);
+bool pg_field_bool(const struct pg_field *f);
+struct wall_time pg_field_time(const struct pg_field *f); /* null: WALL_NONE */
+/* jsonb as text, behind its version byte. */
+const char *pg_field_json(const struct pg_field *f, size_t *ret_n);
+
+/*
+ * pg_sync_copy() - COPY (SELECT …) TO STDOUT (FORMAT binary): millions of rows, one in memory at a time
+ * @on_row, @on_turn: return non-zero to stop, which ends the statement and is returned. on_turn is called every few hundred rows
+ * and ten times a second while nothing comes: for progress, and to look whether somebody wants to stop. COPY takes no parameters:
+ * whatever stands in the SQL must have been made by us.
+ * Return: 0, what a callback said, or a negative errno with error.
+ */
+struct pg_copy {
+	const char *name; /* of the statement, in errors */
+	const char *sql;
+	int (*on_row)(void *arg, struct pg_field *fields, int n);
+	int (*on_turn)(void *arg);
+	void *arg;
+};
+int pg_sync_copy(struct pg_sync *s, const struct pg_copy *copy, struct pg_error *error);
+
 struct pg_rows *pg_rows_free(struct pg_rows *r);
 void pg_rows_freep(struct pg_rows **r);
 

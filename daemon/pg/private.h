@@ -15,6 +15,16 @@ struct pg_rows {
 	PGresult *result;
 };
 
+struct pg_sync {
+	PGconn *pg;
+};
+
+/* ---- sync.c ---- */
+/* 0, or -EIO with the error. A result without a SQLSTATE comes from libpq itself: the connection is gone. */
+int pg_sync_judge(struct pg_sync *s, const PGresult *result, const char *statement, struct pg_error *error);
+/* Ends the statement under way early; its remaining results are still to be read. */
+void pg_sync_cancel(struct pg_sync *s);
+
 /* ---- error.c ---- */
 void pg_error_set_lost(struct pg_error *e, const char *message);
 void pg_error_from_result(struct pg_error *e, const PGresult *result, const char *statement);

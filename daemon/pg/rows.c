@@ -156,18 +156,20 @@ const char *pg_get_text(const struct pg_rows *r, int row, int column, size_t *re
 	return v ? v + skip : NULL;
 }
 
-struct wall_time pg_get_time(const struct pg_rows *r, int row, int column)
+/* Microseconds since 2000; the ends of the scale are infinite. */
+static struct wall_time time_of_bits(int64_t us)
 {
-	const char *v = value_of(r, row, column);
-	int64_t us;
-
-	assert(type_is(r, row, column, PG_TIMESTAMPTZ));
-	if (!v)
-		return WALL_NONE;
-	us = (int64_t)load64(v);
 	if (us == INT64_MIN)
 		return (struct wall_time){INT64_MIN + 1};
 	return (struct wall_time){us > INT64_MAX - EPOCH_2000_US ? INT64_MAX : us + EPOCH_2000_US};
+}
+
+struct wall_time pg_get_time(const struct pg_rows *r, int row, int column)
+{
+	const char *v = value_of(r, row, column);
+
+	assert(type_is(r, row, column, PG_TIMESTAMPTZ));
+	return v ? time_of_bits((int64_t)load64(v)) : WALL_NONE;
 }
 
 struct uuid pg_get_uuid(const struct pg_rows *r, int row, int column)
@@ -188,6 +190,37 @@ uint64_t pg_get_tid(const struct pg_rows *r, int row, int column)
 
 	assert(type_is(r, row, column, PG_TID));
 	return v ? (uint64_t)load32(v) << 16 | load16(v + 4) : 0;
+}
+
+/* ---- fields of COPY: by length, since it doesn't name types ---- */
+
+int64_t pg_field_int8(const struct pg_field *f)
+{
+	assert(!f->p || f->n == 8);
+	return f->p ? (int64_t)load64(f->p) : 0;
+}
+
+int pg_field_int2(const struct pg_field *f)
+{
+	assert(!f->p || f->n == 2);
+	return f->p ? (int16_t)load16(f->p) : 0;
+}
+
+bool pg_field_bool(const struct pg_field *f)
+{
+	assert(!f->p || f->n == 1);
+	return f->p && *f->p;
+}
+
+struct wall_time pg_field_time(const struct pg_field *f)
+{
+	return f->p ? time_of_bits((int64_t)load64(f->p)) : WALL_NONE;
+}
+
+const char *pg_field_json(const struct pg_field *f, size_t *ret_n)
+{
+	*ret_n = f->n > 0 ? (size_t)f->n - 1 : 0;
+	return f->n > 0 ? f->p + 1 : NULL;
 }
 
 /* ---- arrays: int32 dimensions, int32 flags, oid; per dimension int32 length, int32 lower bound; elements ---- */

@@ -8,10 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct pg_sync {
-	PGconn *pg;
-};
-
 /* NOTICEs of a migration ("already exists, skipping") are nobody's business. */
 static void ignore_notice(void *arg, const PGresult *result)
 {
@@ -48,8 +44,7 @@ void pg_sync_closep(struct pg_sync **s)
 	*s = pg_sync_close(*s);
 }
 
-/* 0, or -EIO with the error. A result without a SQLSTATE comes from libpq itself: the connection is gone. */
-static int judge(struct pg_sync *s, const PGresult *result, const char *statement, struct pg_error *error)
+int pg_sync_judge(struct pg_sync *s, const PGresult *result, const char *statement, struct pg_error *error)
 {
 	switch (result ? PQresultStatus(result) : PGRES_FATAL_ERROR) {
 	case PGRES_COMMAND_OK:
@@ -76,7 +71,7 @@ int pg_sync_run(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_p
 	pg_params_check(stmt, params, types);
 	result = PQexecParams(s->pg, stmt->sql, stmt->n_params, types, params ? params->values : NULL,
 			      params ? params->lengths : NULL, pg_all_binary, 1);
-	r = judge(s, result, stmt->name, error);
+	r = pg_sync_judge(s, result, stmt->name, error);
 	if (r < 0 || !ret_rows) {
 		PQclear(result);
 		return r;
@@ -89,14 +84,13 @@ int pg_sync_run(struct pg_sync *s, const struct pg_stmt *stmt, const struct pg_p
 int pg_sync_script(struct pg_sync *s, const char *sql, struct pg_error *error)
 {
 	PGresult *result = PQexec(s->pg, sql);
-	int r = judge(s, result, "script", error);
+	int r = pg_sync_judge(s, result, "script", error);
 
 	PQclear(result);
 	return r;
 }
 
-/* Ends the statement under way early; its remaining results are thrown away. */
-static void stop_stream(struct pg_sync *s)
+void pg_sync_cancel(struct pg_sync *s)
 {
 	PGcancel *cancel = PQgetCancel(s->pg);
 	char why[256];
@@ -124,9 +118,9 @@ int pg_sync_stream(struct pg_sync *s, const struct pg_stmt *stmt, const struct p
 		struct pg_rows row = {result};
 
 		if (r == 0) {
-			r = judge(s, result, stmt->name, error);
+			r = pg_sync_judge(s, result, stmt->name, error);
 			if (r == 0 && PQresultStatus(result) == PGRES_SINGLE_TUPLE && (r = fn(arg, &row)) != 0)
-				stop_stream(s);
+				pg_sync_cancel(s);
 		}
 		PQclear(result);
 	}
