@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "intake/decode.h"
+#include "intake/flat.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -54,9 +55,81 @@ static bool decode_number(const json_t *value, double *ret)
 	return *end == '\0';
 }
 
+/* As decode_number(), of a part of a text. */
+static bool flat_number(const struct flat_member *m, struct arena *a, double *ret)
+{
+	const char *text;
+	char *end;
+
+	if (m->kind == FLAT_INTEGER) {
+		*ret = (double)flat_integer(m);
+		return true;
+	}
+	if ((m->kind != FLAT_REAL && m->kind != FLAT_TEXT) || m->n == 0)
+		return false;
+	text = arena_strndup(a, m->text, m->n);
+	if (m->kind == FLAT_TEXT && strspn(text, "0123456789.") != m->n)
+		return false;
+	*ret = strtod(text, &end);
+	return *end == '\0';
+}
+
+static void flat_ratings(const struct flat_member *m, int n, struct arena *a, struct response *r)
+{
+	struct rating *ratings = arena_alloc(a, sizeof(*ratings) * (size_t)n);
+	double number;
+
+	for (int i = 0; i < n; i++)
+		if (flat_number(&m[i], a, &number))
+			ratings[r->n_ratings++] = (struct rating){arena_strndup(a, m[i].name, m[i].name_n), number};
+	r->ratings = ratings;
+}
+
+static bool flat_scalar(const struct flat_member *m, struct arena *a, struct attribute *ret)
+{
+	*ret = (struct attribute){.text = arena_strndup(a, m->text, m->n)};
+	switch (m->kind) {
+	case FLAT_TEXT: ret->type = ATTRIBUTE_TEXT; break;
+	case FLAT_INTEGER:
+		ret->type = ATTRIBUTE_NUMBER;
+		ret->number = (double)flat_integer(m);
+		if (ret->number == 0) /* "-0" */
+			ret->text = "0";
+		break;
+	case FLAT_REAL:
+		ret->type = ATTRIBUTE_NUMBER;
+		ret->number = strtod(ret->text, NULL);
+		ret->text = arena_printf(a, "%.15g", ret->number);
+		break;
+	case FLAT_TRUE:
+	case FLAT_FALSE:
+		ret->type = ATTRIBUTE_BOOL;
+		ret->truth = m->kind == FLAT_TRUE;
+		break;
+	case FLAT_NULL: return false;
+	}
+	return true;
+}
+
+static void flat_attributes(const struct flat_member *m, int n, struct arena *a, struct response *r)
+{
+	struct attribute *attributes = arena_alloc(a, sizeof(*attributes) * (size_t)n);
+
+	for (int i = 0; i < n; i++) {
+		struct attribute *at = &attributes[r->n_attributes];
+
+		if (!flat_scalar(&m[i], a, at))
+			continue;
+		at->name = arena_strndup(a, m[i].name, m[i].name_n);
+		r->n_attributes++;
+	}
+	r->attributes = attributes;
+}
+
 int decode_ratings(const char *json, size_t n, struct arena *a, struct response *r, const char **ret_why)
 {
 	json_t *object CLEANUP(json_freep) = NULL;
+	struct flat_member members[RESPONSE_RATINGS_MAX];
 	struct rating *ratings;
 	const char *key;
 	json_t *value;
@@ -64,6 +137,12 @@ int decode_ratings(const char *json, size_t n, struct arena *a, struct response 
 
 	r->ratings = NULL;
 	r->n_ratings = 0;
+	e = json ? flat_read(json, n, members, ARRAY_SIZE(members)) : 0;
+	if (e >= 0) {
+		if (e > 0)
+			flat_ratings(members, e, a, r);
+		return 0;
+	}
 	e = decode_object(json, n, "ratings", a, &object, ret_why);
 	if (e < 0 || !object)
 		return e;
@@ -111,6 +190,7 @@ static bool decode_scalar(const json_t *value, struct arena *a, struct attribute
 int decode_attributes(const char *json, size_t n, struct arena *a, struct response *r, const char **ret_why)
 {
 	json_t *object CLEANUP(json_freep) = NULL;
+	struct flat_member members[RESPONSE_ATTRIBUTES_MAX];
 	struct attribute *attributes;
 	const char *key;
 	json_t *value;
@@ -118,6 +198,12 @@ int decode_attributes(const char *json, size_t n, struct arena *a, struct respon
 
 	r->attributes = NULL;
 	r->n_attributes = 0;
+	e = json ? flat_read(json, n, members, ARRAY_SIZE(members)) : 0;
+	if (e >= 0) {
+		if (e > 0)
+			flat_attributes(members, e, a, r);
+		return 0;
+	}
 	e = decode_object(json, n, "attributes", a, &object, ret_why);
 	if (e < 0 || !object)
 		return e;
