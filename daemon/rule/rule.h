@@ -139,6 +139,19 @@ struct trace_node {
 struct trace_node *ruleset_trace(const struct ruleset *rs, struct rule_scratch *scratch, int rule,
 				 const struct response *response, struct arena *arena);
 
+/* Rules in use look at this column of a response; "ratings" and "attributes" for any of these. Not of the previous one. */
+bool ruleset_reads(const struct ruleset *rs, const char *column);
+
+/*
+ * ruleset_blame() - which facts were missing where that left a rule undecided
+ * After ruleset_judge(), with the same scratch and response. A match limit that was reached is nobody's fault.
+ * Return: how many of ret[0..max) are filled, each with the number of a fact, 0 .. ruleset_fact_count() - 1.
+ */
+int ruleset_blame(const struct ruleset *rs, struct rule_scratch *scratch, int rule, int *ret, int max);
+int ruleset_fact_count(const struct ruleset *rs);
+/* As it is written in rules: "touchpoint", "attr.plan", "ratings". */
+const char *ruleset_fact_name(const struct ruleset *rs, int fact);
+
 /*
  * The facts the set looks at, as one JSON object (column names, "rating", "attr"), for case_responses.facts. Only
  * those the rules use; missing ones are left out.
