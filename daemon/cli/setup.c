@@ -44,5 +44,7 @@ const struct verb setup_verbs[] = {
 	{"try", NULL, "FACT=VALUE…", "judge an invented response; stores nothing", try_options, 1, WORDS_ANY, try_verb, NULL},
 	{"explain", NULL, "RESPONSE|C-CASE|SOURCE:ID", "why an answer led to what it led to", explain_options, 1, 1,
 	 explain_run, NULL},
+	{"backtest", NULL, NULL, "the rules of this configuration over past responses, against the live ones", backtest_options,
+	 0, 0, backtest_verb, NULL},
 	{0},
 };

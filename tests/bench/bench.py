@@ -21,6 +21,7 @@ import tempfile
 import delivery
 import drain
 import field
+import history
 import sweep
 import writers
 
@@ -35,9 +36,10 @@ class Size:
     idle: int = 40
     latency: int = 20
     mails: int = 10_000
+    past: int = 1_000_000
 
 
-QUICK = Size(runs=1, responses=20_000, backlog=100_000, history=40_000, seconds=3, idle=8, latency=5, mails=500)
+QUICK = Size(runs=1, responses=20_000, backlog=100_000, history=40_000, seconds=3, idle=8, latency=5, mails=500, past=100_000)
 
 
 class Report:
@@ -79,7 +81,7 @@ def run_rule(f, report, size):
 
 ROWS = {"w1": drain.run_w1, "backlog": drain.run_backlog, "insert": writers.run_insert, "xmin": drain.run_xmin,
         "latency": delivery.run_latency, "idle": writers.run_idle, "rule": run_rule, "neighbours": delivery.run_neighbours,
-        "mail": delivery.run_mail, "sweep": sweep.run_sweep}
+        "mail": delivery.run_mail, "sweep": sweep.run_sweep, "backtest": history.run_backtest}
 
 
 def machine():
