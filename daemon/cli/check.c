@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "channel/render.h"
 #include "cli/cli.h"
+#include "cli/literals.h"
 #include "cli/reach.h"
 #include "cli/schema.h"
 #include "cli/verbs.h"
@@ -19,7 +20,7 @@
 #define REACH_US (5 * US_PER_S)
 
 const struct option check_options[] = {
-	{"--online", NULL, "also try the database, the mail server and the webhooks, and look up people"},
+	{"--online", NULL, "also try database, mail server and webhooks, look up people, and texts that never occur"},
 	{0},
 };
 
@@ -176,6 +177,57 @@ static int check_live(struct check *k)
 	return r;
 }
 
+/* Something to look at that is no mistake: at the place of the rule. */
+static void tell_notice(struct check *k, const struct literal_notice *n)
+{
+	const struct text_pos *pos = &n->literal->pos;
+	struct buf *out = &k->online;
+
+	if (k->c->json) {
+		buf_puts(out, k->n_online ? ",{\"name\":" : "{\"name\":");
+		json_put_string(out, n->names);
+		buf_puts(out, ",\"ok\":true,\"text\":");
+		json_put_string(out, n->text);
+		buf_puts(out, ",\"file\":");
+		json_put_string(out, pos->file);
+		buf_printf(out, ",\"line\":%d,\"column\":", pos->line);
+		json_put_string(out, n->column);
+		buf_puts(out, ",\"literal\":");
+		json_put_string(out, n->literal->text);
+		buf_puts(out, ",\"nearest\":");
+		json_put_string(out, n->nearest);
+		if (n->nearest)
+			buf_printf(out, ",\"nearest_responses\":%lld}", (long long)n->nearest_n);
+		else
+			buf_puts(out, ",\"nearest_responses\":null}");
+	} else {
+		const char *text = arena_printf(k->c->arena, "%s:%d: notice: %s: %s", pos->file, pos->line, n->names, n->text);
+
+		escape_terminal(out, text, strlen(text));
+		buf_putc(out, '\n');
+	}
+	k->n_online++;
+}
+
+/* Texts in rules that no answer has: most are typing mistakes, some are yet to come. */
+static int check_literals(struct check *k)
+{
+	struct arena *a = k->c->arena;
+	struct literals_found found;
+	int r = literals_check(k->c, &found), n = found.n_literals - found.n_notices;
+
+	if (r || found.n_literals == 0)
+		return r;
+	for (int i = 0; i < found.n_notices; i++)
+		tell_notice(k, &found.notices[i]);
+	tell(k, "texts", NULL,
+	     found.no_responses
+		     ? arena_printf(a, "no response in the last %d days to compare those of rules with", LITERALS_DAYS)
+		     : arena_printf(a, "%d of %d in rules occurred in the last %d days", n, found.n_literals, LITERALS_DAYS),
+	     0);
+	return 0;
+}
+
 static int check_database(struct check *k)
 {
 	struct cli *c = k->c;
@@ -192,7 +244,9 @@ static int check_database(struct check *k)
 	if (why)
 		return 0;
 	r = check_live(k);
-	return r ? r : check_people(k);
+	if (r == 0)
+		r = check_people(k);
+	return r ? r : check_literals(k);
 }
 
 static int check_online(struct check *k)

@@ -158,6 +158,21 @@ const char *ruleset_fact_name(const struct ruleset *rs, int fact);
  */
 void ruleset_facts_json(const struct ruleset *rs, const struct response *response, struct buf *out);
 
+/*
+ * A text that a rule or named fact compares with a column or attribute for equality (= != in is), also with that of the response
+ * before. In the order of the file, facts first; one that stands twice is there twice.
+ */
+struct rule_literal {
+	const char *name;    /* of the rule or fact */
+	struct text_pos pos; /* of its condition */
+	const char *value;   /* "touchpoint"; of an attribute its name alone */
+	bool is_attribute;
+	const char *text;   /* as written */
+	const char *folded; /* as it compares */
+};
+/* Returns how many; *ret is in the arena. */
+int ruleset_literals(const struct ruleset *rs, struct arena *arena, const struct rule_literal **ret);
+
 /* NFC, case fold, trim (also inner runs of white space stay): the form in which texts compare. */
 void rule_fold(const char *text, struct buf *out);
 
