@@ -334,15 +334,15 @@ void key_expected(const struct key *k, struct buf *out)
 		buf_printf(out, " from %lld to %lld", (long long)k->min, (long long)k->max);
 }
 
-static void visit(const struct section *s, void (*fn)(void *arg, const struct section *s), void *arg)
+void sections_visit(const struct section *s, void (*fn)(void *arg, const struct section *s), void *arg)
 {
 	fn(arg, s);
 	for (int i = 0; i < s->n_keys; i++)
 		if (s->keys[i].section)
-			visit(s->keys[i].section, fn, arg);
+			sections_visit(s->keys[i].section, fn, arg);
 }
 
 void settings_sections(void (*fn)(void *arg, const struct section *s), void *arg)
 {
-	visit(&settings_root, fn, arg);
+	sections_visit(&settings_root, fn, arg);
 }

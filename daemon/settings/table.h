@@ -67,7 +67,9 @@ extern const struct section settings_root;
 
 /* "one of low, normal, high, urgent", "a whole number from 1 to 32". */
 void key_expected(const struct key *k, struct buf *out);
-/* Calls fn for every section, the root first. */
+/* Calls fn for a section and all below it. */
+void sections_visit(const struct section *s, void (*fn)(void *arg, const struct section *s), void *arg);
+/* Calls fn for every section of the configuration, the root first. */
 void settings_sections(void (*fn)(void *arg, const struct section *s), void *arg);
 
 #endif

@@ -136,7 +136,7 @@ static const struct key file_keys[] = {
 	{"owners_file", &type_owners_file, .at = AT(test_file, owners_file)},
 	{"tests", GROUPS_OF(tests_section, test_file, tests)},
 };
-static const struct section file_section = {.name = "", KEYS(file_keys), .init = file_init, .done = file_done};
+const struct section tests_root = {.name = "", KEYS(file_keys), .init = file_init, .done = file_done};
 
 /* ---- the file ---- */
 
@@ -158,7 +158,7 @@ static void file_read(struct test_file *f, const struct settings *s, const struc
 		return;
 	config_init(&config);
 	if (config_read_string(&config, buf_str(&src->text)))
-		load_root(&tl.load, &file_section, config_root_setting(&config), f->path, f);
+		load_root(&tl.load, &tests_root, config_root_setting(&config), f->path, f);
 	else
 		diag_add(diags, DIAG_ERROR, source_pos(src, config_error_line(&config)), "%s", config_error_text(&config));
 	config_destroy(&config);

@@ -22,6 +22,8 @@ static inline struct tests_load *tests_of(struct load *l)
 	return container_of(l, struct tests_load, load);
 }
 
+extern const struct section tests_root;
+
 /* tests_answer.c */
 extern const struct type type_raw, type_moment, type_ago, type_ratings, type_attribute_values, type_history;
 void answer_init(struct load *l, void *response);

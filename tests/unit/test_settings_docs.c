@@ -14,6 +14,7 @@
 
 #include "settings/load.h"
 #include "settings/settings.h"
+#include "settings/tests_inner.h"
 
 #include <ctype.h>
 #include <ftw.h>
@@ -124,6 +125,31 @@ static void test_manual(void **state)
 	struct manual m = {.text = slurp("docs/configuration.md")};
 
 	settings_sections(check_section, &m);
+	free(m.text);
+	assert_int_equal(m.wrong, 0);
+}
+
+/* docs/rules.md names every key of a file of tests. */
+static void check_test_keys(void *arg, const struct section *s)
+{
+	struct manual *m = arg;
+
+	for (int i = 0; i < s->n_keys; i++) {
+		char key[100];
+
+		snprintf(key, sizeof(key), "`%s`", s->keys[i].name);
+		if (!strstr(m->text, key)) {
+			print_error("docs/rules.md: %s of %s is nowhere explained\n", key, s->name[0] ? s->name : "the file");
+			m->wrong++;
+		}
+	}
+}
+
+static void test_guide(void **state)
+{
+	struct manual m = {.text = slurp("docs/rules.md")};
+
+	sections_visit(&tests_root, check_test_keys, &m);
 	free(m.text);
 	assert_int_equal(m.wrong, 0);
 }
@@ -242,6 +268,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_guide),
 		cmocka_unit_test_setup_teardown(test_example, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(test_example_switched_on, folder_setup, folder_teardown),
 	};
