@@ -85,6 +85,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 			' closeloop.budget_hour(timestamptz), closeloop.newest(timestamptz[], timestamptz, timestamptz, bigint, int),'
 			' closeloop.budget_lock(text[]), closeloop.score_rank(closeloop.responses),'
 			' closeloop.budget_take(closeloop.alert_limits[], int[], int[], boolean[], timestamptz),'
+			' closeloop.budget_pass(closeloop.alert_limits[], int[], int[], boolean[], timestamptz),'
 			' closeloop.digest_soon(text[], timestamptz), closeloop.digest_find(timestamptz),'
 			' closeloop.digest_claim(int, timestamptz), closeloop.digest_cancel_stale(text),'
 			' closeloop.digest_release_one(closeloop.alert_limits, uuid, timestamptz),'

@@ -1,6 +1,6 @@
 -- Storms: how many mails a person gets in an hour, quiet hours, and what goes out together.
 --
---   budget_take() ─ may leave ─▶ queued
+--   budget_pass() ─ may leave ─▶ queued
 --        └──────── held ─▶ digest_claim() ─▶ digest_release() ─▶ one digest, the held messages bound to it ─▶ digest_end_bound()
 --
 -- One row of alert_budgets for each person is the account of the last hour and says when held messages are looked at next. It is
@@ -157,9 +157,9 @@ COMMENT ON FUNCTION closeloop.budget_lock(text[]) IS 'Locks the accounts of some
 
 -- A batch may tell hundreds of people, and the daemon's sessions have no hash joins (session_sql in flow.c): here each mail would be compared
 -- with each person. Urgent mails pass before the others, the worst first; a person's limits stand once in `limits`, mail_person says where.
-CREATE OR REPLACE FUNCTION closeloop.budget_take(limits closeloop.alert_limits[], mail_person int[], mail_priority int[],
+CREATE OR REPLACE FUNCTION closeloop.budget_pass(limits closeloop.alert_limits[], mail_person int[], mail_priority int[],
 		mail_asked boolean[], at timestamptz DEFAULT clock_timestamp())
-	RETURNS TABLE (mail int, why text)
+	RETURNS TABLE (mail int, why text, nth int, most int)
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_hashjoin = on
@@ -185,13 +185,15 @@ BEGIN
 			OR (NOT p.urgent_spent AND cardinality(p.urgent_at) + m.nth <= (p.l).urgent_per_hour))) AS passing
 		FROM p LEFT JOIN m ON m.k = p.k GROUP BY p.k
 	), d AS (
-		SELECT m.n, m.k, m.urgent, CASE
+		SELECT m.n, m.k, m.urgent, m.asked, CASE
 			WHEN m.asked THEN 'digest'
 			WHEN m.urgent THEN CASE WHEN (p.l).urgent_per_hour > 0
 				AND (p.urgent_spent OR cardinality(p.urgent_at) + m.nth > (p.l).urgent_per_hour) THEN 'budget' END
 			WHEN p.quiet IS NOT NULL THEN 'quiet'
 			WHEN (p.l).alerts_per_hour > 0 AND (p.spent OR cardinality(p.left_at) + u.passing + m.nth > (p.l).alerts_per_hour) THEN 'budget'
-			END AS held
+			END AS held,
+			CASE WHEN m.urgent THEN cardinality(p.urgent_at) ELSE cardinality(p.left_at) + u.passing END + m.nth AS nth,
+			CASE WHEN m.urgent THEN (p.l).urgent_per_hour ELSE (p.l).alerts_per_hour END AS most
 		FROM m JOIN p ON p.k = m.k JOIN u ON u.k = m.k
 	), s AS (
 		SELECT p.l, p.quiet, (p.l).person, g.*,
@@ -218,11 +220,23 @@ BEGIN
 				CASE WHEN s.asked THEN closeloop.after_quiet(closeloop.full_hour_after(at, (s.l).timezone), s.l) END)
 		FROM s WHERE b.person = s.person
 	)
-	SELECT d.n::int, d.held FROM d WHERE d.held IS NOT NULL ORDER BY d.n;
+	SELECT d.n::int, d.held, d.nth::int, CASE WHEN d.asked THEN 0 ELSE d.most END FROM d
+	WHERE d.held IS NOT NULL OR (d.most > 0 AND NOT d.asked) ORDER BY d.n;
 END
 $$;
+COMMENT ON FUNCTION closeloop.budget_pass(closeloop.alert_limits[], int[], int[], boolean[], timestamptz) IS
+	'The mails of a batch that are held, by number, and why: budget, quiet, or digest (asked for); the others may leave (why is null) and are noted in the account. nth of most: which mail of the hour it is, where there is a limit. mail_person is the place in limits (from 1), mail_priority 0 to 3 (urgent).';
+
+CREATE OR REPLACE FUNCTION closeloop.budget_take(limits closeloop.alert_limits[], mail_person int[], mail_priority int[],
+		mail_asked boolean[], at timestamptz DEFAULT clock_timestamp())
+	RETURNS TABLE (mail int, why text)
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT p.mail, p.why FROM closeloop.budget_pass(limits, mail_person, mail_priority, mail_asked, at) AS p WHERE p.why IS NOT NULL
+$$;
 COMMENT ON FUNCTION closeloop.budget_take(closeloop.alert_limits[], int[], int[], boolean[], timestamptz) IS
-	'Which mails of a batch are held, by number, and why: budget, quiet, or digest (asked for); the others may leave and are noted in the account. mail_person is the place in limits (from 1), mail_priority 0 to 3 (urgent).';
+	'budget_pass() for whoever asks only which mails are held.';
 
 CREATE OR REPLACE FUNCTION closeloop.digest_soon(persons text[], at timestamptz DEFAULT clock_timestamp()) RETURNS void
 	LANGUAGE plpgsql

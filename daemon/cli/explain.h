@@ -34,6 +34,8 @@ void explain_put_steps(struct buf *out, const char *label, const struct explain_
 struct explain_held {
 	const char *ignore, *merge, *recurrence, *cooldown, *quiet, *budget, *delivery;
 };
+/* "C-790 is anna's": why a case that it met was not joined. */
+const char *explain_not_joined(struct arena *a, const char *why, int64_t case_id, const char *owner);
 void explain_put_held(struct buf *out, const struct explain_held *h, int columns);
 
 /* One message, or one that would leave. */

@@ -8,6 +8,7 @@
 #include "cli/facts.h"
 #include "intake/decode.h"
 #include "rule/number.h"
+#include "rule/set.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -83,14 +84,92 @@ static void response_read(const json_t *facts, struct arena *a, struct response 
 	group_read(facts, "attr", a, ret);
 }
 
-int facts_read(const char *json, const struct ruleset *rs, struct arena *a, struct response *ret)
+/* ---- the past ---- */
+
+static struct past *past_read(const json_t *facts, const struct ruleset *rs, struct arena *a)
+{
+	struct past *past = arena_new_obj(a, struct past);
+	const json_t *previous = json_object_get(facts, "previous"), *history = json_object_get(facts, "history");
+	double *counts = arena_new_array(a, double, (size_t)rs->n_histories + 1);
+	struct response *before;
+
+	if (json_is_object(previous)) {
+		before = arena_new_obj(a, struct response);
+		response_read(previous, a, before);
+		past->previous = before;
+	}
+	for (int i = 0; i < rs->n_histories; i++)
+		counts[i] = NAN;
+	for (int i = 0; i < rs->n_inputs; i++) {
+		const struct input *in = &rs->inputs[i];
+		const json_t *value = in->used && in->source == INPUT_HISTORY ? json_object_get(history, in->name) : NULL;
+
+		if (json_is_number(value))
+			counts[in->count] = json_number_value(value);
+	}
+	past->counts = counts;
+	return past;
+}
+
+/* ---- times that functions were asked about ---- */
+
+/* Whose it is: the answer's, or the one's before it. */
+static struct response *owner_of(const struct input *in, struct response *r)
+{
+	return in->previous ? (struct response *)(r->past ? r->past->previous : NULL) : r;
+}
+
+static void attribute_add(struct response *r, const char *name, const char *text, struct arena *a)
+{
+	struct attribute *more = arena_new_array(a, struct attribute, (size_t)r->n_attributes + 1);
+
+	if (r->n_attributes)
+		memcpy(more, r->attributes, sizeof(*more) * (size_t)r->n_attributes);
+	more[r->n_attributes++] = (struct attribute){.name = name, .type = ATTRIBUTE_TEXT, .text = text};
+	r->attributes = more;
+}
+
+/*
+ * What is recorded is the number that a function made of a time. The time itself is told from it where that can be done, else it is
+ * the one of now.
+ */
+static void time_restore(const json_t *facts, const struct input *in, const struct response *row, struct response *r,
+			 struct arena *a)
+{
+	struct response *to = owner_of(in->of, r);
+	const json_t *value = json_object_get(facts, in->name);
+	struct wall_time t;
+	char text[WALL_TEXT_BYTES];
+
+	if (!to || !json_is_number(value) || input_time(in->of, r, &t))
+		return;
+	if (in->source == INPUT_DAYS)
+		t.us = r->responded_at.us - llround(json_number_value(value) * 86400 * (double)US_PER_S);
+	else if (!input_time(in->of, row, &t))
+		return;
+	if (in->of->column)
+		memcpy((char *)to + in->of->column->at, &t, sizeof(t));
+	else
+		attribute_add(to, in->of->name, arena_strdup(a, wall_text(t, text)), a);
+}
+
+int facts_read(const char *json, const struct ruleset *rs, const struct response *row, struct arena *a, struct response *ret)
 {
 	json_t *facts CLEANUP(json_freep) = object_read(json);
 
-	(void)rs;
 	if (!facts)
 		return -EINVAL;
 	response_read(facts, a, ret);
+	ret->id = row->id;
+	if (!wall_is_set(ret->responded_at))
+		ret->responded_at = row->responded_at;
+	if (!wall_is_set(ret->received_at))
+		ret->received_at = row->received_at;
+	if (rs->needs_previous || rs->n_histories)
+		ret->past = past_read(facts, rs, a);
+	for (int i = 0; i < rs->n_inputs; i++)
+		if (rs->inputs[i].used && rs->inputs[i].of)
+			time_restore(facts, &rs->inputs[i], row, ret, a);
 	return 0;
 }
 
@@ -131,7 +210,7 @@ static void compare_value(struct comparison *c, const char *group, const char *n
 
 static bool moves_by_itself(const char *name)
 {
-	return str_eq(name, "previous") || str_eq(name, "history");
+	return str_eq(name, "previous") || str_eq(name, "history") || strstr(name, "(previous.");
 }
 
 static void compare_objects(struct comparison *c, const char *group, json_t *then, json_t *now)

@@ -12,10 +12,11 @@
 /*
  * facts_read() - the answer as the rules saw it: what isn't among the facts is missing
  * @json: as ruleset_facts_json() wrote it
- * @rs: the set that it was written for; its history counts are put in the order of ruleset_history()
+ * @rs: the set that it was written for
+ * @row: the answer as it is now: its id, and times that the facts don't have
  * Return: 0, or -EINVAL when it is no such JSON.
  */
-int facts_read(const char *json, const struct ruleset *rs, struct arena *a, struct response *ret);
+int facts_read(const char *json, const struct ruleset *rs, const struct response *row, struct arena *a, struct response *ret);
 
 #define FACT_CHANGES_MAX 100
 struct fact_change {

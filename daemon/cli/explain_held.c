@@ -5,32 +5,41 @@
  */
 #include "cli/explain_read.h"
 
-/* What isn't recorded, because an older version judged it, can be told from the settings at least in part. */
-static const char *merge_unrecorded(const struct explained *e)
+/* Why it has no other answers to be joined with; NULL: it could have. */
+static const char *merge_impossible(const struct settings *s, const struct response *r)
 {
-	const struct settings *s = e->set ? e->set->settings : NULL;
-	const struct response *r = &e->row->response;
+	bool by_account = s && s->cases.merge_by == MERGE_BY_ACCOUNT;
 
-	if (!r->customer_id)
-		return "no (no customer id)";
-	if (s && settings_is_anonymous(s, r->customer_id))
-		return "no (an anonymous id)";
 	if (s && s->cases.merge_within_s <= 0)
 		return "off";
-	return "not recorded";
+	if (by_account)
+		return r->account ? NULL : "no account";
+	if (!r->customer_id)
+		return "no customer id";
+	return s && settings_is_anonymous(s, r->customer_id) ? "an anonymous id" : NULL;
+}
+
+const char *explain_not_joined(struct arena *a, const char *why, int64_t case_id, const char *owner)
+{
+	if (str_eq(why, "owner"))
+		return arena_printf(a, "C-%lld is %s's", (long long)case_id, owner ? owner : "nobody");
+	if (str_eq(why, "window"))
+		return arena_printf(a, "C-%lld had its last answer before merge_within", (long long)case_id);
+	if (str_eq(why, "shared id"))
+		return "more than 50 answers a day under this id";
+	return why;
 }
 
 static const char *merge_text(struct cli *c, const struct explained *e)
 {
 	const struct explain_event *v = &e->event;
+	const char *why = merge_impossible(e->set ? e->set->settings : NULL, &e->row->response);
 
-	if (str_eq(e->relation, "joined"))
+	if (str_eq(v->kind, "joined") || str_eq(e->relation, "joined"))
 		return arena_printf(c->arena, "joined C-%lld", (long long)e->of.id);
-	if (!v->merge)
-		return merge_unrecorded(e);
-	if (v->merge_case)
-		return arena_printf(c->arena, "%s C-%lld", v->merge, (long long)v->merge_case);
-	return v->merge;
+	if (v->not_joined)
+		return explain_not_joined(c->arena, v->not_joined, v->met_case, v->met_owner);
+	return why ? why : "no open case";
 }
 
 static const char *recurrence_text(struct cli *c, const struct explained *e)
@@ -39,9 +48,18 @@ static const char *recurrence_text(struct cli *c, const struct explained *e)
 
 	if (str_eq(v->kind, "reopened"))
 		return arena_printf(c->arena, "opened C-%lld again", (long long)e->of.id);
-	if (v->linked_to)
+	if (v->linked_to && v->linked_to != v->met_case)
 		return arena_printf(c->arena, "linked to C-%lld", (long long)v->linked_to);
 	return NULL;
+}
+
+static const char *cooldown_text(struct cli *c, const struct explained *e)
+{
+	const struct settings *s = e->set ? e->set->settings : NULL;
+
+	if (str_eq(e->event.kind, "cooldown"))
+		return arena_printf(c->arena, "noted at C-%lld, nobody was told", (long long)e->of.id);
+	return s && s->cases.cooldown_s <= 0 ? "off" : "no";
 }
 
 static int waits_text(struct cli *c, const struct explained *e, const char *reason, const char *none, const char **ret)
@@ -56,7 +74,6 @@ static int waits_text(struct cli *c, const struct explained *e, const char *reas
 
 int explain_held(struct cli *c, const struct explained *e, struct explain_held *ret)
 {
-	const struct settings *s = e->set ? e->set->settings : NULL;
 	const struct verdict *v = &e->trace.verdict;
 	int r;
 
@@ -69,9 +86,14 @@ int explain_held(struct cli *c, const struct explained *e, struct explain_held *
 	ret->ignore = "no";
 	ret->merge = merge_text(c, e);
 	ret->recurrence = recurrence_text(c, e);
-	ret->cooldown = e->event.cooldown ? e->event.cooldown : s && s->cases.cooldown_s <= 0 ? "off" : "no";
+	ret->cooldown = cooldown_text(c, e);
+	if (!e->of.opener)
+		return 0;
 	r = waits_text(c, e, "quiet", "no", &ret->quiet);
 	if (r == 0)
-		r = waits_text(c, e, "budget", e->event.budget ? e->event.budget : "not held", &ret->budget);
+		r = waits_text(c, e, "budget", "no limit", &ret->budget);
+	if (r == 0 && e->event.budget)
+		ret->budget = str_eq(ret->budget, "no limit") ? e->event.budget
+							      : arena_printf(c->arena, "%s, %s", e->event.budget, ret->budget);
 	return r;
 }

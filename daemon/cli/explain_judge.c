@@ -27,21 +27,6 @@ static int choose_set(struct explain_sets *sets, struct explained *e)
 	return explain_set(sets, sha256, &e->set);
 }
 
-/* What rules need beside the facts that are recorded. */
-static int restore(struct cli *c, struct explained *e)
-{
-	const struct response *row = &e->row->response;
-
-	if (facts_read(e->facts, e->set->settings->ruleset, c->arena, &e->seen) < 0)
-		return -1;
-	e->seen.id = row->id;
-	if (!wall_is_set(e->seen.responded_at))
-		e->seen.responded_at = row->responded_at;
-	if (!wall_is_set(e->seen.received_at))
-		e->seen.received_at = row->received_at;
-	return 0;
-}
-
 static void find_changes(struct cli *c, struct explained *e)
 {
 	struct buf now CLEANUP(buf_fini) = BUF_INIT(FACTS_BYTES_MAX);
@@ -63,7 +48,7 @@ int explain_judge(struct explain_sets *sets, struct explained *e)
 		return 0;
 	}
 	if (has_facts(e)) {
-		if (restore(c, e) < 0) {
+		if (facts_read(e->facts, e->set->settings->ruleset, &e->row->response, c->arena, &e->seen) < 0) {
 			e->no_trace = "what was seen when it was judged can't be read";
 			return 0;
 		}

@@ -196,11 +196,12 @@ static const struct pg_stmt sql_event = {
 	"cli_explain_event",
 	"SELECT e.kind, to_char(e.at, " AT_FORM "), e.actor, e.note, d->>'owner', d->>'through', d->>'value', d->>'instead_of',"
 	" d->>'to', coalesce(d->>'by_hand' = 'true', false), coalesce(d->>'all_away' = 'true', false), d ? 'tried',"
-	" coalesce((d->>'linked_to')::bigint, 0), d->>'merge', d->>'cooldown', coalesce((d->>'merge_case')::bigint, 0),"
+	" coalesce((d->>'linked_to')::bigint, 0), d->'not_joined'->>'why', d->'not_joined'->>'owner',"
+	" coalesce((d->'not_joined'->>'case')::bigint, 0),"
 	" (SELECT string_agg(concat(x.value->>0, ' of ', x.value->>1, ' (', x.key, ')'), ', ' ORDER BY x.key)"
 	"  FROM jsonb_each(CASE WHEN jsonb_typeof(d->'budget') = 'object' THEN d->'budget' ELSE '{}' END) x)"
 	" FROM closeloop.case_events e, LATERAL (SELECT e.details) x(d) WHERE e.case_id = $1"
-	" AND (e.kind = 'opened' AND $3 OR e.kind <> 'outcome' AND coalesce(d->>'response_id', d->>'response') = $2::text)"
+	" AND (e.kind = 'opened' AND $3 OR e.kind NOT IN ('outcome', 'amended', 'dismissed') AND d->>'response_id' = $2::text)"
 	" ORDER BY e.id LIMIT 1",
 	3,
 	{PG_INT8, PG_INT8, PG_BOOL},
@@ -266,9 +267,9 @@ static int read_event(struct cli *c, struct explained *e)
 		.all_away = pg_get_bool(rows, 0, 10),
 		.tried_known = pg_get_bool(rows, 0, 11),
 		.linked_to = pg_get_int8(rows, 0, 12),
-		.merge = text_of(c, rows, 0, 13),
-		.cooldown = text_of(c, rows, 0, 14),
-		.merge_case = pg_get_int8(rows, 0, 15),
+		.not_joined = text_of(c, rows, 0, 13),
+		.met_owner = text_of(c, rows, 0, 14),
+		.met_case = pg_get_int8(rows, 0, 15),
 		.budget = text_of(c, rows, 0, 16),
 	};
 	return 0;
@@ -302,7 +303,7 @@ static const struct pg_stmt sql_tried = {
 	" jsonb_array_elements(CASE WHEN jsonb_typeof(e.details->'tried') = 'array' THEN e.details->'tried' ELSE '[]' END)"
 	"  WITH ORDINALITY x(t, n)"
 	" WHERE e.case_id = $1 AND (e.kind = 'opened' AND $3 OR e.kind <> 'opened'"
-	"  AND coalesce(e.details->>'response_id', e.details->>'response') = $2::text) ORDER BY e.id, x.n",
+	"  AND e.details->>'response_id' = $2::text) ORDER BY e.id, x.n",
 	3,
 	{PG_INT8, PG_INT8, PG_BOOL},
 };

@@ -46,8 +46,9 @@ struct explain_event {
 	const char *owner, *through, *value, *instead_of, *to;
 	bool by_hand, all_away, tried_known;
 	int64_t linked_to;
-	const char *merge, *budget, *cooldown; /* as recorded; NULL: not */
-	int64_t merge_case;
+	const char *budget;                 /* as recorded; NULL: not */
+	const char *not_joined, *met_owner; /* why a case that it met was not joined, and whose that is; NULL: it met none */
+	int64_t met_case;
 };
 
 struct explain_case {

@@ -221,17 +221,22 @@ static const struct pg_stmt sql_later = {
 	"cli_explain_later",
 	"SELECT to_char(e.at, 'YYYY-MM-DD HH24:MI'), CASE e.kind"
 	" WHEN 'assigned' THEN concat('handed over to ', d->>'to', ' by ', e.actor)"
-	" WHEN 'amended' THEN concat('the answer was changed: ', CASE WHEN d->>'matches' = 'false' THEN 'no rule matches any more'"
-	"  ELSE 'it still matches' END)"
-	" WHEN 'joined' THEN concat('response ', coalesce(d->>'response_id', d->>'response'), ' joined it')"
+	" WHEN 'amended' THEN concat('the answer was changed', ': ' || (d->>'was') || ' to ' || (d->>'now'), CASE WHEN d->>'matches' = 'false'"
+	"   THEN ', no rule matches any more' ELSE ', it still matches' END, ', priority was ' || (d->>'raised'), CASE WHEN d ? 'contact'"
+	"   THEN ', asked for contact' END, ', the case stays because ' || (d->>'kept'), CASE WHEN d ? 'tell' THEN '; the owner was told' END)"
+	" WHEN 'joined' THEN concat('response ', d->>'response_id', ' joined it', ': ' || (d->>'score'), CASE WHEN d->>'worse' = 'true'"
+	"   THEN ', worse than ' || (d->>'was') END, CASE WHEN d ? 'contact' THEN ', asked for contact' END,"
+	"   ', priority was ' || (d->>'raised'), CASE WHEN d ? 'tell' THEN '; the owner was told' ELSE '; nobody was told' END)"
+	" WHEN 'cooldown' THEN concat('response ', d->>'response_id', ' came within the cooldown: ' || (d->>'score') || ', nobody was told')"
+	" WHEN 'dismissed' THEN CASE WHEN d ? 'withdrawn' THEN 'dismissed by itself' ELSE concat('dismissed by ', e.actor) END"
 	" WHEN 'reopened' THEN concat('opened again', CASE WHEN d ? 'response_id' THEN ' by response ' || (d->>'response_id')"
 	"  ELSE ' by ' || e.actor END)"
 	" WHEN 'outcome' THEN concat(d->>'outcome', ': from ', d->>'from', ' to ', d->>'to')"
 	" WHEN 'undone' THEN concat('undone: ', d->>'kind')"
 	" ELSE concat(e.kind, ' by ', e.actor) END"
 	" FROM closeloop.case_events e, LATERAL (SELECT e.details) x(d) WHERE e.case_id = $1 AND e.kind IN ('assigned', 'amended',"
-	"  'joined', 'reopened', 'resolved', 'closed', 'dismissed', 'outcome', 'undone')"
-	" AND ($3 OR e.kind = 'amended') AND (e.kind <> 'amended' OR coalesce(d->>'response_id', d->>'response', $2::text) = $2::text)"
+	"  'joined', 'cooldown', 'reopened', 'resolved', 'closed', 'dismissed', 'outcome', 'undone')"
+	" AND ($3 AND e.kind <> 'amended' OR d->>'response_id' = $2::text OR $3 AND NOT d ? 'response_id')"
 	" ORDER BY e.id DESC LIMIT 20",
 	3,
 	{PG_INT8, PG_INT8, PG_BOOL},

@@ -554,6 +554,25 @@ static void put_tried(struct buf *b, const struct plan *p)
 		buf_putc(b, ']');
 }
 
+/* "budget":{"minsu":[4,10]}: the fourth mail of ten in an hour. */
+static void put_budget(struct buf *b, const struct plan *p)
+{
+	bool first = true;
+
+	for (int i = 0; i < p->n_recipients; i++) {
+		const struct recipient *to = &p->recipients[i];
+
+		if (to->most == 0 || (to->held_for && !str_eq(to->held_for, "budget")))
+			continue;
+		buf_puts(b, first ? ",\"budget\":{" : ",");
+		first = false;
+		json_put_string(b, to->person->id);
+		buf_printf(b, ":[%d,%d]", to->nth, to->most);
+	}
+	if (!first)
+		buf_putc(b, '}');
+}
+
 const char *judge_event_details(struct judge *j, const struct plan *p)
 {
 	struct buf b = BUF_INIT(FACTS_BYTES_MAX);
@@ -571,6 +590,7 @@ const char *judge_event_details(struct judge *j, const struct plan *p)
 		if (p->owner.all_away)
 			buf_puts(&b, ",\"all_away\":true");
 		put_tried(&b, p);
+		put_budget(&b, p);
 		if (p->recurs)
 			buf_printf(&b, ",\"linked_to\":%lld", (long long)p->recurs);
 	} else {

@@ -34,9 +34,17 @@ static void on_held(void *arg, const struct pg_rows *rows)
 {
 	struct judge *j = arg;
 
-	for (int i = 0; i < pg_count(rows); i++)
-		j->hold.mails[pg_get_int4(rows, i, 0) - 1]->held_for = budget_held_for(pg_get_text(rows, i, 1, NULL));
-	j->n_held = pg_count(rows);
+	j->n_held = 0;
+	for (int i = 0; i < pg_count(rows); i++) {
+		struct recipient *to = j->hold.mails[pg_get_int4(rows, i, 0) - 1];
+
+		if (!pg_is_null(rows, i, 1)) {
+			to->held_for = budget_held_for(pg_get_text(rows, i, 1, NULL));
+			j->n_held++;
+		}
+		to->nth = pg_get_int4(rows, i, 2);
+		to->most = pg_get_int4(rows, i, 3);
+	}
 }
 
 void judge_add_hold(struct judge *j, struct pg_batch *b)
@@ -70,6 +78,6 @@ void judge_add_hold(struct judge *j, struct pg_batch *b)
 		}
 	if (n == 0)
 		return;
-	budget_take_params(p, j->arena, h->limits, h->n_limits, mails, n);
-	pg_batch_add(b, &budget_take, p, on_held, j);
+	budget_pass_params(p, j->arena, h->limits, h->n_limits, mails, n);
+	pg_batch_add(b, &budget_pass, p, on_held, j);
 }

@@ -35,6 +35,7 @@ struct recipient {
 	bool is_owner;
 	bool asked;           /* for a digest, by every entry that names them */
 	const char *held_for; /* "budget", "quiet", "digest": judge_hold.c; "due": notices.c; a line of a digest. NULL: words */
+	int nth, most;        /* which mail of the hour it is, of how many; most 0: no limit */
 };
 
 struct plan {

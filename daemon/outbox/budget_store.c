@@ -14,9 +14,9 @@
 	" WITH ORDINALITY AS l (p, z, f, t, a, u, n) ORDER BY n)"
 #define LIMITS_TYPES PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY
 
-const struct pg_stmt budget_take = {
-	"budget_take",
-	"SELECT mail, why FROM closeloop.budget_take(" LIMITS ", $7, $8, $9)",
+const struct pg_stmt budget_pass = {
+	"budget_pass",
+	"SELECT mail, why, coalesce(nth, 0), coalesce(most, 0) FROM closeloop.budget_pass(" LIMITS ", $7, $8, $9)",
 	9,
 	{LIMITS_TYPES, PG_INT4_ARRAY, PG_INT4_ARRAY, PG_BOOL_ARRAY},
 };
@@ -129,7 +129,7 @@ bool budget_is_limited(const struct budget_limits *l)
 	return l->alerts_per_hour > 0 || l->urgent_per_hour > 0 || l->quiet_from >= 0;
 }
 
-void budget_take_params(struct pg_params *p, struct arena *a, const struct budget_limits *l, int n_limits,
+void budget_pass_params(struct pg_params *p, struct arena *a, const struct budget_limits *l, int n_limits,
 			const struct budget_mail *m, int n)
 {
 	struct pg_array places, priorities, asked;

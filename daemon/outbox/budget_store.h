@@ -28,11 +28,14 @@ struct budget_mail {
 	enum priority priority;
 	bool asked; /* digest:TARGET: held whatever the budget says */
 };
-/* ($1-$6, $7 places from 1, $8 priorities, $9 asked) → number of a mail that is held, from 1; held_for. Locks accounts: comes last. */
-extern const struct pg_stmt budget_take;
-void budget_take_params(struct pg_params *p, struct arena *a, const struct budget_limits *l, int n_limits,
+/*
+ * ($1-$6, $7 places from 1, $8 priorities, $9 asked) → number of a mail, from 1; held_for (null: it may leave); which of the hour it
+ * is, and of how many (0: no limit). Mails that may leave and have no limit are left out. Locks accounts: comes last.
+ */
+extern const struct pg_stmt budget_pass;
+void budget_pass_params(struct pg_params *p, struct arena *a, const struct budget_limits *l, int n_limits,
 			const struct budget_mail *m, int n);
-/* The held_for of a row of budget_take as a word that stays. */
+/* The held_for of a row of budget_pass as a word that stays. */
 const char *budget_held_for(const char *word);
 
 /* () → people for whom a time was missing. */

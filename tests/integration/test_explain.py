@@ -111,6 +111,37 @@ def test_one_alert_end_to_end(site):
     assert line_of(explain(site, response, columns=80), "callback") == "callback MATCH urgent contact_requested true"
 
 
+def test_budget_quiet_hours_and_digests(site):
+    people = site.sections["people"].replace('name = "Ben Hall";', 'name = "Ben Hall"; alerts_per_hour = 2; urgent_per_hour = 5;')
+    people = people.replace('name = "Anna Groß";', 'name = "Anna Groß"; timezone = "UTC"; quiet_hours = "%s-%s";' % (clock(-60), clock(60)))
+    until = clock(60)
+    site.own(("account", "acme", "ben"))
+    site.daemon(rules=RULES, people=people, routes=site.sections["routes"].replace(
+        'mail:    { owner', 'asked: { owner = [ "person:olga" ]; notify = [ "digest:owner" ]; };\n  mail:    { owner').replace(
+        'field:   { owner = [ "lookup:touchpoint+region", "team:field" ]', 'field: { owner = [ "person:anna" ]'))
+    answers = []
+    for i in range(4):
+        answers.append(site.respond(account="acme", customer_id=f"k{i}"))
+        site.settled()
+    assert "budget 1 of 2 (ben)" in line_of(explain(site, answers[0]), "held?")
+    assert "budget 2 of 2 (ben)" in line_of(explain(site, answers[1]), "held?")
+    text = explain(site, answers[2])
+    assert "budget 3 of 2 (ben), held for ben" in line_of(text, "held?")
+    assert re.match(r"sent email ben \S+ held, over budget: leaves \w{3} \d\d:\d\d$", line_of(text, "sent"))
+    urgent = site.respond(account="acme", customer_id="u", contact_requested=True)
+    quiet = site.respond(touchpoint="installation", customer_id="q")
+    site.settled()
+    assert "budget 1 of 5 (ben)" in line_of(explain(site, urgent), "held?")
+    text = explain(site, quiet)
+    assert "quiet held for anna · budget no limit" in line_of(text, "held?")
+    assert re.match(rf"sent email anna \S+ held, quiet hours: leaves \w{{3}} {until}", line_of(text, "sent"))
+    site.q("UPDATE closeloop.messages SET created_at = created_at - interval '1 hour' WHERE state = 'held' AND recipient = 'ben'")
+    site.q("UPDATE closeloop.alert_budgets SET digest_at = digest_at - interval '1 hour',"
+           " left_at = ARRAY(SELECT t - interval '1 hour' FROM unnest(left_at) AS t ORDER BY t) WHERE person = 'ben'")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE recipient = 'ben' AND state = 'held'") == 0, "the digest")
+    assert re.match(r"sent email ben \S+( \S+)? 250, 1 attempt, in a digest$", line_of(explain(site, answers[2]), "sent"))
+
+
 def test_a_case_is_shown_with_its_answers(site):
     site.daemon(rules=RULES)
     response = site.respond(account="hanbit")
