@@ -52,21 +52,11 @@ static void on_stop(void *arg, int signo)
 	flow_stop(a->flow, STOP_GRACE_US);
 }
 
-static void on_reload(void *arg)
-{
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	struct app *a = arg;
-	struct live *live;
-
-	systemd_reloading();
-	live = live_load(a->path, diags);
-	flow_reload(a->flow, live, diags);
-	systemd_ready(live ? "running" : "running on the OLD configuration: the new one has errors");
-}
-
 static void on_hang_up(void *arg, int signo)
 {
-	on_reload(arg);
+	struct app *a = arg;
+
+	flow_reload(a->flow);
 }
 
 static void on_stopped(void *arg)
@@ -108,7 +98,7 @@ static void write_metrics(void *arg, struct buf *out)
 static int app_run(struct app *a, struct live *live)
 {
 	struct loop *loop CLEANUP(loop_freep) = a->loop = loop_new();
-	const struct flow_options flow = {loop, live, on_stopped, on_unfit, on_reload, a};
+	const struct flow_options flow = {loop, live, a->path, on_stopped, on_unfit, a};
 	const struct page_options page = {&live->settings->http, is_ready, write_metrics, a};
 	int r;
 

@@ -21,21 +21,20 @@ struct flow;
 struct flow_options {
 	struct loop *loop;
 	struct live *live;             /* taken */
+	const char *path;              /* of the file that it came from, and that a reload reads */
 	void (*on_stopped)(void *arg); /* everything in flight is settled or released; once, after flow_stop() */
 	/* At start a schema that doesn't fit is fatal: called once with a sentence, before anything was done. */
 	void (*on_unfit)(void *arg, const char *why);
-	/* Somebody asks over the database: read the configuration and flow_reload(). */
-	void (*on_reload)(void *arg);
 	void *arg;
 };
 
 struct flow *flow_new(const struct flow_options *o);
 /*
- * flow_reload() - takes the new configuration; it is live from the next batch on
- * @live:  NULL: it had errors, the old one stays
- * @diags: logged; the first mistake stands in our row of daemons until a good file comes
+ * flow_reload() - reads the configuration file
+ * A good one is live from the next batch on. With mistakes in it the old one stays; they are logged, and the first stands in our row
+ * of daemons until a good file comes. Also done when somebody asks for it over the database.
  */
-void flow_reload(struct flow *f, struct live *live, struct diag_list *diags);
+void flow_reload(struct flow *f);
 /* Finishes or releases what is in flight, at most until grace_us from now. */
 void flow_stop(struct flow *f, int64_t grace_us);
 struct flow *flow_free(struct flow *f);

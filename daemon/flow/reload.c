@@ -1,8 +1,8 @@
 /*
- * A new configuration becomes live: asked for by a signal or over the database, read by the program, swapped between batches.
+ * A new configuration becomes live: asked for by a signal or over the database, swapped between batches.
  *
- *   SIGHUP ───────────────────────────▶ on_reload ─▶ flow_reload ──good──▶ next_live ──no batch under way──▶ swap
- *   row of reloads ─NOTIFY or beat─▶ look ─┘              └──bad──▶ the old stays; our row says why
+ *   SIGHUP ─────────────────────────────▶ flow_reload ──good──▶ next_live ──no batch under way──▶ swap
+ *   row of reloads ─NOTIFY or beat─▶ look ─┘    └──bad──▶ the old stays; our row says why
  *
  * Our row of daemons is the answer to whoever asked, so the number of the request is written with what came of it, never before.
  *
@@ -88,10 +88,10 @@ void flow_add_reload_look(struct flow *f, struct pg_batch *b)
 
 void flow_reload_asked(struct flow *f)
 {
-	if (f->reload.seen <= f->reload.taken || f->stopping || !f->options.on_reload)
+	if (f->reload.seen <= f->reload.taken || f->stopping)
 		return;
 	log_info("reload: asked by %s", f->reload.by);
-	f->options.on_reload(f->options.arg);
+	flow_reload(f);
 }
 
 /* ---- the swap ---- */
@@ -169,19 +169,34 @@ static void flow_refuse(struct flow *f, struct diag_list *diags)
 	flow_beat(f);
 }
 
-void flow_reload(struct flow *f, struct live *live, struct diag_list *diags)
+static void flow_take(struct flow *f, struct live *live)
 {
-	f->stats.reload_ok = live != NULL;
-	f->reload.taken = MAX(f->reload.taken, f->reload.seen);
-	diag_log(diags, "reload");
-	if (!live) {
-		flow_refuse(f, diags);
-		return;
-	}
 	free(f->config_error);
 	f->config_error = NULL;
 	live_free(f->next_live);
 	f->next_live = live;
 	if (intake_run_is_idle(&f->intake) && (f->work_ready || !pg_conn_is_up(f->work)))
 		flow_between_batches(f);
+}
+
+void flow_reload(struct flow *f)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+	struct mono_time began = mono_now();
+	struct live *live;
+
+	if (f->stopping)
+		return;
+	systemd_reloading();
+	live = live_load(f->options.path, diags);
+	diag_log(diags, "reload");
+	log_info("reload: read ms=%lld errors=%d warnings=%d", (long long)((mono_now().us - began.us) / US_PER_MS),
+		 diags->errors, diags->warnings);
+	f->stats.reload_ok = live != NULL;
+	f->reload.taken = MAX(f->reload.taken, f->reload.seen);
+	if (live)
+		flow_take(f, live);
+	else
+		flow_refuse(f, diags);
+	systemd_ready(live ? "running" : "running on the OLD configuration: the new one has errors");
 }

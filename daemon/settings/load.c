@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "settings/load.h"
+#include "settings/split.h"
 #include "settings/value.h"
 
 #include <stdarg.h>
@@ -218,7 +219,7 @@ static bool item_value(struct load *l, struct item *it, enum shape shape)
 			return item_texts(l, it);
 		break;
 	case SHAPE_GROUP:
-		if (type == CONFIG_TYPE_GROUP)
+		if (type == CONFIG_TYPE_GROUP || split_is(s))
 			return true;
 		break;
 	case SHAPE_LIST:
@@ -285,7 +286,7 @@ static void load_elements(struct load *l, const struct item *it, void *base)
 	*(int *)(void *)((char *)base + it->key->count_at) = n;
 	l->path[l->depth++] = it->key->name;
 	for (int i = 0; i < n; i++) {
-		const config_setting_t *e = config_setting_get_elem(it->setting, (unsigned)i);
+		const config_setting_t *e = split_member(it->setting, i);
 		struct item element = {.setting = e, .pos = setting_pos(l, e)};
 
 		l->path[l->depth++] = element_name(l, e, i);

@@ -5,6 +5,7 @@
  */
 #include "settings/outline.h"
 #include "settings/load.h"
+#include "settings/split.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -223,7 +224,7 @@ static void walk_facts(struct walk *w, const config_setting_t *facts)
 static void walk_elements(struct walk *w, const struct section *s, const config_setting_t *groups)
 {
 	for (int i = 0; groups && i < config_setting_length(groups); i++) {
-		const config_setting_t *e = config_setting_get_elem(groups, (unsigned)i);
+		const config_setting_t *e = split_member(groups, i);
 
 		w->element = s->naming == NAMED_LIST ? list_element(w, s, e) : arena_strdup(w->arena, e->name);
 		w->place = i;
@@ -255,12 +256,15 @@ static void walk_root(struct walk *w, const config_setting_t *root)
 
 void settings_outline(const struct settings *s, struct arena *arena, struct outline *ret)
 {
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct walk w = {.arena = arena, .out = ret};
+	struct source src;
 	config_t config;
 
 	*ret = (struct outline){0};
 	config_init(&config);
-	if (config_read_string(&config, s->text))
+	if (source_of_text(&src, s->path, s->text, arena, diags) && split_read(&config, &src))
 		walk_root(&w, config_root_setting(&config));
 	config_destroy(&config);
+	source_fini(&src);
 }

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "settings/load.h"
+#include "settings/split.h"
 #include "settings/value.h"
 
 #include <stdlib.h>
@@ -215,7 +216,7 @@ void people_done(struct load *l, const struct item *it)
 	load_index(l, IDS_PEOPLE, l->s->people, l->s->n_people, sizeof(*l->s->people));
 	for (int i = 0; i < l->s->n_people; i++) {
 		const struct person *p = &l->s->people[i];
-		struct item group = {.setting = config_setting_get_elem(it->setting, (unsigned)i), .pos = p->pos};
+		struct item group = {.setting = split_member(it->setting, i), .pos = p->pos};
 
 		l->path[l->depth++] = p->id;
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {

@@ -6,6 +6,7 @@
 #include "settings/settings.h"
 #include "settings/load.h"
 #include "settings/source.h"
+#include "settings/split.h"
 #include "settings/syntax.h"
 
 #include <libconfig.h>
@@ -90,7 +91,7 @@ static void settings_read(struct settings *s, const struct source *src, enum loa
 	if (!syntax_check(src, diags, &database))
 		return;
 	config_init(&config);
-	if (config_read_string(&config, buf_str(&src->text))) {
+	if (split_read(&config, src)) {
 		load_settings(&l, config_root_setting(&config));
 		keep_text(s, src, database);
 	} else {

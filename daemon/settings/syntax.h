@@ -16,7 +16,7 @@
 #include "settings/source.h"
 
 #define SYNTAX_DEPTH_MAX 32
-#define SYNTAX_NAMES_MAX 10000 /* in one group: libconfig compares each with all before it */
+#define SYNTAX_NAMES_MAX 10000 /* in one group: each is compared with all before it */
 
 /* A part of the joined text; from == to: none. */
 struct text_span {

@@ -22,6 +22,7 @@ import delivery
 import drain
 import field
 import history
+import reload
 import sweep
 import writers
 
@@ -81,7 +82,8 @@ def run_rule(f, report, size):
 
 ROWS = {"w1": drain.run_w1, "backlog": drain.run_backlog, "insert": writers.run_insert, "xmin": drain.run_xmin,
         "latency": delivery.run_latency, "idle": writers.run_idle, "rule": run_rule, "neighbours": delivery.run_neighbours,
-        "mail": delivery.run_mail, "sweep": sweep.run_sweep, "backtest": history.run_backtest}
+        "mail": delivery.run_mail, "sweep": sweep.run_sweep, "backtest": history.run_backtest,
+        "reload": reload.run_reload}
 
 
 def machine():

@@ -590,6 +590,54 @@ static void test_kept_text(void **state)
 	assert_string_equal(other->conninfo, "dbname=other_db_xyz");
 }
 
+/* Groups of many names are given to libconfig in another shape; nothing of what a person writes may show it. */
+static void test_large_groups(void **state)
+{
+	static const int n = 3000;
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(1 << 20);
+	struct settings *s CLEANUP(settings_freep) = NULL;
+	char *circle;
+
+	buf_puts(
+		&text,
+		"teams: { t: { members = [ \"p0\", \"p2999\" ]; }; } /* } */ defaults: { priority = \"low\"; route = \"r\"; }\n"
+		"routes = { r: { owner = [ \"team:t\" ]; notify = [ ]; } } # {\n people: {\n");
+	for (int i = 0; i < n; i++)
+		buf_printf(&text, " p%d = { name = \"}{ ;(%d\" \"}\"; email = \"p%d@example.com\", reports_to: \"p%d\"; }%s\n",
+			   i, i, i, i ? 0 : 1,
+			   i % 3 == 0   ? ";"
+			   : i % 3 == 1 ? ","
+					: "");
+	buf_puts(&text, "}; attributes: { plan = \"text\", n: { type = \"number\"; } }\nrules: {\n");
+	for (int i = 0; i < n; i++)
+		buf_printf(&text, "  r%d: { when = \"nps = %d and attr.n > %d\"; };\n", i, i % 11, i);
+	buf_puts(&text, "};\nsources: { }\n");
+	s = load(buf_str(&text), 1); /* p0 and p1 report to each other */
+	assert_null(s);
+	circle = strstr(text.p, "reports_to: \"p1\"");
+	assert_non_null(circle);
+	memcpy(circle, "language  : \"en\"", strlen("reports_to: \"p1\""));
+	s = load(buf_str(&text), 0);
+	assert_int_equal(s->n_people, n);
+	assert_int_equal(s->n_rules, n);
+	assert_int_equal(s->n_sources, 0);
+	assert_int_equal(s->n_attributes, 2);
+	assert_string_equal(s->people[2999].name, "}{ ;(2999}");
+	assert_string_equal(s->people[2999].reports_to, "p0");
+	assert_int_equal(s->people[2999].pos.line, 3003);
+	assert_string_equal(s->rules[2999].when, "nps = 7 and attr.n > 2999");
+	assert_int_equal(s->rules[2999].pos.line, 6005);
+	assert_string_equal(settings_route(s, "r")->owner[0].team->members.items[1], "p2999");
+	assert_null(strstr(s->text, "({"));
+	settings_free(s);
+	/* A list stays a list, which is no group; a mistake keeps its line. */
+	s = load("rules: ( { a: { when = \"nps = 1\"; }; } );", 1);
+	assert_null(s);
+	s = load("people = ( );", 1);
+	assert_null(s);
+	s = load("teams = 7;", 1);
+}
+
 /* A text that was live, when the files that it names are gone: the same rules, routes and people, and nothing that could send. */
 static void test_stored_text(void **state)
 {
@@ -698,25 +746,16 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_promises),
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_hours),
-		cmocka_unit_test(test_quiet_hours),
-		cmocka_unit_test(test_urls),
-		cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_mailboxes),
-		cmocka_unit_test(test_conninfo),
-		cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_localized),
-		cmocka_unit_test(test_wants),
-		IN_FOLDER(test_defaults),
-		IN_FOLDER(test_example),
-		IN_FOLDER(test_kept_text),
-		IN_FOLDER(test_stored_text),
-		IN_FOLDER(test_stored_text_refused),
-		IN_FOLDER(test_credentials),
-		IN_FOLDER(test_folder_of_configuration),
+		cmocka_unit_test(test_durations),   cmocka_unit_test(test_promises),
+		cmocka_unit_test(test_addresses),   cmocka_unit_test(test_hours),
+		cmocka_unit_test(test_quiet_hours), cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_hosts),       cmocka_unit_test(test_mailboxes),
+		cmocka_unit_test(test_conninfo),    cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_localized),   cmocka_unit_test(test_wants),
+		IN_FOLDER(test_defaults),           IN_FOLDER(test_example),
+		IN_FOLDER(test_kept_text),          IN_FOLDER(test_large_groups),
+		IN_FOLDER(test_stored_text),        IN_FOLDER(test_stored_text_refused),
+		IN_FOLDER(test_credentials),        IN_FOLDER(test_folder_of_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
