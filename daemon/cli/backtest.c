@@ -75,7 +75,7 @@ static int old_failed(struct diag_list *diags, const char *name)
 static int load_against(struct verb_run *v, const char *path)
 {
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	int r = settings_load(path, diags, &v->old);
+	int r = settings_load_bare(path, diags, &v->old);
 
 	if (r) {
 		v->old = NULL;

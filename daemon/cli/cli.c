@@ -97,17 +97,10 @@ void cli_print(struct cli *c, const struct buf *out)
 
 /* ---- settings ---- */
 
-int cli_settings(struct cli *c)
+static int settings_told(struct cli *c, struct diag_list *diags, int r)
 {
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	int r;
-
-	if (c->settings)
-		return 0;
-	r = settings_load(c->config_path, diags, &c->settings);
 	if (r == 0)
 		return 0;
-	c->settings = NULL;
 	if (r == SETTINGS_E_INVALID) {
 		cli_print_diags(diags);
 		return cli_fail(EXIT_CONFIGURATION, "the configuration has %d error%s: see closeloop check", diags->errors,
@@ -115,6 +108,20 @@ int cli_settings(struct cli *c)
 	}
 	return cli_fail(EXIT_CONFIGURATION, "%s: %s (-c FILE or $CLOSELOOP_CONFIG names another)", c->config_path,
 			strerror(-r));
+}
+
+int cli_settings(struct cli *c)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+
+	return c->settings ? 0 : settings_told(c, diags, settings_load_bare(c->config_path, diags, &c->settings));
+}
+
+int cli_settings_to_send(struct cli *c, struct settings **ret)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+
+	return settings_told(c, diags, settings_load(c->config_path, diags, ret));
 }
 
 /* ---- database ---- */

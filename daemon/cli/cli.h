@@ -47,8 +47,13 @@ void cli_print(struct cli *c, const struct buf *out);
 
 /* ---- settings, database, actor ---- */
 
-/* 0 with c->settings, or EXIT_CONFIGURATION with every diagnostic printed. Warnings are `closeloop check`'s business. */
+/*
+ * 0 with c->settings, or EXIT_CONFIGURATION with every diagnostic printed. Warnings are `closeloop check`'s business. Secrets are
+ * left alone: whoever looks at a case or tries a rule needn't be allowed to read them.
+ */
 int cli_settings(struct cli *c);
+/* All of it, secrets too, for who sends; to be freed. */
+int cli_settings_to_send(struct cli *c, struct settings **ret);
 /* 0 with c->db, its schema and instance checked; EXIT_UNAVAILABLE, EXIT_CONFIGURATION, EXIT_NOT_PERMITTED. */
 int cli_db(struct cli *c);
 /* The same without asking for schema and instance. */

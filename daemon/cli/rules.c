@@ -285,7 +285,7 @@ static bool is_path(const char *word)
 static int side_file(struct cli *c, const char *path, struct side *ret)
 {
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	int r = settings_load(path, diags, &ret->settings);
+	int r = settings_load_bare(path, diags, &ret->settings);
 
 	if (r == 0) {
 		ret->name = arena_printf(c->arena, "%s, rules %.7s", path, ret->settings->sha256);

@@ -129,7 +129,7 @@ int cli_db_broken_ok(struct cli *c, const char **ret_broken)
 	int r;
 
 	*ret_broken = NULL;
-	if (c->settings || settings_load(c->config_path, diags, &c->settings) != SETTINGS_E_INVALID)
+	if (c->settings || settings_load_bare(c->config_path, diags, &c->settings) != SETTINGS_E_INVALID)
 		return cli_db(c);
 	c->settings = NULL;
 	r = open_salvaged(c, more);

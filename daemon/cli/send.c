@@ -34,11 +34,17 @@ static void sending_on_deadline(struct deadline *d)
 
 int cli_send(struct cli *c, struct delivery *d, struct delivery_result **ret)
 {
+	struct settings *settings CLEANUP(settings_freep) = NULL;
 	struct loop *loop CLEANUP(loop_freep) = loop_new();
 	struct sending s = {.loop = loop};
 	struct channel *channel;
+	int r = cli_settings_to_send(c, &settings);
 
-	channel = channel_new(loop, c->settings, sending_on_result, &s);
+	if (r) {
+		delivery_free(d);
+		return r;
+	}
+	channel = channel_new(loop, settings, sending_on_result, &s);
 	deadline_init(&s.deadline, loop, "send", sending_on_deadline);
 	deadline_arm(&s.deadline, WAIT_US);
 	channel_submit(channel, d);

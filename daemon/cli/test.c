@@ -199,23 +199,6 @@ static int run_files(struct run *r)
 	return r->passed == r->done ? EXIT_DONE : EXIT_NO;
 }
 
-/* The rules are what is tested: secrets, certificates and templates needn't be at hand. */
-static int load_rules(struct cli *c)
-{
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	int r = settings_load_bare(c->config_path, diags, &c->settings);
-
-	if (r == 0)
-		return 0;
-	c->settings = NULL;
-	if (r < 0)
-		return cli_fail(EXIT_CONFIGURATION, "%s: %s (-c FILE or $CLOSELOOP_CONFIG names another)", c->config_path,
-				strerror(-r));
-	cli_print_diags(diags);
-	return cli_fail(EXIT_CONFIGURATION, "no test was run: the configuration has %d error%s", diags->errors,
-			diags->errors == 1 ? "" : "s");
-}
-
 int rule_test_run(struct cli *c, const struct args *a)
 {
 	struct run r = {
@@ -225,7 +208,7 @@ int rule_test_run(struct cli *c, const struct args *a)
 		.columns = text_terminal_columns(),
 		.out = BUF_INIT(CLI_OUTPUT_BYTES_MAX),
 	};
-	int e = load_rules(c);
+	int e = cli_settings(c);
 
 	if (e == 0)
 		e = load_files(&r, a);
