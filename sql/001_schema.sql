@@ -183,8 +183,8 @@ CREATE INDEX IF NOT EXISTS cases_since ON closeloop.cases USING brin (opened_at)
 DROP INDEX IF EXISTS closeloop.cases_opened;
 
 CREATE TABLE IF NOT EXISTS closeloop.case_responses (
-	response_id bigint PRIMARY KEY REFERENCES closeloop.responses,
-	case_id bigint REFERENCES closeloop.cases,
+	response_id bigint PRIMARY KEY,
+	case_id bigint,
 	relation text NOT NULL CHECK (relation IN ('opened', 'joined', 'linked', 'amended', 'noted', 'praised')),
 	rules text[] NOT NULL DEFAULT '{}',
 	facts jsonb NOT NULL DEFAULT '{}',
@@ -201,7 +201,7 @@ CREATE INDEX IF NOT EXISTS case_responses_case ON closeloop.case_responses (case
 
 CREATE TABLE IF NOT EXISTS closeloop.case_events (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	case_id bigint NOT NULL REFERENCES closeloop.cases,
+	case_id bigint NOT NULL,
 	at timestamptz NOT NULL DEFAULT now(),
 	actor text NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('opened', 'acknowledged', 'started', 'contacted', 'waiting', 'resolved', 'closed',
@@ -213,6 +213,43 @@ CREATE TABLE IF NOT EXISTS closeloop.case_events (
 );
 COMMENT ON TABLE closeloop.case_events IS 'The history of every case; rows are only added. actor is a person, "daemon", or "cli:USER".';
 CREATE INDEX IF NOT EXISTS case_events_case ON closeloop.case_events (case_id, id);
+
+-- A foreign key asks the parent about each new row, which costs more than writing it. Here that can't go wrong: who records an answer
+-- has locked it, who writes an event has locked or just opened its case. So only the other end is guarded: what has a record or a
+-- history isn't deleted. cases.response_id stays a key: TRUNCATE and pg_restore go by it.
+ALTER TABLE closeloop.case_responses DROP CONSTRAINT IF EXISTS case_responses_response_id_fkey;
+ALTER TABLE closeloop.case_responses DROP CONSTRAINT IF EXISTS case_responses_case_id_fkey;
+ALTER TABLE closeloop.case_events DROP CONSTRAINT IF EXISTS case_events_case_id_fkey;
+
+CREATE OR REPLACE FUNCTION closeloop.keep_with_records() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		TRUNCATE closeloop.case_responses, closeloop.case_events;
+	ELSIF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+		RETURN NULL;
+	ELSIF TG_TABLE_NAME = 'responses' AND EXISTS (SELECT FROM closeloop.case_responses AS r WHERE r.response_id = OLD.id) THEN
+		RAISE EXCEPTION 'response % can''t be deleted: it was judged', OLD.id USING ERRCODE = 'foreign_key_violation',
+			TABLE = 'case_responses', SCHEMA = 'closeloop', HINT = 'Delete its row of closeloop.case_responses first.';
+	ELSIF TG_TABLE_NAME = 'cases' AND (EXISTS (SELECT FROM closeloop.case_responses AS r WHERE r.case_id = OLD.id)
+			OR EXISTS (SELECT FROM closeloop.case_events AS e WHERE e.case_id = OLD.id)) THEN
+		RAISE EXCEPTION 'case C-% can''t be deleted: it has a history', OLD.id USING ERRCODE = 'foreign_key_violation',
+			TABLE = 'case_events', SCHEMA = 'closeloop',
+			HINT = 'Delete its rows of closeloop.case_events and closeloop.case_responses first.';
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION closeloop.keep_with_records() IS
+	'Trigger on responses and cases: what case_responses and case_events speak of is neither deleted nor given another id.';
+CREATE OR REPLACE TRIGGER keep_with_records AFTER DELETE OR UPDATE OF id ON closeloop.responses
+	FOR EACH ROW EXECUTE FUNCTION closeloop.keep_with_records();
+CREATE OR REPLACE TRIGGER keep_with_records AFTER DELETE OR UPDATE OF id ON closeloop.cases
+	FOR EACH ROW EXECUTE FUNCTION closeloop.keep_with_records();
+CREATE OR REPLACE TRIGGER keep_with_records_truncate AFTER TRUNCATE ON closeloop.cases
+	FOR EACH STATEMENT EXECUTE FUNCTION closeloop.keep_with_records();
 
 -- ---- the outbox ----
 
@@ -253,8 +290,7 @@ EXCEPTION WHEN feature_not_supported THEN
 	NULL;
 END
 $$;
--- A case has its first event before its first message, and that event keeps it from being deleted. A check of the same with each
--- message would cost as much as writing it.
+-- A case has its first event before its first message, and that event keeps it from being deleted: keep_with_records().
 ALTER TABLE closeloop.messages DROP CONSTRAINT IF EXISTS messages_case_id_fkey;
 COMMENT ON TABLE closeloop.messages IS 'The outbox: rendered once, delivered at least once under an id that never changes.';
 COMMENT ON COLUMN closeloop.messages.payload IS 'The bytes that leave: a whole RFC 5322 message, or the JSON of a webhook.';

@@ -66,6 +66,30 @@ INSERT INTO closeloop.cases (id, response_id) SELECT 901, id FROM closeloop.resp
 SELECT throws_ok('INSERT INTO closeloop.cases (response_id) SELECT response_id FROM closeloop.cases', '23505', NULL,
 	'a response opens one case');
 SELECT throws_ok('INSERT INTO closeloop.cases (response_id) VALUES (999999)', '23503', NULL, 'no case without a response');
+INSERT INTO closeloop.responses (source, source_id) VALUES ('kept', 'noted'), ('kept', 'opened'), ('kept', 'nothing');
+INSERT INTO closeloop.case_responses (response_id, relation) SELECT id, 'noted' FROM closeloop.responses WHERE source_id = 'noted';
+INSERT INTO closeloop.cases (id, response_id) SELECT 902, id FROM closeloop.responses WHERE source_id = 'opened';
+INSERT INTO closeloop.case_events (case_id, actor, kind, to_status) VALUES (902, 'daemon', 'opened', 'open');
+SELECT throws_ok($$DELETE FROM closeloop.responses WHERE source_id = 'noted'$$, '23503', NULL, 'what was judged is not deleted');
+SELECT throws_ok($$DELETE FROM closeloop.responses WHERE source_id = 'opened'$$, '23503', NULL, 'nor what opened a case');
+SELECT lives_ok($$DELETE FROM closeloop.responses WHERE source_id = 'nothing'$$, 'an answer that nothing speaks of is');
+SELECT throws_ok($$UPDATE closeloop.responses SET id = DEFAULT WHERE source_id = 'noted'$$, '23503', NULL, 'it keeps its id');
+SELECT throws_ok('DELETE FROM closeloop.cases WHERE id = 902', '23503', NULL, 'a case with a history is not deleted');
+SELECT throws_ok('UPDATE closeloop.cases SET id = 903 WHERE id = 902', '23503', NULL, 'nor given another number');
+SELECT lives_ok('UPDATE closeloop.cases SET id = id WHERE id = 902', 'the same number is no other');
+SELECT lives_ok($$WITH h AS (DELETE FROM closeloop.case_events WHERE case_id = 902) DELETE FROM closeloop.cases WHERE id = 902$$,
+	'with its history it goes');
+INSERT INTO closeloop.cases (id, response_id) SELECT 902, id FROM closeloop.responses WHERE source_id = 'opened';
+INSERT INTO closeloop.case_responses (response_id, case_id, relation) SELECT response_id, id, 'opened' FROM closeloop.cases WHERE id = 902;
+SELECT throws_ok('DELETE FROM closeloop.cases WHERE id = 902', '23503', NULL, 'a record alone keeps it too');
+SAVEPOINT emptied;
+SELECT throws_ok('TRUNCATE closeloop.responses', '0A000', NULL, 'answers are not emptied alone');
+TRUNCATE closeloop.responses, closeloop.inbox CASCADE;
+SELECT is((SELECT count(*) FROM closeloop.case_responses) + (SELECT count(*) FROM closeloop.case_events), 0::bigint,
+	'with all that hangs on them nothing is left behind');
+ROLLBACK TO emptied;
+DELETE FROM closeloop.case_responses WHERE case_id = 902;
+DELETE FROM closeloop.cases WHERE id = 902;
 SELECT throws_ok(format('UPDATE closeloop.cases SET status = %L', s), '23514', NULL, s || ' needs its time')
 	FROM unnest(ARRAY['waiting', 'resolved', 'closed', 'dismissed']) AS s;
 SELECT throws_ok('UPDATE closeloop.cases SET waiting_until = now()', '23514', NULL, 'only a waiting case waits');
