@@ -67,7 +67,8 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.promise_due(timestamptz, closeloop.promise, text, text),'
 			' closeloop.promise_before(timestamptz, closeloop.promise, text, text),'
 			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.open_after(timestamptz, interval, text, text),'
-			' closeloop.clocks_replace(jsonb, jsonb), closeloop.follow_up_times(timestamptz), closeloop.source_look(),'
+			' closeloop.zone_is_known(text), closeloop.clocks_replace(jsonb, jsonb), closeloop.clocks_pending(),'
+			' closeloop.clocks_worked_off(bigint), closeloop.follow_up_times(timestamptz), closeloop.source_look(),'
 			' closeloop.sources_silent(), closeloop.ruleset_at(timestamptz),'
 			' closeloop.reload_ask(text), closeloop.reload_look()',
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'

@@ -67,6 +67,18 @@ CREATE TABLE IF NOT EXISTS closeloop.person_clocks (
 COMMENT ON TABLE closeloop.person_clocks IS
 	'Calendar and time zone of every person, written by the daemon through clocks_replace(). The person '''' has the global time zone.';
 
+-- What a daemon that starts must know: did the one that changed the calendars get to the end of the due times?
+CREATE TABLE IF NOT EXISTS closeloop.clocks_mark (
+	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	version bigint NOT NULL DEFAULT 1,
+	worked_off bigint NOT NULL DEFAULT 0,
+	worked_off_at timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE closeloop.clocks_mark IS 'One row: which version of the clocks the due times of all unresolved cases follow.';
+COMMENT ON COLUMN closeloop.clocks_mark.version IS 'One more with every change by clocks_replace().';
+COMMENT ON COLUMN closeloop.clocks_mark.worked_off IS 'The version by which all due times were computed last.';
+INSERT INTO closeloop.clocks_mark DEFAULT VALUES ON CONFLICT DO NOTHING;
+
 -- ---- what is open ----
 
 CREATE OR REPLACE FUNCTION closeloop.clock(calendar text, person text) RETURNS closeloop.calendars
@@ -439,6 +451,24 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.zone_or(text, text) IS 'A time zone if this server knows it, else another.';
 
+-- AT TIME ZONE also takes abbreviations (a fixed offset: no summer time) and POSIX rules ("UTC+3" is west of Greenwich there), which
+-- nobody means who gives a person's zone. A name with a slash and no digit can be neither; of the rest the list of all zones knows,
+-- in 25 ms.
+CREATE OR REPLACE FUNCTION closeloop.zone_is_known(timezone text) RETURNS boolean
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	IF timezone IN ('UTC', 'Etc/UTC') THEN
+		RETURN true;
+	ELSIF timezone ~ '^[A-Za-z_-]+(/[A-Za-z_-]+)+$' THEN
+		RETURN closeloop.zone_or(timezone, NULL) IS NOT NULL;
+	END IF;
+	RETURN EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = timezone);
+END
+$$;
+COMMENT ON FUNCTION closeloop.zone_is_known(text) IS 'Whether this server has a time zone of that name.';
+
 -- Compared first, so that nothing is locked or written when nothing is new. Two daemons that differ take turns: while a
 -- configuration is rolled out, the last one wins.
 CREATE OR REPLACE FUNCTION closeloop.clocks_replace(calendars jsonb, people jsonb) RETURNS boolean
@@ -476,10 +506,33 @@ BEGIN
 	DELETE FROM closeloop.person_clocks;
 	INSERT INTO closeloop.calendars SELECT * FROM unnest(new_calendars);
 	INSERT INTO closeloop.person_clocks SELECT * FROM unnest(new_people);
+	UPDATE closeloop.clocks_mark SET version = version + 1;
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION closeloop.clocks_replace(jsonb, jsonb) IS
 	'Makes calendars [{name, timezone, hours: [[day, from_minute, to_minute]], holidays: [YYYY-MM-DD]}] and people [{person, calendar, timezone}] the ones that count; true: something changed. A zone that this server lacks becomes the global one.';
+
+-- A server started since may have other rules of time zones, a migration other ways of reckoning.
+CREATE OR REPLACE FUNCTION closeloop.clocks_pending(OUT version bigint, OUT pending boolean)
+	LANGUAGE sql STABLE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT m.version, m.worked_off < m.version OR coalesce(m.worked_off_at < greatest(pg_postmaster_start_time(),
+		(SELECT max(g.applied_at) FROM closeloop.migrations AS g)), true)
+	FROM closeloop.clocks_mark AS m
+$$;
+COMMENT ON FUNCTION closeloop.clocks_pending() IS
+	'The version of the clocks, and whether due times of unresolved cases may be of an earlier one: follow_up_recompute() from the first case on.';
+
+CREATE OR REPLACE FUNCTION closeloop.clocks_worked_off(version bigint) RETURNS void
+	LANGUAGE sql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	UPDATE closeloop.clocks_mark AS m
+	SET worked_off = greatest(m.worked_off, clocks_worked_off.version), worked_off_at = now()
+$$;
+COMMENT ON FUNCTION closeloop.clocks_worked_off(bigint) IS
+	'All due times were computed since this version of the clocks was read.';
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;

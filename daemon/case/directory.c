@@ -50,9 +50,10 @@ const struct pg_stmt directory_absences_stmt = {
 
 const struct pg_stmt directory_zones_stmt = {
 	"directory_zones",
-	"SELECT name FROM pg_timezone_names ORDER BY name COLLATE \"C\"",
-	0,
-	{0},
+	"SELECT z FROM (SELECT unnest($1) UNION SELECT timezone FROM closeloop.people WHERE timezone IS NOT NULL) AS q (z)"
+	" WHERE closeloop.zone_is_known(z) ORDER BY z COLLATE \"C\"",
+	1,
+	{PG_TEXT_ARRAY},
 };
 
 static int person_order(const void *a, const void *b)
@@ -166,6 +167,19 @@ struct directory *directory_free(struct directory *d)
 		free(d);
 	}
 	return NULL;
+}
+
+void directory_zones_params(struct pg_params *p, struct arena *a, const struct settings *s)
+{
+	struct pg_array zones;
+
+	pg_array_init(&zones, a, PG_TEXT);
+	pg_array_text(&zones, s->timezone);
+	for (int i = 0; i < s->n_people; i++)
+		if (!str_eq(s->people[i].timezone, s->timezone))
+			pg_array_text(&zones, s->people[i].timezone);
+	pg_params_init(p, a);
+	pg_add_array(p, &zones);
 }
 
 static bool zone_known(const struct pg_rows *zones, const char *zone)

@@ -24,8 +24,9 @@ struct directory;
 extern const struct pg_stmt directory_version_stmt;
 /* () → people of the database; () → absences that are not over. */
 extern const struct pg_stmt directory_people_stmt, directory_absences_stmt;
-/* () → names of all time zones the server knows. */
+/* (zones) → those, and those of the people of the database, that the server knows. */
 extern const struct pg_stmt directory_zones_stmt;
+void directory_zones_params(struct pg_params *p, struct arena *a, const struct settings *s);
 
 /* settings must outlive the directory. people may be NULL (the configuration alone). */
 struct directory *directory_new(const struct settings *s, int64_t version, const struct pg_rows *people);
@@ -36,7 +37,7 @@ struct directory *directory_new(const struct settings *s, int64_t version, const
 struct directory *directory_make(const struct settings *s, const struct person *people, int n_people,
 				 const struct absence *absences, int n_absences);
 void directory_set_absences(struct directory *d, const struct pg_rows *absences);
-/* Takes the server's zones; people in one that it doesn't know are shown UTC from then on (one log line each). */
+/* Takes the rows of directory_zones_stmt; people in one that it doesn't know are shown UTC from then on (one log line each). */
 void directory_set_zones(struct directory *d, const struct pg_rows *zones);
 /* The person's zone, one that the server knows. */
 const char *directory_zone(const struct directory *d, const struct person *p);

@@ -16,7 +16,8 @@ struct directory_load {
 	int64_t version;
 	struct directory *made;
 	struct pg_conn *conn;
-	struct arena *arena; /* NULL: the clocks stay as they are */
+	struct arena *arena;
+	bool clocks; /* else they stay as they are */
 	pg_done_fn *done;
 	void *arg;
 };
@@ -123,35 +124,35 @@ static void on_done(void *arg, const struct pg_error *error)
 		l->live->directory = TAKE(l->made);
 		log_info("directory: version=%lld people=%d", (long long)l->version, directory_count(l->live->directory));
 	}
-	if (error || !l->arena)
+	if (error || !l->clocks)
 		load_end(l, error);
 	else
 		load_replace_clocks(l);
 }
 
-static void load_start(struct directory_load *l)
+static void load_start(struct pg_conn *conn, struct live *live, bool clocks, pg_done_fn *done, void *arg)
 {
-	struct pg_batch *b = pg_batch_new(l->conn);
+	struct directory_load *l = xcalloc(1, sizeof(*l));
+	struct pg_batch *b = pg_batch_new(conn);
+	struct pg_params *zones;
 
+	*l = (struct directory_load){
+		.conn = conn, .live = live, .arena = arena_new(0), .clocks = clocks, .done = done, .arg = arg};
+	zones = arena_new_obj(l->arena, struct pg_params);
+	directory_zones_params(zones, l->arena, live->settings);
 	pg_batch_add(b, &directory_version_stmt, NULL, on_version, l);
 	pg_batch_add(b, &directory_people_stmt, NULL, on_people, l);
 	pg_batch_add(b, &directory_absences_stmt, NULL, on_absences, l);
-	pg_batch_add(b, &directory_zones_stmt, NULL, on_zones, l);
+	pg_batch_add(b, &directory_zones_stmt, zones, on_zones, l);
 	pg_batch_send(b, 0, on_done, l);
 }
 
 void directory_read(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg)
 {
-	struct directory_load *l = xcalloc(1, sizeof(*l));
-
-	*l = (struct directory_load){.conn = conn, .live = live, .done = done, .arg = arg};
-	load_start(l);
+	load_start(conn, live, false, done, arg);
 }
 
 void directory_load(struct pg_conn *conn, struct live *live, pg_done_fn *done, void *arg)
 {
-	struct directory_load *l = xcalloc(1, sizeof(*l));
-
-	*l = (struct directory_load){.conn = conn, .live = live, .arena = arena_new(0), .done = done, .arg = arg};
-	load_start(l);
+	load_start(conn, live, true, done, arg);
 }

@@ -41,7 +41,7 @@ void followup_peeked(struct followup_run *f, double next_s)
 		next_s * (double)US_PER_S < (double)SWEEP_EVERY_US ? (int64_t)(next_s * (double)US_PER_S) : SWEEP_EVERY_US;
 
 	/* Sooner than now: this alarm has seen it. What somebody else works on is asked for again with the next look. */
-	if (!f->recomputing && next_us > 0)
+	if (!f->recomputing && !f->unsure && next_us > 0)
 		followup_arm(f, next_us);
 }
 
@@ -52,7 +52,7 @@ static void on_due(struct deadline *d)
 	followup_arm(f, SWEEP_EVERY_US); /* if nobody gets to it */
 	if (!f->flow->work_ready || f->flow->stopping)
 		return;
-	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= f->recomputing; /* it failed */
+	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= f->recomputing || f->unsure; /* it failed */
 	intake_run_between(&f->flow->intake, BETWEEN_SWEEP);
 }
 
@@ -160,6 +160,34 @@ static void on_recomputed_rows(void *arg, const struct pg_rows *rows)
 	f->recompute_next = pg_get_int8(rows, 0, 1); /* 0: there are no more */
 }
 
+static void on_worked_off(void *arg, const struct pg_error *error)
+{
+	struct followup_run *f = arg;
+
+	if (error && error->lost)
+		return;
+	if (error) /* then the next daemon that starts does it once more */
+		log_warning("due times: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	intake_run_continue(&f->flow->intake, BETWEEN_RECOMPUTE, false);
+}
+
+/* Every case was looked at. */
+static void recompute_end(struct followup_run *f)
+{
+	struct intake_run *r = &f->flow->intake;
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+
+	if (f->moved > 0 || f->announced)
+		log_info("due times: %lld case(s) moved with the new calendars", (long long)f->moved);
+	r->between.due[BETWEEN_SWEEP] = true;
+	f->unsure = false;
+	pg_params_init(p, r->arena);
+	pg_add_int8(p, f->version);
+	pg_batch_add(b, &clocks_worked_off, p, NULL, NULL);
+	pg_batch_send(b, 0, on_worked_off, f);
+}
+
 static void on_recomputed(void *arg, const struct pg_error *error)
 {
 	struct followup_run *f = arg;
@@ -178,20 +206,52 @@ static void on_recomputed(void *arg, const struct pg_error *error)
 	f->moved = f->moved_next;
 	f->recompute_after = f->recompute_next;
 	f->recomputing = f->recompute_after != 0;
-	if (!f->recomputing) {
-		if (f->moved > 0 || f->announced)
-			log_info("due times: %lld case(s) moved with the new calendars", (long long)f->moved);
-		r->between.due[BETWEEN_SWEEP] = true;
-	}
-	intake_run_continue(r, BETWEEN_RECOMPUTE, f->recomputing);
+	if (f->recomputing)
+		intake_run_continue(r, BETWEEN_RECOMPUTE, true);
+	else
+		recompute_end(f);
+}
+
+static void on_pending(void *arg, const struct pg_rows *rows)
+{
+	struct followup_run *f = arg;
+
+	f->version = pg_get_int8(rows, 0, 0);
+	f->pending = pg_get_bool(rows, 0, 1);
+}
+
+static void on_asked(void *arg, const struct pg_error *error)
+{
+	struct followup_run *f = arg;
+
+	if (error && error->lost)
+		return;
+	if (error)
+		log_warning("due times: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
+	else
+		f->unsure = false;
+	intake_run_continue(&f->flow->intake, BETWEEN_RECOMPUTE, error ? pg_error_is_conflict(error) : f->pending);
+}
+
+static void recompute_ask(struct followup_run *f)
+{
+	struct pg_batch *b = pg_batch_new(f->flow->work);
+
+	pg_batch_add(b, &clocks_pending, NULL, on_pending, f);
+	pg_batch_send(b, 0, on_asked, f);
 }
 
 void recompute_start(struct intake_run *r)
 {
 	struct followup_run *f = &r->flow->followup;
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
-	struct pg_batch *b = pg_batch_new(r->flow->work);
+	struct pg_batch *b;
 
+	if (f->unsure && !f->recomputing && !r->flow->live->clocks_changed) {
+		recompute_ask(f);
+		return;
+	}
+	b = pg_batch_new(r->flow->work);
 	if (r->flow->live->clocks_changed) { /* also while an earlier change is still being worked off: from the first again */
 		r->flow->live->clocks_changed = false;
 		f->clocks_unwritten = true; /* the batch that wrote them may have been rolled back */
@@ -204,6 +264,8 @@ void recompute_start(struct intake_run *r)
 	}
 	if (f->clocks_unwritten)
 		clocks_add(b, r->flow->live, r->arena);
+	if (f->recompute_after == 0)
+		pg_batch_add(b, &clocks_pending, NULL, on_pending, f);
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, f->recompute_after);
 	pg_add_int4(p, RECOMPUTE_CASES);
@@ -229,7 +291,8 @@ void followup_start(struct followup_run *f)
 	followup_arm(f, SWEEP_EVERY_US);
 	f->flow->intake.between.due[BETWEEN_SWEEP] = true;
 	/* A daemon may have ended between writing new calendars and this. */
-	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= !f->started || f->recomputing;
+	f->unsure |= !f->started;
+	f->flow->intake.between.due[BETWEEN_RECOMPUTE] |= f->unsure || f->recomputing;
 	f->started = true;
 }
 

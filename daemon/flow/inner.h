@@ -71,6 +71,9 @@ struct followup_run {
 	int64_t moved_next;
 	bool announced;        /* it is said even when nothing moved */
 	bool clocks_unwritten; /* by anything that is known to be committed */
+	bool unsure;           /* whether an earlier daemon saw to all due times */
+	bool pending;          /* it didn't */
+	int64_t version;       /* of the clocks that the cases are looked at under */
 };
 
 void followup_init(struct followup_run *f, struct flow *flow);

@@ -28,6 +28,20 @@ const struct pg_stmt follow_up_next = {
 	{0},
 };
 
+const struct pg_stmt clocks_pending = {
+	"clocks_pending",
+	"SELECT version, pending FROM closeloop.clocks_pending()",
+	0,
+	{0},
+};
+
+const struct pg_stmt clocks_worked_off = {
+	"clocks_worked_off",
+	"SELECT closeloop.clocks_worked_off($1)",
+	1,
+	{PG_INT8},
+};
+
 const struct pg_stmt follow_up_recompute = {
 	"follow_up_recompute",
 	"SELECT moved, last_id FROM closeloop.follow_up_recompute($1, $2)",

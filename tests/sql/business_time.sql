@@ -137,6 +137,20 @@ SELECT is((SELECT closeloop.clocks_replace(jsonb_set(calendars, '{0,timezone}', 
 	true, 'a zone that the server lacks is no error');
 SELECT is((SELECT c.timezone || ' ' || p.timezone FROM closeloop.calendars AS c, closeloop.person_clocks AS p WHERE p.person = 'a'), 'Asia/Seoul Asia/Seoul',
 	'and becomes the global one');
+SELECT ok(pending, 'due times follow') FROM closeloop.clocks_pending();
+SELECT closeloop.clocks_worked_off(version) FROM closeloop.clocks_pending();
+SELECT ok(NOT pending, 'until all were computed') FROM closeloop.clocks_pending();
+SELECT closeloop.clocks_replace(calendars, people), closeloop.clocks_replace(calendars, people) FROM given;
+SELECT ok(pending, 'a change counts') FROM closeloop.clocks_pending();
+SELECT closeloop.clocks_worked_off(version - 1) FROM closeloop.clocks_pending();
+SELECT ok(pending, 'who began before it has not seen it') FROM closeloop.clocks_pending();
+SELECT closeloop.clocks_worked_off(version) FROM closeloop.clocks_pending();
+SELECT ok(NOT pending, 'until that was worked off too') FROM closeloop.clocks_pending();
+UPDATE closeloop.clocks_mark SET worked_off_at = pg_postmaster_start_time() - interval '1 s';
+SELECT ok(pending, 'another server, other rules of time zones') FROM closeloop.clocks_pending();
+SELECT is(closeloop.zone_is_known(z), known, format('%s is %s', z, CASE WHEN known THEN 'a zone' ELSE 'none' END))
+	FROM (VALUES ('UTC', true), ('Asia/Seoul', true), ('America/Argentina/Buenos_Aires', true), ('Etc/GMT+3', true), ('Mars/Olympus', false),
+		('UTC+3', false), ('KST', false), ('', false), ('Asia/Seoul9', false), ('../UTC', false), ('Asia/Seoul; DROP', false)) AS x (z, known);
 SELECT throws_ok(format('SELECT closeloop.clocks_replace(%L, %L)', c, '[{"person": "", "timezone": "UTC"}]'), '23514', NULL, 'no such hours: ' || c)
 	FROM (SELECT format('[{"name": "x", "timezone": "UTC", "hours": [%s], "holidays": []}]', h) FROM unnest(ARRAY['[0,540,720]', '[8,540,720]', '[1,-1,720]',
 		'[1,1440,1500]', '[1,540,2881]', '[1,540,540]', '[1,720,540]']) AS h) AS x (c);

@@ -8,7 +8,7 @@ SELECT no_plan();
 
 SELECT tables_are('closeloop', ARRAY['instance', 'migrations', 'responses', 'inbox', 'cases', 'case_responses', 'case_events',
 	'messages', 'attempts', 'owners', 'people', 'absences', 'endpoints', 'team_positions', 'rulesets', 'daemons',
-	'directory_version', 'notices', 'calendars', 'person_clocks', 'follow_up_versions', 'escalation_steps',
+	'directory_version', 'notices', 'calendars', 'person_clocks', 'clocks_mark', 'follow_up_versions', 'escalation_steps',
 	'alert_budgets', 'mornings', 'source_days', 'sources_seen', 'operator_news', 'ruleset_periods', 'reloads']);
 SELECT views_are('closeloop', ARRAY['case_overview', 'nps_by_touchpoint', 'follow_up_performance', 'message_overview']);
 
