@@ -175,9 +175,28 @@ COMMENT ON COLUMN closeloop.cases.unreached IS 'Attempts to contact the customer
 COMMENT ON COLUMN closeloop.cases.unheard_handovers IS 'Hand-overs since the customer was last reached.';
 COMMENT ON COLUMN closeloop.cases.ping_pong IS 'Handed over four times without anybody reaching the customer.';
 
+-- Further answers that join it (013_merge.sql).
+ALTER TABLE closeloop.cases
+	ADD COLUMN IF NOT EXISTS last_response_at timestamptz,
+	ADD COLUMN IF NOT EXISTS worst_response_id bigint,
+	ADD COLUMN IF NOT EXISTS merge_account text,
+	ADD COLUMN IF NOT EXISTS raised_version int,
+	ADD COLUMN IF NOT EXISTS raised_at timestamptz,
+	ADD COLUMN IF NOT EXISTS raised_waited interval;
+COMMENT ON COLUMN closeloop.cases.last_response_at IS 'responded_at of the last answer that opened or joined it; null: see opened_at.';
+COMMENT ON COLUMN closeloop.cases.worst_response_id IS 'The worst answer that joined it, if it is worse than the one that opened it.';
+COMMENT ON COLUMN closeloop.cases.merge_account IS 'By which answers join it where merge_by is account; null elsewhere.';
+COMMENT ON COLUMN closeloop.cases.raised_version IS
+	'The promises of a rule by which an answer that joined made it more urgent; they count from raised_at, and the earlier due time holds.';
+COMMENT ON COLUMN closeloop.cases.raised_waited IS 'What it had waited in this round by raised_at.';
+
 CREATE INDEX IF NOT EXISTS cases_owner_unresolved ON closeloop.cases (owner)
 	WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting');
-CREATE INDEX IF NOT EXISTS cases_customer ON closeloop.cases (customer_id, opened_at) WHERE customer_id IS NOT NULL;
+-- Every customer of every batch is looked for here: bytes are compared, not words.
+CREATE INDEX IF NOT EXISTS cases_by_customer ON closeloop.cases (customer_id COLLATE "C", opened_at) WHERE customer_id IS NOT NULL;
+DROP INDEX IF EXISTS closeloop.cases_customer;
+CREATE INDEX IF NOT EXISTS cases_by_account ON closeloop.cases (merge_account COLLATE "C", opened_at)
+	WHERE merge_account IS NOT NULL;
 CREATE INDEX IF NOT EXISTS cases_next_action ON closeloop.cases (next_action_at) WHERE next_action_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS cases_since ON closeloop.cases USING brin (opened_at);
 DROP INDEX IF EXISTS closeloop.cases_opened;
@@ -194,7 +213,9 @@ CREATE TABLE IF NOT EXISTS closeloop.case_responses (
 );
 COMMENT ON TABLE closeloop.case_responses IS
 	'What became of every matching response, and what was seen when it was judged. One row each, so none is judged twice.';
-ALTER TABLE closeloop.case_responses ADD COLUMN IF NOT EXISTS row_version text;
+ALTER TABLE closeloop.case_responses ADD COLUMN IF NOT EXISTS row_version text, ADD COLUMN IF NOT EXISTS answer jsonb;
+COMMENT ON COLUMN closeloop.case_responses.answer IS
+	'What people were told of the answer as it was judged last, to say what a change has changed: scores, contact_requested, and a fingerprint of the words.';
 COMMENT ON COLUMN closeloop.case_responses.row_version IS
 	'xmin of the response as it was judged last: judged once more in the same state, it is no amendment.';
 CREATE INDEX IF NOT EXISTS case_responses_case ON closeloop.case_responses (case_id) WHERE case_id IS NOT NULL;
@@ -204,13 +225,16 @@ CREATE TABLE IF NOT EXISTS closeloop.case_events (
 	case_id bigint NOT NULL,
 	at timestamptz NOT NULL DEFAULT now(),
 	actor text NOT NULL,
-	kind text NOT NULL CHECK (kind IN ('opened', 'acknowledged', 'started', 'contacted', 'waiting', 'resolved', 'closed',
-		'dismissed', 'reopened', 'assigned', 'noted', 'undone', 'amended', 'joined', 'reminded', 'escalated', 'outcome')),
+	kind text NOT NULL,
 	from_status closeloop.case_status,
 	to_status closeloop.case_status,
 	note text,
 	details jsonb NOT NULL DEFAULT '{}'
 );
+ALTER TABLE closeloop.case_events DROP CONSTRAINT IF EXISTS case_events_kind_check;
+ALTER TABLE closeloop.case_events ADD CONSTRAINT case_events_kind_check CHECK (kind IN ('opened', 'acknowledged', 'started',
+	'contacted', 'waiting', 'resolved', 'closed', 'dismissed', 'reopened', 'assigned', 'noted', 'undone', 'amended', 'joined',
+	'cooldown', 'reminded', 'escalated', 'outcome')) NOT VALID;
 COMMENT ON TABLE closeloop.case_events IS 'The history of every case; rows are only added. actor is a person, "daemon", or "cli:USER".';
 CREATE INDEX IF NOT EXISTS case_events_case ON closeloop.case_events (case_id, id);
 

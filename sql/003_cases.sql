@@ -185,6 +185,9 @@ BEGIN
 	c.root_cause := NULL;
 	c.resolution := NULL;
 	c.outcome := NULL;
+	c.raised_version := NULL;
+	c.raised_at := NULL;
+	c.raised_waited := NULL;
 	RETURN c;
 END
 $$;
@@ -269,6 +272,7 @@ BEGIN
 		outcome = c.outcome, reopened = c.reopened, reopened_at = c.reopened_at, handovers = c.handovers,
 		unheard_handovers = c.unheard_handovers, ping_pong = c.ping_pong, assigned_at = c.assigned_at,
 		unreached = c.unreached, reminded = c.reminded, warned_at = c.warned_at, fired = c.fired,
+		raised_version = c.raised_version, raised_at = c.raised_at, raised_waited = c.raised_waited,
 		link_epoch = c.link_epoch, version = c.version
 	WHERE t.id = c.id;
 	RETURN c;
@@ -425,11 +429,11 @@ BEGIN
 		v := closeloop.follow_up_version(d -> 'definition');
 	END IF;
 	INSERT INTO closeloop.cases AS t (response_id, customer_id, priority, owner, team, route, follow_up, follow_up_version,
-		ruleset, acknowledge_due_at, resolve_due_at, next_action_at)
+		ruleset, acknowledge_due_at, resolve_due_at, next_action_at, last_response_at)
 	SELECT r.id, r.customer_id, coalesce(case_open_by_hand.priority, 'normal'), btrim(case_open_by_hand.owner),
 		d ->> 'team', d ->> 'route',
 		coalesce(d ->> 'follow_up', (SELECT f.name FROM closeloop.follow_up_versions AS f WHERE f.id = v)), v, d ->> 'ruleset',
-		k.acknowledge_due_at, k.resolve_due_at, k.next_action_at
+		k.acknowledge_due_at, k.resolve_due_at, k.next_action_at, r.responded_at
 	FROM closeloop.case_opening_clocks(v, btrim(case_open_by_hand.owner), now()) AS k
 	RETURNING * INTO c;
 	INSERT INTO closeloop.case_responses AS t (response_id, case_id, relation, ruleset)

@@ -75,8 +75,11 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 			' closeloop.follow_up_version(jsonb), closeloop.case_opening_clocks(int, text, timestamptz),'
 			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)',
 		'EXECUTE ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb),'
-			' closeloop.case_recurrence(bigint[], text[], timestamptz[], interval),'
-			' closeloop.case_recur(bigint, bigint, closeloop.priority, text[])',
+			' closeloop.merge_candidates(bigint[], text[], text[], timestamptz[], boolean[], boolean, interval[]),'
+			' closeloop.case_join(bigint, bigint, closeloop.priority, text[], int, jsonb, jsonb),'
+			' closeloop.case_recur(bigint, bigint, closeloop.priority, text[], int, jsonb, jsonb),'
+			' closeloop.case_cooled(bigint, bigint, closeloop.priority, text[], jsonb),'
+			' closeloop.case_amend(bigint, bigint, jsonb, jsonb, jsonb)',
 		'EXECUTE ON FUNCTION closeloop.operator_open(text, text, jsonb), closeloop.operator_undelivered(uuid[]),'
 			' closeloop.operator_nobody_left(uuid[]), closeloop.operator_look(text[]),'
 			' closeloop.operator_claim(boolean, int)',

@@ -196,6 +196,18 @@ BEGIN
 		c.resolve_due_at := CASE WHEN v.resolve_within IS NOT NULL THEN closeloop.later_by(closeloop.promise_due(
 			coalesce(c.reopened_at, c.opened_at), v.resolve_within, v.calendar, c.owner), c.waited, v.calendar, c.owner) END;
 	END IF;
+	IF c.raised_version IS NULL THEN
+		RETURN c;
+	END IF;
+	SELECT * INTO v FROM closeloop.follow_up_versions AS t WHERE t.id = c.raised_version;
+	IF acknowledge AND v.acknowledge_within IS NOT NULL THEN
+		c.acknowledge_due_at := least(c.acknowledge_due_at, closeloop.promise_due(greatest(c.raised_at, c.assigned_at),
+			v.acknowledge_within, v.calendar, c.owner));
+	END IF;
+	IF resolve AND v.resolve_within IS NOT NULL THEN
+		c.resolve_due_at := least(c.resolve_due_at, closeloop.later_by(closeloop.promise_due(c.raised_at, v.resolve_within,
+			v.calendar, c.owner), c.waited - coalesce(c.raised_waited, '0'), v.calendar, c.owner));
+	END IF;
 	RETURN c;
 END
 $$;
@@ -307,7 +319,11 @@ DECLARE
 	open_time interval := greatest(closeloop.open_time(c.waiting_since, now(), calendar, c.owner), interval '0');
 BEGIN
 	c.waited := c.waited + open_time;
-	c.resolve_due_at := closeloop.later_by(c.resolve_due_at, open_time, calendar, c.owner);
+	IF c.raised_version IS NULL THEN
+		c.resolve_due_at := closeloop.later_by(c.resolve_due_at, open_time, calendar, c.owner);
+	ELSE -- perhaps raised while it waited: only what it waited after that counts
+		c := closeloop.case_start_clocks(c, false, true);
+	END IF;
 	c.waiting_since := NULL;
 	c.waiting_until := NULL;
 	c.status := CASE WHEN (SELECT e.from_status FROM closeloop.case_events AS e WHERE e.case_id = c.id AND e.kind = 'waiting'
@@ -484,7 +500,7 @@ COMMENT ON FUNCTION closeloop.follow_up_recompute(bigint, int) IS
 -- ---- who must hear of it ----
 
 -- The daemon puts it into words: a mail, webhooks, or nothing when nobody is to be told; whoever acts (command, page, API) need
--- not know how. Not for cases that rules open or answers that join or amend one: their messages are written with them.
+-- not know how. Not for cases that rules open: their messages are written with them.
 CREATE OR REPLACE FUNCTION closeloop.notice_events() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
@@ -501,7 +517,7 @@ COMMENT ON FUNCTION closeloop.notice_events() IS 'Trigger on case_events: what s
 -- transition table.
 CREATE OR REPLACE TRIGGER case_events_notice AFTER INSERT ON closeloop.case_events
 	FOR EACH ROW WHEN (NEW.kind IN ('acknowledged', 'assigned', 'reminded', 'escalated', 'resolved', 'closed', 'dismissed', 'reopened',
-			'outcome')
+			'outcome', 'joined', 'amended')
 		OR (NEW.kind = 'opened' AND NEW.details ? 'by_hand') OR (NEW.kind = 'started' AND NEW.details ? 'waiting_over'))
 	EXECUTE FUNCTION closeloop.notice_events();
 

@@ -1,8 +1,7 @@
 -- What the customer says next: was an unhappy customer won back (DESIGN section 7).
 --
 --   outcomes_record()   the same customer's next score after a case was resolved or closed: recovered, unchanged or lost
---   case_recurrence()   the case that an answer which rules match comes back to
---   case_recur()        reopens it
+--   score_change()      two answers compared; also where an answer joins a case, or is changed (013_merge.sql)
 --
 -- Scores are compared on the same question: nps with nps, csat with csat, ces with ces, else the mean of the ratings that both
 -- answers have; answers without a question in common by the level of what they have. A level goes from 0, the worst answer of a
@@ -23,6 +22,21 @@ CREATE INDEX IF NOT EXISTS cases_ended_by_customer ON closeloop.cases (customer_
 	WHERE customer_id IS NOT NULL AND status IN ('resolved', 'closed');
 CREATE INDEX IF NOT EXISTS cases_awaiting_outcome ON closeloop.cases (customer_id COLLATE "C")
 	WHERE customer_id IS NOT NULL AND status IN ('resolved', 'closed') AND outcome IS NULL;
+
+-- Nobody answers so often: an id that a kiosk, or all who have none, share. In plpgsql, so that its plan is kept.
+CREATE OR REPLACE FUNCTION closeloop.is_shared_id(customer text, at timestamptz, id bigint) RETURNS boolean
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT count(*) FROM (SELECT FROM closeloop.responses AS r
+		WHERE r.customer_id = customer AND r.responded_at > at - interval '24 hours' AND r.responded_at <= at
+			AND (r.responded_at < at OR r.id <= is_shared_id.id)
+		ORDER BY r.responded_at LIMIT 51) AS x) > 50;
+END
+$$;
+COMMENT ON FUNCTION closeloop.is_shared_id(text, timestamptz, bigint) IS
+	'Whether this answer is past the 50th of its customer id in 24 hours: such an id is no single customer''s.';
 
 CREATE OR REPLACE FUNCTION closeloop.scale_level(value numeric, name text, scales jsonb) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -50,27 +64,39 @@ CREATE OR REPLACE FUNCTION closeloop.score_levels(r closeloop.responses, scales 
 $$;
 COMMENT ON FUNCTION closeloop.score_levels(closeloop.responses, jsonb) IS 'The level of each question that was answered.';
 
+CREATE OR REPLACE FUNCTION closeloop.score_change(before closeloop.responses, after closeloop.responses, scales jsonb DEFAULT '{}',
+		OUT was numeric, OUT now numeric)
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+BEGIN
+	WITH b AS (SELECT * FROM closeloop.score_levels(before, scales)),
+	a AS (SELECT * FROM closeloop.score_levels(after, scales)),
+	common AS (SELECT question, b.level AS l1, a.level AS l2 FROM b JOIN a USING (question)),
+	compared AS (
+		SELECT coalesce(
+			(SELECT ARRAY[l1, l2] FROM common WHERE question = 'nps'),
+			(SELECT ARRAY[l1, l2] FROM common WHERE question = 'csat'),
+			(SELECT ARRAY[l1, l2] FROM common WHERE question = 'ces'),
+			(SELECT ARRAY[avg(l1), avg(l2)] FROM common HAVING count(*) > 0),
+			ARRAY[(SELECT avg(level) FROM b), (SELECT avg(level) FROM a)]) AS l)
+	SELECT l[1], l[2] INTO was, now FROM compared;
+END
+$$;
+COMMENT ON FUNCTION closeloop.score_change(closeloop.responses, closeloop.responses, jsonb) IS
+	'The levels of two answers, on a question that both have, else over all that each has; null: no score.';
+
 CREATE OR REPLACE FUNCTION closeloop.outcome_of(before closeloop.responses, after closeloop.responses, scales jsonb DEFAULT '{}')
 	RETURNS closeloop.outcome
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH b AS (SELECT * FROM closeloop.score_levels(before, scales)),
-	a AS (SELECT * FROM closeloop.score_levels(after, scales)),
-	common AS (SELECT question, b.level AS was, a.level AS now FROM b JOIN a USING (question)),
-	compared AS (
-		SELECT coalesce(
-			(SELECT ARRAY[was, now] FROM common WHERE question = 'nps'),
-			(SELECT ARRAY[was, now] FROM common WHERE question = 'csat'),
-			(SELECT ARRAY[was, now] FROM common WHERE question = 'ces'),
-			(SELECT ARRAY[avg(was), avg(now)] FROM common HAVING count(*) > 0),
-			ARRAY[(SELECT avg(level) FROM b), (SELECT avg(level) FROM a)]) AS l)
 	SELECT CASE
-		WHEN l[2] IS NULL THEN NULL
-		WHEN l[2] > 0.6 THEN CASE WHEN coalesce(l[1], 0) <= 0.6 THEN 'recovered' ELSE 'unchanged' END
-		WHEN l[1] IS NULL OR l[2] < l[1] THEN 'lost'
+		WHEN l.now IS NULL THEN NULL
+		WHEN l.now > 0.6 THEN CASE WHEN coalesce(l.was, 0) <= 0.6 THEN 'recovered' ELSE 'unchanged' END
+		WHEN l.was IS NULL OR l.now < l.was THEN 'lost'
 		ELSE 'unchanged' END::closeloop.outcome
-	FROM compared
+	FROM closeloop.score_change(before, after, scales) AS l
 $$;
 COMMENT ON FUNCTION closeloop.outcome_of(closeloop.responses, closeloop.responses, jsonb) IS
 	'What became of a customer between two answers; null when the later one has no score.';
@@ -109,6 +135,7 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT closeloop.outcome_of(b, a, scales) AS outcome) AS o
 		WHERE a.responded_at > c.resolved_at AND a.responded_at <= c.resolved_at + within AND a.id <> b.id
 			AND NOT EXISTS (SELECT FROM closeloop.case_responses AS j WHERE j.response_id = a.id AND j.case_id = c.id)
+			AND NOT closeloop.is_shared_id(a.customer_id, a.responded_at, a.id)
 			AND o.outcome IS NOT NULL
 		ORDER BY c.id, a.responded_at, a.id
 	), moved AS (
@@ -126,53 +153,5 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb) IS
 	'Gives resolved and closed cases of these customers their outcome, by the first of these responses that has a score and was given within that time after the solution; returns how many. scales: {"rating": [min, max, low is bad]}.';
-
--- plpgsql: planned once per session, on the way of every alert. A function in SQL with a SET is planned at every call.
-CREATE OR REPLACE FUNCTION closeloop.case_recurrence(response_ids bigint[], customers text[], times timestamptz[], within interval)
-	RETURNS TABLE (response_id bigint, case_id bigint, owner text)
-	LANGUAGE plpgsql SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-BEGIN
-	RETURN QUERY WITH found AS (
-		SELECT q.id, k.id AS case_id
-		FROM unnest(response_ids, customers, times) AS q (id, customer, at)
-		CROSS JOIN LATERAL (SELECT c.id FROM closeloop.cases AS c
-			WHERE c.customer_id COLLATE "C" = q.customer AND c.status IN ('resolved', 'closed') AND c.resolved_at < q.at
-				AND c.resolved_at >= q.at - within
-			ORDER BY c.resolved_at DESC LIMIT 1) AS k
-	), locked AS MATERIALIZED (
-		SELECT c.id, c.owner FROM closeloop.cases AS c
-		WHERE c.id IN (SELECT f.case_id FROM found AS f) AND c.status IN ('resolved', 'closed')
-		ORDER BY c.id FOR NO KEY UPDATE
-	)
-	SELECT f.id, l.id, l.owner FROM found AS f JOIN locked AS l ON l.id = f.case_id ORDER BY f.id;
-END
-$$;
-COMMENT ON FUNCTION closeloop.case_recurrence(bigint[], text[], timestamptz[], interval) IS
-	'The case each of these answers comes back to: the customer''s last one that was resolved before it, and no longer ago than that; locked.';
-
-CREATE OR REPLACE FUNCTION closeloop.case_recur(case_id bigint, response_id bigint, priority closeloop.priority, rules text[])
-	RETURNS closeloop.cases
-	LANGUAGE plpgsql SECURITY DEFINER
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-DECLARE
-	c closeloop.cases;
-BEGIN
-	UPDATE closeloop.cases AS t
-	SET priority = greatest(t.priority, case_recur.priority),
-		rules = t.rules || ARRAY(SELECT n FROM unnest(case_recur.rules) AS n WHERE n <> ALL (t.rules))
-	WHERE t.id = case_recur.case_id RETURNING * INTO c;
-	IF c.status IN ('resolved', 'closed') THEN
-		RETURN closeloop.case_transition(case_id, 'reopen', 'daemon', NULL, jsonb_build_object('response_id', response_id));
-	END IF;
-	INSERT INTO closeloop.case_events (case_id, actor, kind, from_status, to_status, details)
-	VALUES (c.id, 'daemon', 'joined', c.status, c.status, jsonb_build_object('response_id', response_id));
-	RETURN c;
-END
-$$;
-COMMENT ON FUNCTION closeloop.case_recur(bigint, bigint, closeloop.priority, text[]) IS
-	'The customer answers badly again: the case opens again, at least as urgent as the new answer. One that is open already is joined.';
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA closeloop FROM PUBLIC;

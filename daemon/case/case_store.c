@@ -26,7 +26,9 @@ const struct pg_stmt case_lock_responses = {
 
 const struct pg_stmt case_judged = {
 	"case_judged",
-	"SELECT response_id, coalesce(case_id, 0), coalesce(row_version, '') FROM closeloop.case_responses WHERE response_id = ANY ($1)",
+	"SELECT k.response_id, coalesce(k.case_id, 0), coalesce(k.row_version, ''), coalesce(c.version, 0)"
+	" FROM closeloop.case_responses k LEFT JOIN LATERAL (SELECT t.version FROM closeloop.cases t WHERE t.id = k.case_id LIMIT 1) c"
+	"  ON true WHERE k.response_id = ANY ($1)",
 	1,
 	{PG_INT8_ARRAY},
 };
@@ -69,29 +71,31 @@ const struct pg_stmt case_local_times = {
 const struct pg_stmt case_open_stmt = {
 	"case_open",
 	"INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route, follow_up, rules,"
-	" opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at, ruleset)"
+	" opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at, last_response_at, merge_account, ruleset)"
 	" OVERRIDING SYSTEM VALUE"
 	" SELECT id, response, customer, 'open', priority::closeloop.priority, owner, team, route, follow_up, rules::text[],"
-	"  now(), nullif(version, 0), acknowledge, resolve, next, $14"
+	"  now(), nullif(version, 0), acknowledge, resolve, next, responded, account, $16"
 	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-	"   $9::text[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])"
-	"  AS q (id, response, customer, priority, owner, team, route, follow_up, rules, version, acknowledge, resolve, next)",
-	14,
+	"   $9::text[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[])"
+	"  AS q (id, response, customer, priority, owner, team, route, follow_up, rules, version, acknowledge, resolve, next,"
+	"   responded, account)",
+	16,
 	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
-	 PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TEXT},
+	 PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
+	 PG_TEXT_ARRAY, PG_TEXT},
 };
 
-#define RECORD                                                                                                               \
-	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, row_version, ruleset, at)" \
-	" SELECT response, case_id, relation, rules::text[], facts, row_version, $7, now()"                                  \
-	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::text[])"                          \
-	"  AS q (response, case_id, relation, rules, facts, row_version)"
+#define RECORD                                                                                                                       \
+	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, answer, row_version, ruleset, at)" \
+	" SELECT response, case_id, relation, rules::text[], facts, answer, row_version, $8, now()"                                  \
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::text[])"                     \
+	"  AS q (response, case_id, relation, rules, facts, answer, row_version)"
 
 const struct pg_stmt case_record_new_stmt = {
 	"case_record_new",
 	RECORD,
-	7,
-	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
+	8,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
 };
 
 /* A response noted before may open a case after a change: the row is the same, so there is never a second. */
@@ -99,18 +103,19 @@ const struct pg_stmt case_record_stmt = {
 	"case_record",
 	RECORD
 	" ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
-	"  rules = excluded.rules, facts = excluded.facts, row_version = excluded.row_version, ruleset = excluded.ruleset,"
+	"  rules = excluded.rules, facts = excluded.facts, answer = excluded.answer, row_version = excluded.row_version, ruleset = excluded.ruleset,"
 	"  at = excluded.at WHERE c.case_id IS NULL",
-	7,
-	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
+	8,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
 };
 
 const struct pg_stmt case_amend_stmt = {
 	"case_amend",
-	"UPDATE closeloop.case_responses AS c SET row_version = q.row_version FROM unnest($1::bigint[], $2::text[])"
-	" AS q (id, row_version) WHERE c.response_id = q.id",
-	2,
-	{PG_INT8_ARRAY, PG_TEXT_ARRAY},
+	"SELECT (closeloop.case_amend(q.case_id, q.response_id, q.verdict, q.seen, $5)).id"
+	" FROM unnest($1::bigint[], $2::bigint[], $3::jsonb[], $4::jsonb[]) WITH ORDINALITY"
+	"  AS q (case_id, response_id, verdict, seen, n) ORDER BY q.case_id, q.n",
+	5,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_JSONB_ARRAY, PG_JSONB_ARRAY, PG_JSONB},
 };
 
 const struct pg_stmt case_event_stmt = {
@@ -122,20 +127,33 @@ const struct pg_stmt case_event_stmt = {
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY},
 };
 
-const struct pg_stmt case_recurrence_stmt = {
-	"case_recurrence",
-	"SELECT response_id, case_id, owner FROM closeloop.case_recurrence($1, $2, $3, make_interval(secs => $4))",
-	4,
-	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_FLOAT8},
+const struct pg_stmt case_merge_stmt = {
+	"case_merge",
+	"SELECT response_id, what, case_id, owner, first_owner, team, priority, opened_at, last_response_at"
+	" FROM closeloop.merge_candidates($1, $2, $3, $4, $5, $6,"
+	"  ARRAY[make_interval(secs => $7), make_interval(secs => $8), make_interval(secs => $9)])",
+	9,
+	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_BOOL, PG_FLOAT8, PG_FLOAT8,
+	 PG_FLOAT8},
 };
 
-const struct pg_stmt case_recur_stmt = {
-	"case_recur",
-	"SELECT (closeloop.case_recur(q.case_id, q.response_id, q.priority::closeloop.priority, q.rules::text[])).id"
-	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY"
-	"  AS q (case_id, response_id, priority, rules, n) ORDER BY q.n",
-	4,
-	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY},
+const struct pg_stmt case_join_stmt = {
+	"case_join",
+	"SELECT (closeloop.case_recur(q.case_id, q.response_id, q.priority::closeloop.priority, q.rules::text[],"
+	"  nullif(q.version, 0), q.details, $7)).id"
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::jsonb[]) WITH ORDINALITY"
+	"  AS q (case_id, response_id, priority, rules, version, details, n) ORDER BY q.n",
+	7,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_JSONB_ARRAY, PG_JSONB},
+};
+
+const struct pg_stmt case_cool_stmt = {
+	"case_cool",
+	"SELECT closeloop.case_cooled(q.case_id, q.response_id, q.priority::closeloop.priority, q.rules::text[], q.details)"
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[]) WITH ORDINALITY"
+	"  AS q (case_id, response_id, priority, rules, details, n) ORDER BY q.n",
+	5,
+	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY},
 };
 
 const struct pg_stmt case_outcomes_stmt = {
@@ -145,18 +163,12 @@ const struct pg_stmt case_outcomes_stmt = {
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_FLOAT8, PG_JSONB},
 };
 
-void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,
-			  int n)
+/* {"rating": [min, max, low is bad]} of the ratings that aren't stars. */
+static const char *scales_json(const struct settings *s, struct arena *a)
 {
-	struct pg_array ids, customers;
 	struct buf scales = BUF_INIT(SCALES_BYTES_MAX);
+	const char *text;
 
-	pg_array_init(&ids, a, PG_INT8);
-	pg_array_init(&customers, a, PG_TEXT);
-	for (int i = 0; i < n; i++) {
-		pg_array_int8(&ids, r[i]->id);
-		pg_array_text(&customers, r[i]->customer_id);
-	}
 	buf_putc(&scales, '{');
 	for (int i = 0; i < s->n_scales; i++) {
 		buf_puts(&scales, i ? "," : "");
@@ -165,17 +177,122 @@ void case_outcomes_params(struct pg_params *p, struct arena *a, const struct set
 			   s->scales[i].low_is_bad ? "true" : "false");
 	}
 	buf_putc(&scales, '}');
+	text = arena_strndup(a, buf_str(&scales), scales.n);
+	buf_fini(&scales);
+	return text;
+}
+
+void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,
+			  int n)
+{
+	struct pg_array ids, customers;
+
+	pg_array_init(&ids, a, PG_INT8);
+	pg_array_init(&customers, a, PG_TEXT);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&ids, r[i]->id);
+		pg_array_text(&customers, r[i]->customer_id);
+	}
 	pg_params_init(p, a);
 	pg_add_array(p, &ids);
 	pg_add_array(p, &customers);
 	pg_add_float8(p, (double)s->cases.outcome_within_s);
-	pg_add_jsonb(p, arena_strndup(a, buf_str(&scales), scales.n));
-	buf_fini(&scales);
+	pg_add_jsonb(p, scales_json(s, a));
+}
+
+void case_merge_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_merge_ask *asks, int n)
+{
+	const struct case_settings *c = &s->cases;
+	struct pg_array ids, customers, keys, times, repeated;
+
+	pg_array_init(&ids, a, PG_INT8);
+	pg_array_init(&customers, a, PG_TEXT);
+	pg_array_init(&keys, a, PG_TEXT);
+	pg_array_init(&times, a, PG_TIMESTAMPTZ);
+	pg_array_init(&repeated, a, PG_BOOL);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&ids, asks[i].response_id);
+		pg_array_text(&customers, asks[i].customer);
+		pg_array_text(&keys, asks[i].key);
+		pg_array_time(&times, asks[i].responded_at);
+		pg_array_bool(&repeated, asks[i].repeated);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &ids);
+	pg_add_array(p, &customers);
+	pg_add_array(p, &keys);
+	pg_add_array(p, &times);
+	pg_add_array(p, &repeated);
+	pg_add_bool(p, c->merge_by == MERGE_BY_ACCOUNT);
+	pg_add_float8(p, (double)c->merge_within_s);
+	pg_add_float8(p, (double)c->outcome_within_s);
+	pg_add_float8(p, (double)c->cooldown_s);
+}
+
+static void joining_params(struct pg_params *p, struct arena *a, const struct case_joining *c, int n, bool versions)
+{
+	struct pg_array cases, responses, priorities, rules, version, details;
+
+	pg_array_init(&cases, a, PG_INT8);
+	pg_array_init(&responses, a, PG_INT8);
+	pg_array_init(&priorities, a, PG_TEXT);
+	pg_array_init(&rules, a, PG_TEXT);
+	pg_array_init(&version, a, PG_INT4);
+	pg_array_init(&details, a, PG_JSONB);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&cases, c[i].case_id);
+		pg_array_int8(&responses, c[i].response_id);
+		pg_array_text(&priorities, priority_name(c[i].priority));
+		pg_array_text(&rules, c[i].rules);
+		pg_array_int4(&version, c[i].follow_up_version);
+		pg_array_text(&details, c[i].details);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &cases);
+	pg_add_array(p, &responses);
+	pg_add_array(p, &priorities);
+	pg_add_array(p, &rules);
+	if (versions)
+		pg_add_array(p, &version);
+	pg_add_array(p, &details);
+}
+
+void case_join_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_joining *c, int n)
+{
+	joining_params(p, a, c, n, true);
+	pg_add_jsonb(p, scales_json(s, a));
+}
+
+void case_amend_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_amending *c, int n)
+{
+	struct pg_array cases, responses, verdicts, seen;
+
+	pg_array_init(&cases, a, PG_INT8);
+	pg_array_init(&responses, a, PG_INT8);
+	pg_array_init(&verdicts, a, PG_JSONB);
+	pg_array_init(&seen, a, PG_JSONB);
+	for (int i = 0; i < n; i++) {
+		pg_array_int8(&cases, c[i].case_id);
+		pg_array_int8(&responses, c[i].response_id);
+		pg_array_text(&verdicts, c[i].verdict);
+		pg_array_text(&seen, c[i].seen);
+	}
+	pg_params_init(p, a);
+	pg_add_array(p, &cases);
+	pg_add_array(p, &responses);
+	pg_add_array(p, &verdicts);
+	pg_add_array(p, &seen);
+	pg_add_jsonb(p, scales_json(s, a));
+}
+
+void case_cool_params(struct pg_params *p, struct arena *a, const struct case_joining *c, int n)
+{
+	joining_params(p, a, c, n, false);
 }
 
 void case_open_params(struct pg_params *p, struct arena *a, const struct case_opening *c, int n, const char *ruleset)
 {
-	struct pg_array ids, responses, texts[7], versions, times[3];
+	struct pg_array ids, responses, texts[8], versions, times[4];
 
 	pg_array_init(&ids, a, PG_INT8);
 	pg_array_init(&responses, a, PG_INT8);
@@ -194,31 +311,35 @@ void case_open_params(struct pg_params *p, struct arena *a, const struct case_op
 		pg_array_text(&texts[4], c[i].route);
 		pg_array_text(&texts[5], c[i].follow_up);
 		pg_array_text(&texts[6], c[i].rules);
+		pg_array_text(&texts[7], c[i].merge_account);
 		pg_array_int4(&versions, c[i].follow_up_version);
 		pg_array_time(&times[0], c[i].acknowledge_due);
 		pg_array_time(&times[1], c[i].resolve_due);
 		pg_array_time(&times[2], c[i].next_action_at);
+		pg_array_time(&times[3], c[i].responded_at);
 	}
 	pg_params_init(p, a);
 	pg_add_array(p, &ids);
 	pg_add_array(p, &responses);
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+	for (size_t i = 0; i < 7; i++)
 		pg_add_array(p, &texts[i]);
 	pg_add_array(p, &versions);
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		pg_add_array(p, &times[i]);
+	pg_add_array(p, &texts[7]);
 	pg_add_text(p, ruleset);
 }
 
 void case_record_params(struct pg_params *p, struct arena *a, const struct case_record *c, int n, const char *ruleset)
 {
-	struct pg_array responses, cases, relations, rules, facts, versions;
+	struct pg_array responses, cases, relations, rules, facts, answers, versions;
 
 	pg_array_init(&responses, a, PG_INT8);
 	pg_array_init(&cases, a, PG_INT8);
 	pg_array_init(&relations, a, PG_TEXT);
 	pg_array_init(&rules, a, PG_TEXT);
 	pg_array_init(&facts, a, PG_JSONB);
+	pg_array_init(&answers, a, PG_JSONB);
 	pg_array_init(&versions, a, PG_TEXT);
 	for (int i = 0; i < n; i++) {
 		pg_array_int8(&responses, c[i].response_id);
@@ -229,6 +350,7 @@ void case_record_params(struct pg_params *p, struct arena *a, const struct case_
 		pg_array_text(&relations, c[i].relation);
 		pg_array_text(&rules, c[i].rules);
 		pg_array_text(&facts, c[i].facts);
+		pg_array_text(&answers, c[i].answer);
 		pg_array_text(&versions, c[i].row_version);
 	}
 	pg_params_init(p, a);
@@ -237,6 +359,7 @@ void case_record_params(struct pg_params *p, struct arena *a, const struct case_
 	pg_add_array(p, &relations);
 	pg_add_array(p, &rules);
 	pg_add_array(p, &facts);
+	pg_add_array(p, &answers);
 	pg_add_array(p, &versions);
 	pg_add_text(p, ruleset);
 }
@@ -277,14 +400,23 @@ struct local_time case_local_time(const struct pg_rows *rows, int row)
 }
 
 /* FNV-1a, 64 bits. */
-int64_t case_customer_key(const char *customer_id)
+static int64_t lock_key(const char *space, const char *id)
 {
-	static const char space[] = "closeloop customer ";
 	uint64_t h = UINT64_C(14695981039346656037);
 
 	for (const char *s = space; *s; s++)
 		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
-	for (; *customer_id; customer_id++)
-		h = (h ^ (unsigned char)*customer_id) * UINT64_C(1099511628211);
+	for (const char *s = id; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
 	return (int64_t)h;
+}
+
+int64_t case_customer_key(const char *customer_id)
+{
+	return lock_key("closeloop customer ", customer_id);
+}
+
+int64_t case_account_key(const char *account)
+{
+	return lock_key("closeloop account ", account);
 }

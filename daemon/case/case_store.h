@@ -14,7 +14,7 @@
 extern const struct pg_stmt case_lock_customers;
 /* ($1 response ids) → id, xmin::text: locks the matched responses against changes until the commit. */
 extern const struct pg_stmt case_lock_responses;
-/* ($1 response ids) → response_id, case_id (0: none): what was judged before, seen after the locks. */
+/* ($1 response ids) → response_id, case_id (0: none), in which state, version of the case: judged before, seen after the locks. */
 extern const struct pg_stmt case_judged;
 /* ($1 how many) → ids. */
 extern const struct pg_stmt case_new_ids;
@@ -31,13 +31,38 @@ extern const struct pg_stmt case_open_stmt, case_record_stmt, case_event_stmt;
  * one meanwhile, and looking for it costs as much as writing it.
  */
 extern const struct pg_stmt case_record_new_stmt;
-/* ($1 responses, $2 their row versions): judged once more, in another state. */
+/* Answers that have a case were changed, and judged once more. */
 extern const struct pg_stmt case_amend_stmt;
+struct case_amending {
+	int64_t case_id, response_id;
+	const char *verdict, *seen; /* JSON, as closeloop.case_amend() takes them */
+};
+void case_amend_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_amending *c, int n);
 
-/* ($1 response ids, $2 customers, $3 responded_at, $4 seconds) → response, case, owner: what these answers come back to; locked. */
-extern const struct pg_stmt case_recurrence_stmt;
-/* ($1 case ids, $2 response ids, $3 priorities, $4 rules) reopens or joins them. */
-extern const struct pg_stmt case_recur_stmt;
+/* → a row for each case that an answer finds, and "shared" for those whose customer id is no single customer's; locked. */
+extern const struct pg_stmt case_merge_stmt;
+struct case_merge_ask {
+	int64_t response_id;
+	const char *customer; /* NULL: not known */
+	const char *key;      /* merge_key() */
+	struct wall_time responded_at;
+	bool repeated; /* others of the key are in the batch */
+};
+void case_merge_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_merge_ask *asks,
+		       int n);
+/* Answers join cases or open them again, in this order. */
+extern const struct pg_stmt case_join_stmt;
+/* Answers that came within the cooldown of a case. */
+extern const struct pg_stmt case_cool_stmt;
+struct case_joining {
+	int64_t case_id, response_id;
+	enum priority priority;
+	const char *rules;         /* array literal */
+	int32_t follow_up_version; /* of the rule that leads; 0: none */
+	const char *details;       /* JSON */
+};
+void case_join_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_joining *c, int n);
+void case_cool_params(struct pg_params *p, struct arena *a, const struct case_joining *c, int n);
 /* ($1 response ids, $2 customers, $3 seconds, $4 scales) gives cases their outcome → how many. */
 extern const struct pg_stmt case_outcomes_stmt;
 void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,
@@ -48,7 +73,9 @@ struct case_opening {
 	int64_t id, response_id;
 	const char *customer_id, *owner, *team, *route, *follow_up;
 	enum priority priority;
-	const char *rules;                                             /* array literal "{a,b}" */
+	const char *rules; /* array literal "{a,b}" */
+	struct wall_time responded_at;
+	const char *merge_account;                                     /* NULL: answers join it by its customer */
 	int32_t follow_up_version;                                     /* 0: none */
 	struct wall_time acknowledge_due, resolve_due, next_action_at; /* WALL_NONE */
 };
@@ -56,8 +83,9 @@ struct case_opening {
 /* A row of case_responses. */
 struct case_record {
 	int64_t response_id, case_id; /* case_id 0: none */
-	const char *relation;         /* opened noted praised */
+	const char *relation;         /* opened joined linked noted praised */
 	const char *rules, *facts;
+	const char *answer;      /* JSON: what people are told of it */
 	const char *row_version; /* of the response, as it was judged */
 };
 
@@ -74,5 +102,6 @@ void case_event_params(struct pg_params *p, struct arena *a, const struct case_e
 struct local_time case_local_time(const struct pg_rows *rows, int row);
 /* Key of the advisory lock of a customer; namespaced, so that it meets no other program's. */
 int64_t case_customer_key(const char *customer_id);
+int64_t case_account_key(const char *account);
 
 #endif

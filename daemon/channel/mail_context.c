@@ -73,6 +73,8 @@ static void put_kind(struct mail_build *b)
 	build_flag(b, "mine", a->is_owner && a->kind != ALERT_PRAISE);
 	build_flag(b, "due_soon", a->acknowledge_urgent);
 	build_flag(b, "contact_requested", b->r->contact_requested);
+	build_flag(b, "asks", a->asks);
+	build_flag(b, "raised", a->raised);
 	build_count(b->o, "n", a->n);
 	build_count(b->o, "of", a->of);
 	if (a->case_id > 0)
@@ -128,7 +130,8 @@ static void put_score(struct mail_build *b)
 	bool scored = response_score(b->r, b->a->scales, b->a->n_scales, &s);
 
 	/* "It was 2/10, it is now 2/10" is no news: the comment was changed. */
-	if (b->a->was_set && !(b->a->kind == ALERT_AMENDED && scored && b->a->was.value == s.value && b->a->was.max == s.max))
+	if (b->a->was_set && !((b->a->kind == ALERT_AMENDED || b->a->kind == ALERT_JOINED) && scored &&
+			       b->a->was.value == s.value && b->a->was.max == s.max))
 		build_put(b->o, "was", mail_text_score(b->words, &b->a->was, text));
 	if (!scored)
 		return;
@@ -356,7 +359,7 @@ const char *mail_context_kind(enum alert_kind kind)
 		[ALERT_OPENED] = "opened",     [ALERT_ASSIGNED] = "assigned",   [ALERT_AMENDED] = "amended",
 		[ALERT_PRAISE] = "praise",     [ALERT_FORWARDED] = "forwarded", [ALERT_REMINDER] = "reminder",
 		[ALERT_WARNING] = "warning",   [ALERT_ESCALATED] = "escalated", [ALERT_WAITING_OVER] = "waiting_over",
-		[ALERT_REOPENED] = "reopened", [ALERT_OUTCOME] = "outcome",
+		[ALERT_REOPENED] = "reopened", [ALERT_OUTCOME] = "outcome",     [ALERT_JOINED] = "joined",
 	};
 	return kinds[kind];
 }

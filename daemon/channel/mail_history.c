@@ -114,7 +114,7 @@ static void put_then(struct mail_build *b)
 	struct score now;
 	json_t *o;
 
-	if (!a->was_set || (a->kind != ALERT_OUTCOME && a->kind != ALERT_REOPENED))
+	if (!a->was_set || (a->kind != ALERT_OUTCOME && a->kind != ALERT_REOPENED && a->kind != ALERT_JOINED))
 		return;
 	o = moment(b, &a->was_at);
 	build_put(o, "score", mail_text_score(b->words, &a->was, text));

@@ -219,6 +219,25 @@ static void fill_kind(struct mail_sample *s, enum mail_sample_kind kind, const s
 		a->kind = ALERT_AMENDED;
 		a->was_set = true;
 		a->was = (struct score){.name = "nps", .value = 7, .max = 10};
+	} else if (kind == MAIL_SAMPLE_WITHDRAWN) {
+		a->kind = ALERT_AMENDED;
+		a->was_set = a->withdrawn = true;
+		a->was = (struct score){.name = "nps", .value = 2, .max = 10};
+		a->status = CASE_DISMISSED;
+		a->acknowledge_due.set = a->resolve_due.set = false;
+		a->next_person = NULL;
+		s->response.nps = 9;
+		s->response.contact_requested = false;
+		s->response.comment = w->better;
+		a->n_ratings = 0;
+	} else if (kind == MAIL_SAMPLE_JOINED) {
+		fill_after(s, w, 1, w->again);
+		a->kind = ALERT_JOINED;
+		a->was = a->first = (struct score){.name = "nps", .value = 2, .max = 10};
+		a->was_at = AT(2027, 2, 28, 17, 5, 7, -2);
+		a->resolved_at.set = false;
+		a->first_set = a->later = a->asks = s->response.contact_requested = true;
+		a->first_touchpoint = w->touchpoint;
 	} else if (kind == MAIL_SAMPLE_REMINDER) {
 		a->kind = ALERT_REMINDER;
 		a->n = 1;

@@ -53,6 +53,7 @@ static enum mail_word news_word(const struct alert *a)
 	case ALERT_OPENED: return a->case_id <= 0 ? WORD_NEWS_TRIAL : WORD_COUNT;
 	case ALERT_ASSIGNED: return WORD_NEWS_ASSIGNED;
 	case ALERT_AMENDED: return a->withdrawn ? WORD_NEWS_WITHDRAWN : WORD_NEWS_AMENDED;
+	case ALERT_JOINED: return WORD_NEWS_JOINED;
 	case ALERT_PRAISE: return WORD_NEWS_PRAISE;
 	case ALERT_FORWARDED: return WORD_NEWS_FORWARDED;
 	case ALERT_REMINDER: return WORD_NEWS_REMINDER;
@@ -199,6 +200,7 @@ static bool says_again(const struct alert *a)
 	case ALERT_FORWARDED:
 	case ALERT_KIND_COUNT: return false;
 	case ALERT_ASSIGNED:
+	case ALERT_JOINED:
 	case ALERT_ESCALATED: return a->later;
 	case ALERT_AMENDED:
 	case ALERT_REMINDER:
@@ -220,7 +222,14 @@ static void say_subject(struct mail_build *b)
 	json_t *first = json_copy(b->o), *again = json_object();
 	enum mail_word word = a->kind == ALERT_PRAISE ? WORD_SUBJECT_PRAISE : WORD_SUBJECT;
 
-	if (a->was_set && build_get(b, "was") && says_again(a)) {
+	if (a->kind == ALERT_JOINED && says_again(a)) {
+		char text[MAIL_SCORE_BYTES];
+
+		json_object_set_new(first, "score",
+				    a->first_set ? json_string(mail_text_score(b->words, &a->first, text)) : json_null());
+		json_object_set_new(first, "touchpoint_short", json_null());
+		build_line(first, "touchpoint_short", a->first_touchpoint, SHORT_TOUCHPOINT);
+	} else if (a->was_set && build_get(b, "was") && says_again(a)) {
 		json_object_set(first, "score", json_object_get(b->o, "was"));
 		build_line(first, "touchpoint_short", a->was_touchpoint, SHORT_TOUCHPOINT);
 	}

@@ -72,6 +72,7 @@
 	X(NEWS_ASSIGNED, "news.assigned")                                 \
 	X(NEWS_AMENDED, "news.amended")                                   \
 	X(NEWS_FORWARDED, "news.forwarded")                               \
+	X(NEWS_JOINED, "news.joined")                                     \
 	X(NEWS_PRAISE, "news.praise")                                     \
 	X(NEWS_TRIAL, "news.trial")                                       \
 	X(NEWS_REDIRECT, "news.redirect")                                 \
@@ -216,6 +217,7 @@
 	X(LINE_OWNER, "line.owner")                                       \
 	X(WHAT_ASSIGNED, "what.assigned")                                 \
 	X(WHAT_AMENDED, "what.amended")                                   \
+	X(WHAT_JOINED, "what.joined")                                     \
 	X(WHAT_PRAISE, "what.praise")                                     \
 	X(WHAT_FORWARDED, "what.forwarded")                               \
 	X(WHAT_REMINDER, "what.reminder")                                 \

@@ -227,7 +227,9 @@ static const char *kind_of(const struct test_outcome *o)
 	case PLAN_NOTE: return "note";
 	case PLAN_NOTHING:
 	case PLAN_AMEND:
+	case PLAN_JOIN:
 	case PLAN_RECUR:
+	case PLAN_COOL:
 	case PLAN_RETURN:
 	case PLAN_TELL: break;
 	}

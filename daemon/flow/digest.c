@@ -29,14 +29,16 @@ static enum alert_kind line_kind(const struct budget_line *l)
 		enum alert_kind alert;
 	} kinds[] = {
 		{"case.opened", "forwarded", ALERT_FORWARDED}, {"case.assigned", NULL, ALERT_ASSIGNED},
-		{"case.amended", NULL, ALERT_AMENDED},         {"case.reminder", "warning", ALERT_WARNING},
-		{"case.reminder", NULL, ALERT_REMINDER},       {"case.escalated", NULL, ALERT_ESCALATED},
-		{"case.waiting", NULL, ALERT_WAITING_OVER},    {"case.reopened", NULL, ALERT_REOPENED},
-		{"case.outcome", NULL, ALERT_OUTCOME},         {"praise.received", NULL, ALERT_PRAISE},
+		{"case.amended", "joined", ALERT_JOINED},      {"case.amended", NULL, ALERT_AMENDED},
+		{"case.reminder", "warning", ALERT_WARNING},   {"case.reminder", NULL, ALERT_REMINDER},
+		{"case.escalated", NULL, ALERT_ESCALATED},     {"case.waiting", NULL, ALERT_WAITING_OVER},
+		{"case.reopened", NULL, ALERT_REOPENED},       {"case.outcome", NULL, ALERT_OUTCOME},
+		{"praise.received", NULL, ALERT_PRAISE},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (str_eq(l->kind, kinds[i].kind) && (!kinds[i].step || str_eq(l->step, kinds[i].step)))
+		if (str_eq(l->kind, kinds[i].kind) &&
+		    (!kinds[i].step || (l->step && strncmp(l->step, kinds[i].step, strlen(kinds[i].step)) == 0)))
 			return kinds[i].alert;
 	return ALERT_OPENED;
 }

@@ -14,8 +14,10 @@
 static const char *plan_relation(const struct plan *p)
 {
 	switch (p->action) {
-	case PLAN_OPEN: return p->recurs ? "linked" : "opened";
+	case PLAN_OPEN: return p->linked_to ? "linked" : "opened";
+	case PLAN_JOIN:
 	case PLAN_RECUR: return "joined";
+	case PLAN_COOL: return "linked";
 	case PLAN_PRAISE: return "praised";
 	case PLAN_NOTE: return "noted";
 	case PLAN_NOTHING:
@@ -40,9 +42,13 @@ static void add_records(struct intake_run *r, struct pg_batch *b, const struct p
 
 		if (plan->claimed->judged != judged || !relation)
 			continue;
-		records[n++] =
-			(struct case_record){plan->claimed->response.id, plan->case_id, relation, plan->rules, plan->facts,
-					     plan->claimed->row_version};
+		records[n++] = (struct case_record){plan->claimed->response.id,
+						    plan->case_id,
+						    relation,
+						    plan->rules,
+						    plan->facts,
+						    judge_answer(j, &plan->claimed->response),
+						    plan->claimed->row_version};
 	}
 	if (n == 0)
 		return;
@@ -51,25 +57,28 @@ static void add_records(struct intake_run *r, struct pg_batch *b, const struct p
 	pg_batch_add(b, stmt, p, NULL, NULL);
 }
 
-/* In which state they were judged now. */
 static void add_amended(struct intake_run *r, struct pg_batch *b)
 {
-	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
-	struct pg_array responses, versions;
+	struct judge *j = &r->judge;
+	struct case_amending *all = arena_new_array(r->arena, struct case_amending, (size_t)MAX(j->n_plans, 1));
+	struct pg_params *p;
+	int n = 0;
 
-	pg_array_init(&responses, r->arena, PG_INT8);
-	pg_array_init(&versions, r->arena, PG_TEXT);
-	for (int i = 0; i < r->judge.n_plans; i++)
-		if (r->judge.plans[i].action == PLAN_AMEND) {
-			pg_array_int8(&responses, r->judge.plans[i].claimed->response.id);
-			pg_array_text(&versions, r->judge.plans[i].claimed->row_version);
-		}
-	if (responses.count == 0)
+	for (int i = 0; i < j->n_plans; i++)
+		if (j->order[i]->action == PLAN_AMEND)
+			all[n++] = judge_amending(j, j->order[i]);
+	if (n == 0)
 		return;
-	pg_params_init(p, r->arena);
-	pg_add_array(p, &responses);
-	pg_add_array(p, &versions);
+	p = arena_new_obj(r->arena, struct pg_params);
+	case_amend_params(p, r->arena, r->flow->live->settings, all, n);
 	pg_batch_add(b, &case_amend_stmt, p, NULL, NULL);
+}
+
+static const char *merge_account(const struct intake_run *r, const struct response *response)
+{
+	const struct settings *s = r->flow->live->settings;
+
+	return s->cases.merge_by == MERGE_BY_ACCOUNT ? merge_key(s, response) : NULL;
 }
 
 static void add_cases(struct intake_run *r, struct pg_batch *b)
@@ -96,14 +105,13 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 								 plan->rule->follow_up ? plan->rule->follow_up->id : NULL,
 								 plan->priority,
 								 plan->rules,
+								 response->responded_at,
+								 merge_account(r, response),
 								 plan->follow_up_version,
 								 plan->acknowledge_due,
 								 plan->resolve_due,
 								 plan->next_action};
 			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
-		} else if (plan->action == PLAN_AMEND) {
-			events[n_events++] =
-				(struct case_event){plan->claimed->case_id, "amended", NULL, judge_event_details(j, plan)};
 		}
 	}
 	if (n_cases) {
@@ -111,7 +119,6 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 		case_open_params(p, r->arena, cases, n_cases, ruleset);
 		pg_batch_add(b, &case_open_stmt, p, NULL, NULL);
 	}
-	add_amended(r, b);
 	add_records(r, b, &case_record_new_stmt, false);
 	add_records(r, b, &case_record_stmt, true);
 	if (n_events) {
@@ -121,33 +128,38 @@ static void add_cases(struct intake_run *r, struct pg_batch *b)
 	}
 }
 
-static void add_recurring(struct intake_run *r, struct pg_batch *b)
+/* In the order in which they were decided: each is compared with the ones before. */
+static int joinings(struct intake_run *r, bool cool, struct case_joining *ret)
 {
-	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
-	struct pg_array cases, responses, priorities, rules;
+	struct judge *j = &r->judge;
+	int n = 0;
 
-	pg_array_init(&cases, r->arena, PG_INT8);
-	pg_array_init(&responses, r->arena, PG_INT8);
-	pg_array_init(&priorities, r->arena, PG_TEXT);
-	pg_array_init(&rules, r->arena, PG_TEXT);
-	for (int i = 0; i < r->judge.n_plans; i++) {
-		const struct plan *plan = &r->judge.plans[i];
+	for (int i = 0; i < j->n_plans; i++) {
+		const struct plan *p = j->order[i];
+		bool joins = p->action == PLAN_JOIN || p->action == PLAN_RECUR;
 
-		if (plan->action != PLAN_RECUR)
-			continue;
-		pg_array_int8(&cases, plan->case_id);
-		pg_array_int8(&responses, plan->claimed->response.id);
-		pg_array_text(&priorities, priority_name(plan->priority));
-		pg_array_text(&rules, plan->rules);
+		if (cool ? p->action == PLAN_COOL : joins)
+			ret[n++] = (struct case_joining){p->case_id, p->claimed->response.id, p->priority,
+							 p->rules,   judge_version(j, p),     judge_event_details(j, p)};
 	}
-	if (cases.count == 0)
-		return;
-	pg_params_init(p, r->arena);
-	pg_add_array(p, &cases);
-	pg_add_array(p, &responses);
-	pg_add_array(p, &priorities);
-	pg_add_array(p, &rules);
-	pg_batch_add(b, &case_recur_stmt, p, NULL, NULL);
+	return n;
+}
+
+static void add_joined(struct intake_run *r, struct pg_batch *b)
+{
+	struct case_joining *all = arena_new_array(r->arena, struct case_joining, (size_t)MAX(r->judge.n_plans, 1));
+	struct pg_params *p = arena_new_obj(r->arena, struct pg_params), *q = arena_new_obj(r->arena, struct pg_params);
+	int n = joinings(r, false, all);
+
+	if (n) {
+		case_join_params(p, r->arena, r->flow->live->settings, all, n);
+		pg_batch_add(b, &case_join_stmt, p, NULL, NULL);
+	}
+	n = joinings(r, true, all);
+	if (n) {
+		case_cool_params(q, r->arena, all, n);
+		pg_batch_add(b, &case_cool_stmt, q, NULL, NULL);
+	}
 }
 
 /* Every answer may be the next score of a customer whose case was closed, whether a rule matches it or not. */
@@ -281,7 +293,8 @@ void intake_write(struct intake_run *r, struct pg_batch *b)
 	add_outcomes(r, b); /* before the same answers open cases again: a new round has none */
 	if (r->judge.n_plans) {
 		add_cases(r, b);
-		add_recurring(r, b);
+		add_joined(r, b);
+		add_amended(r, b);
 		add_messages(r, b, &outbox_insert_new, NULL, true);
 		add_messages(r, b, &outbox_insert, on_inserted, false);
 		add_positions(r, b);

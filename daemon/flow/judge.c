@@ -264,6 +264,7 @@ static void on_judged(void *arg, const struct pg_rows *rows)
 			continue;
 		p->claimed->judged = true;
 		p->claimed->case_id = case_id;
+		p->case_version = pg_get_int4(rows, i, 3);
 		if (case_id) /* a second inbox row of one change: nothing new */
 			p->action = strcmp(p->claimed->row_version, pg_get_text(rows, i, 2, NULL)) ? PLAN_AMEND : PLAN_NOTHING;
 	}
@@ -340,17 +341,21 @@ static void add_ids(struct pg_batch *b, struct judge *j, const struct pg_stmt *s
 	pg_batch_add(b, stmt, p, fn, j);
 }
 
+/* Of customers, and of accounts where those are merged by. */
 static void add_customers(struct pg_batch *b, struct judge *j)
 {
+	const struct settings *s = j->live->settings;
 	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
 	struct pg_array keys;
 
 	pg_array_init(&keys, j->arena, PG_INT8);
 	for (int i = 0; i < j->n_plans; i++) {
-		const char *customer = j->plans[i].claimed->response.customer_id;
+		const struct response *r = &j->plans[i].claimed->response;
 
-		if (!settings_is_anonymous(j->live->settings, customer))
-			pg_array_int8(&keys, case_customer_key(customer));
+		if (!settings_is_anonymous(s, r->customer_id))
+			pg_array_int8(&keys, case_customer_key(r->customer_id));
+		if (s->cases.merge_by == MERGE_BY_ACCOUNT && merge_key(s, r))
+			pg_array_int8(&keys, case_account_key(r->account));
 	}
 	if (keys.count == 0)
 		return;
@@ -464,7 +469,7 @@ void judge_start(struct judge *j)
 		add_names(b, j, &owner_loads_stmt, true, on_loads);
 	add_previous(b, j);
 	if (!j->dry)
-		judge_ask_recurrence(j, b);
+		judge_ask_merges(j, b);
 	add_new_ids(b, j);
 	judge_ask_clocks(j, b);
 	if (j->facts.n_positions && j->dry) {
@@ -480,11 +485,9 @@ void judge_start(struct judge *j)
 
 static void plan_case(struct judge *j, struct plan *p)
 {
-	p->case_id = j->dry ? 0 : j->new_ids[j->used_ids++];
 	p->trail = arena_new_array(j->arena, struct owner_found, (size_t)p->rule->route->n_owner);
-	p->owner = owner_resolve(&j->facts, p->rule->route, &p->claimed->response, p->trail, &p->n_trail);
-	judge_link(j, p);
-	if (!p->owner.person && !j->dry)
+	judge_merge(j, p);
+	if (p->action == PLAN_OPEN && !p->owner.person && !j->dry)
 		log_error("case %lld: route=%s names nobody who is known", (long long)p->case_id, p->rule->route->id);
 }
 
@@ -508,7 +511,7 @@ void judge_own(struct judge *j, struct plan *p)
 		p->action = PLAN_NOTE;
 		p->too_old = true;
 	}
-	if (!judge_recurs(j, p) && p->action == PLAN_OPEN)
+	if (p->action == PLAN_OPEN)
 		plan_case(j, p);
 }
 
@@ -524,8 +527,9 @@ void judge_address(struct judge *j, struct plan *p)
 static void judge_plan(struct judge *j)
 {
 	j->facts.now = j->now;
+	judge_order(j);
 	for (int i = 0; i < j->n_plans; i++)
-		judge_own(j, &j->plans[i]);
+		judge_own(j, j->order[i]);
 	judge_clocks(j);
 }
 

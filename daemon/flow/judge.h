@@ -45,6 +45,9 @@ struct judge {
 	pg_rows_fn *on_endpoints;
 
 	/* inside */
+	struct plan **order; /* of plans: as they are decided and written */
+	bool repeated;       /* some are of one customer */
+	struct judge_merges *merges;
 	int64_t directory_version;
 	const int64_t *new_ids;
 	int n_new_ids, used_ids;
@@ -66,22 +69,28 @@ void judge_start(struct judge *j);
 
 /*
  * The steps in between, one plan at a time; rehearse.c takes them without a database. p->claimed stands already.
- * judge_decide(): what the rules say (the verdict has matched): action, leading rule, priority. judge_own(): whose it is; a
- * response that is too old becomes a note. judge_address(): who is told.
+ * judge_decide(): what the rules say (the verdict has matched): action, leading rule, priority. judge_own(): whose it is, and
+ * whether it joins a case; a response that is too old becomes a note. judge_address(): who is told.
  */
 void judge_decide(struct judge *j, const struct verdict *v, struct plan *p);
 void judge_own(struct judge *j, struct plan *p);
 void judge_address(struct judge *j, struct plan *p);
 
-/* judge_recur.c: asks which cases the answers that open one come back to. */
-void judge_ask_recurrence(struct judge *j, struct pg_batch *b);
-/* It reopens a case instead of opening one. */
-bool judge_recurs(struct judge *j, struct plan *p);
-/* A new case goes to the owner of the one it is linked to. */
-void judge_link(struct judge *j, struct plan *p);
+/* judge_merge.c: asks which cases there are of the customers whose answers open one. */
+void judge_ask_merges(struct judge *j, struct pg_batch *b);
+/* The plans in the order in which they are to be decided: j->order. */
+void judge_order(struct judge *j);
+/* Whose it is, and whether it opens a case, joins one, opens one again, or is noted at one. */
+void judge_merge(struct judge *j, struct plan *p);
 
-/* The details of a plan's event, JSON in the arena: what was found and why, or what changed. */
+/* The details of a plan's event, JSON in the arena: what was found and why. */
 const char *judge_event_details(struct judge *j, const struct plan *p);
+/* What people are told of an answer, JSON in the arena: kept to say what a change has changed. */
+const char *judge_answer(struct judge *j, const struct response *r);
+/* A changed answer, for closeloop.case_amend(). */
+struct case_amending judge_amending(struct judge *j, const struct plan *p);
+/* The promises of the rule that leads, as the database knows them; 0: none. */
+int32_t judge_version(const struct judge *j, const struct plan *p);
 
 /*
  * The second half alone, for plans whose recipients stand already (notices): local times, then the messages, then done.

@@ -15,7 +15,6 @@
 
 #define MAIL_BYTES_MAX (24 * 1024 * 1024)
 #define OWNERS_AT_ONCE_MAX 32
-#define FACTS_BYTES_MAX (8 * 1024 * 1024)
 
 /* ---- who is told ---- */
 
@@ -522,87 +521,4 @@ void judge_compose(struct judge *j)
 		compose_webhooks(j, p, &out);
 	}
 	buf_fini(&out);
-}
-
-/* ---- what the history says ---- */
-
-static void put_text_field(struct buf *b, const char *name, const char *value)
-{
-	buf_printf(b, "%s\"%s\":", b->n > 1 ? "," : "", name);
-	json_put_string(b, value);
-}
-
-/* The entries of the owner chain that led to nobody before one did: `closeloop explain` shows them. */
-static void put_tried(struct buf *b, const struct plan *p)
-{
-	bool first = true;
-
-	for (int i = 0; i < p->n_trail; i++) {
-		const struct owner_found *f = &p->trail[i];
-
-		if (f->person)
-			continue;
-		buf_printf(b, "%s{\"target\":", first ? ",\"tried\":[" : ",");
-		first = false;
-		json_put_string(b, f->target->text);
-		if (f->value)
-			put_text_field(b, "value", f->value);
-		put_text_field(b, "why", f->why_not);
-		buf_putc(b, '}');
-	}
-	if (!first)
-		buf_putc(b, ']');
-}
-
-/* "budget":{"minsu":[4,10]}: the fourth mail of ten in an hour. */
-static void put_budget(struct buf *b, const struct plan *p)
-{
-	bool first = true;
-
-	for (int i = 0; i < p->n_recipients; i++) {
-		const struct recipient *to = &p->recipients[i];
-
-		if (to->most == 0 || (to->held_for && !str_eq(to->held_for, "budget")))
-			continue;
-		buf_puts(b, first ? ",\"budget\":{" : ",");
-		first = false;
-		json_put_string(b, to->person->id);
-		buf_printf(b, ":[%d,%d]", to->nth, to->most);
-	}
-	if (!first)
-		buf_putc(b, '}');
-}
-
-const char *judge_event_details(struct judge *j, const struct plan *p)
-{
-	struct buf b = BUF_INIT(FACTS_BYTES_MAX);
-	const char *text;
-
-	buf_putc(&b, '{');
-	if (p->rule)
-		put_text_field(&b, "rule", p->rule->id);
-	if (p->action == PLAN_OPEN) {
-		put_text_field(&b, "owner", p->owner.person ? p->owner.person->id : NULL);
-		put_text_field(&b, "through", p->owner.target ? p->owner.target->text : NULL);
-		put_text_field(&b, "value", p->owner.value);
-		if (p->owner.instead_of)
-			put_text_field(&b, "instead_of", p->owner.instead_of->id);
-		if (p->owner.all_away)
-			buf_puts(&b, ",\"all_away\":true");
-		put_tried(&b, p);
-		put_budget(&b, p);
-		if (p->recurs)
-			buf_printf(&b, ",\"linked_to\":%lld", (long long)p->recurs);
-	} else {
-		struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
-
-		ruleset_facts_json(j->live->settings->ruleset, &p->claimed->response, &facts);
-		buf_printf(&b, "%s\"matches\":%s,\"facts\":%s", b.n > 1 ? "," : "", p->rule ? "true" : "false",
-			   buf_str(&facts));
-		buf_fini(&facts);
-	}
-	buf_putc(&b, '}');
-	text = arena_strndup(j->arena, buf_str(&b), b.n);
-	buf_fini(&b);
-	return text;
 }

@@ -18,6 +18,7 @@ enum notice_kind {
 	NOTICE_UNDELIVERED,
 	NOTICE_ASSIGNED,
 	NOTICE_AMENDED,
+	NOTICE_JOINED, /* one more answer of the same customer */
 	NOTICE_REMINDER,
 	NOTICE_WARNED,
 	NOTICE_ESCALATED,
@@ -56,9 +57,15 @@ struct notice {
 	const char *to;            /* ASSIGNED */
 	const char *step, *target; /* ESCALATED */
 	enum alert_condition condition;
-	int n, of;           /* REMINDER */
-	int64_t response_id; /* whose words are shown */
-	bool by_customer;    /* REOPENED */
+	int n, of;               /* REMINDER */
+	int64_t response_id;     /* whose words are shown */
+	bool by_customer;        /* it isn't the answer that opened the case */
+	bool tell, asks, raised; /* JOINED, AMENDED: mailed; asks for contact now; more urgent now */
+	const char *const *new_rules;
+	int n_new_rules;
+	int64_t was_response_id;       /* JOINED: the worst answer before; 0: none */
+	struct response was;           /* AMENDED: its scores before */
+	const struct response *before; /* of both; NULL: not known */
 	struct wall_time owned_since, waiting_since;
 	const char *resolved_by;
 	const struct response *opener; /* what the customer said at first; NULL: it is the one that is shown */
@@ -76,8 +83,9 @@ void notice_read_past(const struct pg_rows *rows, struct arena *a, struct notice
 bool notice_shows_past(const struct notice *n);
 
 /* notice_plan.c */
-/* The lookup that must be answered before the plan can be made; NULL: none. */
-const struct target *notice_lookup(const struct judge *j, const struct notice *n);
+/* Whom it names beside the owner, by lookups that must be answered before the plan can be made, or otherwise. */
+typedef void notice_notify_fn(void *arg, const struct notify *entry);
+void notice_lookups(const struct judge *j, const struct notice *n, notice_notify_fn *fn, void *arg);
 /* Adds a plan to j when somebody is told. f holds the answered lookups. */
 void notice_plan(struct judge *j, struct notice *n, struct claimed *c);
 /* Whom an escalation step names, for "if nobody acts, X is told". NULL: not known before it comes. */

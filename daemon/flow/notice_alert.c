@@ -19,7 +19,9 @@ void notice_ask(struct judge *j, struct plan *p)
 	if (p->n_ask == 0)
 		return;
 	ask = arena_new_array(j->arena, struct wall_time, (size_t)p->n_ask);
-	ask[ASK_WAS] = n->opener ? n->opener->responded_at : WALL_NONE;
+	ask[ASK_WAS] = n->kind == NOTICE_JOINED && n->before ? n->before->responded_at
+		       : n->opener                           ? n->opener->responded_at
+							     : WALL_NONE;
 	ask[ASK_SINCE] = n->owned_since;
 	ask[ASK_WAITING_SINCE] = n->waiting_since;
 	ask[ASK_RESOLVED] = n->facts.resolved_at;
@@ -90,10 +92,16 @@ static int64_t seconds_left(const struct judge *j, struct wall_time due)
 	return wall_is_set(due) ? (due.us - j->now.us) / US_PER_S : 0;
 }
 
+static const char *touchpoint_of(const struct judge *j, const struct response *r, const struct alert *a)
+{
+	return r->touchpoint ? settings_label(j->live->settings, LABEL_TOUCHPOINT, r->touchpoint, a->language) : NULL;
+}
+
 void notice_alert(struct judge *j, const struct plan *p, int i, struct alert *a)
 {
 	const struct notice *n = p->notice;
 	const struct local_time *asked = &p->asked[i * p->n_ask];
+	const struct response *then = n->kind == NOTICE_JOINED || n->kind == NOTICE_AMENDED ? n->before : n->opener;
 	struct score was;
 
 	for (int k = 0; k < n->n_mailed; k++)
@@ -120,14 +128,18 @@ void notice_alert(struct judge *j, const struct plan *p, int i, struct alert *a)
 		a->for_name = name_of(j, n->event.actor);
 	if (n->facts.outcome)
 		case_outcome_parse(n->facts.outcome, &a->outcome);
-	if (n->opener && response_score(n->opener, j->live->settings->scales, j->live->settings->n_scales, &was)) {
+	a->asks = n->asks;
+	a->raised = n->raised;
+	if (then && response_score(then, j->live->settings->scales, j->live->settings->n_scales, &was)) {
 		a->was_set = true;
 		a->was = was;
 		a->was_at = asked[ASK_WAS];
-		a->was_comment = n->opener->comment;
-		a->was_touchpoint = n->opener->touchpoint ? settings_label(j->live->settings, LABEL_TOUCHPOINT,
-									   n->opener->touchpoint, a->language)
-							  : NULL;
+		a->was_comment = then->comment;
+		a->was_touchpoint = touchpoint_of(j, then, a);
+	}
+	if (n->kind == NOTICE_JOINED && n->opener) {
+		a->first_set = response_score(n->opener, j->live->settings->scales, j->live->settings->n_scales, &a->first);
+		a->first_touchpoint = touchpoint_of(j, n->opener, a);
 	}
 	if (n->stands) {
 		a->next_person = notice_next_person(j, n);

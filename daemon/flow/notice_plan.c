@@ -1,7 +1,8 @@
 /*
  * Who is told of a notice: one mail at most, to whoever must act now, and the webhooks of the case's route and rules.
  *
- *   owner        hand-over, reminder, warning, end of waiting, reopening, outcome, changed answer
+ *   owner        hand-over, reminder, warning, end of waiting, reopening, outcome
+ *   by answer    a further or a changed answer: the owner if it says something new, and whom rules name that it is the first to match
  *   step         escalation: whom it names, else the lead of the team, else the route's last owner, else the operators
  *   next one     a mail that could not be delivered: deputy, manager, then the route's last owner
  *
@@ -161,6 +162,14 @@ static void tell_next(struct judge *j, struct plan *p, const struct notice *n)
 							      .is_owner = str_eq(n->recipient, n->facts.owner)};
 }
 
+static bool has_heard(const struct notice *n, const struct person *p)
+{
+	for (int i = 0; i < n->n_mailed; i++)
+		if (str_eq(n->mailed[i], p->id))
+			return true;
+	return false;
+}
+
 /* ---- escalation ---- */
 
 static bool step_target(const struct judge *j, const char *text, struct arena *a, struct target *ret)
@@ -168,11 +177,35 @@ static bool step_target(const struct judge *j, const char *text, struct arena *a
 	return text && target_of_text(j->live->settings, text, a, ret) == 0;
 }
 
-const struct target *notice_lookup(const struct judge *j, const struct notice *n)
+/* Whom the rules name that this answer is the first to match; `owner` is told anyway. */
+static void new_targets(const struct judge *j, const struct notice *n, notice_notify_fn *fn, void *arg)
 {
-	struct target *t = arena_new_obj(j->arena, struct target);
+	const struct settings *s = j->live->settings;
 
-	return n->kind == NOTICE_ESCALATED && step_target(j, n->target, j->arena, t) && t->kind == TARGET_LOOKUP ? t : NULL;
+	for (int k = 0; k < n->n_new_rules; k++)
+		for (int i = 0; i < s->n_rules; i++) {
+			const struct rule *r = &s->rules[i];
+
+			if (r->kind != RULE_CASE || !str_eq(r->id, n->new_rules[k]))
+				continue;
+			for (int e = 0; r->route && e < r->route->n_notify; e++)
+				if (r->route->notify[e].kind != NOTIFY_WEBHOOK &&
+				    r->route->notify[e].target.kind != TARGET_OWNER)
+					fn(arg, &r->route->notify[e]);
+			for (int e = 0; e < r->n_notify; e++)
+				if (r->notify[e].kind != NOTIFY_WEBHOOK && r->notify[e].target.kind != TARGET_OWNER)
+					fn(arg, &r->notify[e]);
+		}
+}
+
+void notice_lookups(const struct judge *j, const struct notice *n, notice_notify_fn *fn, void *arg)
+{
+	struct notify step = {.kind = NOTIFY_EMAIL};
+
+	if (n->kind == NOTICE_ESCALATED && step_target(j, n->target, j->arena, &step.target))
+		fn(arg, arena_memdup(j->arena, &step, sizeof(step)));
+	if (n->kind == NOTICE_JOINED || n->kind == NOTICE_AMENDED)
+		new_targets(j, n, fn, arg);
 }
 
 /* A team hears of it through its lead; one without a lead all together. */
@@ -215,6 +248,42 @@ static void tell_step(struct judge *j, struct plan *p, const struct notice *n)
 	}
 	if (p->n_recipients == 0)
 		add_last_resort(j, p, n);
+}
+
+/* ---- a further or a changed answer ---- */
+
+struct telling {
+	struct judge *j;
+	struct plan *p;
+	const struct notice *n;
+};
+
+static void tell_named(void *arg, const struct notify *entry)
+{
+	struct telling *t = arg;
+	const struct person *people[STEP_PEOPLE_MAX];
+	const struct person *owner = directory_person(t->j->live->directory, t->n->facts.owner);
+	int count = owner_everyone(&t->j->facts, &entry->target, &t->p->claimed->response, owner, people, STEP_PEOPLE_MAX);
+
+	for (int i = 0; i < count; i++)
+		if (people[i] != owner && (t->n->tell || !has_heard(t->n, people[i])))
+			add(t->j, t->p,
+			    (struct recipient){.person = people[i],
+					       .reason = REASON_NOTIFIED,
+					       .for_person = owner,
+					       .asked = entry->kind == NOTIFY_DIGEST});
+}
+
+/* Who never heard of the case needs not hear that it has gone. */
+static void tell_of_answer(struct judge *j, struct plan *p, const struct notice *n)
+{
+	const struct person *owner = directory_person(j->live->directory, n->facts.owner);
+	struct telling t = {j, p, n};
+
+	if (n->tell && (n->status != CASE_DISMISSED || !owner || has_heard(n, owner)))
+		tell_owner(j, p, n);
+	if (n->stands)
+		new_targets(j, n, tell_named, &t);
 }
 
 const char *notice_next_person(const struct judge *j, const struct notice *n)
@@ -302,7 +371,8 @@ static bool is_news(const struct notice *n)
 								: n->stands && n->status != CASE_WAITING;
 	case NOTICE_WAITED: return n->stands && n->status != CASE_WAITING;
 	case NOTICE_REOPENED: return n->stands && !by_owner;
-	case NOTICE_AMENDED: return !by_owner;
+	case NOTICE_AMENDED:
+	case NOTICE_JOINED: return n->tell || n->n_new_rules > 0;
 	case NOTICE_ANSWERED: return !n->stands; /* opened again by that answer: another mail says so */
 	case NOTICE_MOVED: return false;
 	}
@@ -318,6 +388,7 @@ static void name_mail(struct judge *j, struct plan *p, const struct notice *n)
 		[NOTICE_UNDELIVERED] = {ALERT_FORWARDED, "case.opened"},
 		[NOTICE_ASSIGNED] = {ALERT_ASSIGNED, "case.assigned"},
 		[NOTICE_AMENDED] = {ALERT_AMENDED, "case.amended"},
+		[NOTICE_JOINED] = {ALERT_JOINED, "case.amended"},
 		[NOTICE_REMINDER] = {ALERT_REMINDER, "case.reminder"},
 		[NOTICE_WARNED] = {ALERT_WARNING, "case.reminder"},
 		[NOTICE_ESCALATED] = {ALERT_ESCALATED, "case.escalated"},
@@ -340,6 +411,8 @@ static void name_mail(struct judge *j, struct plan *p, const struct notice *n)
 		p->step = arena_printf(j->arena, "reminder-%d", n->n);
 	} else if (n->kind == NOTICE_WARNED) {
 		p->step = "warning";
+	} else if (n->kind == NOTICE_JOINED) {
+		p->step = arena_printf(j->arena, "joined-%d", n->n);
 	} else if (n->kind == NOTICE_ESCALATED) {
 		p->step = n->step;
 	}
@@ -369,6 +442,8 @@ void notice_plan(struct judge *j, struct notice *n, struct claimed *c)
 			tell_next(j, p, n);
 		else if (n->kind == NOTICE_ESCALATED)
 			tell_step(j, p, n);
+		else if (n->kind == NOTICE_JOINED || n->kind == NOTICE_AMENDED)
+			tell_of_answer(j, p, n);
 		else
 			tell_owner(j, p, n);
 	}

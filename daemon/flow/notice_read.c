@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/notice.h"
+#include "intake/decode.h"
 
 #define PAST_MAX 30 /* as many as notice_history gives for a case */
 
@@ -14,15 +15,11 @@ static const struct {
 	const char *type;
 } kinds[] = {
 	{"opened", NOTICE_ASSIGNED, "case.opened"}, /* by hand: the owner is told as if it had been handed over */
-	{"assigned", NOTICE_ASSIGNED, "case.assigned"},
-	{"amended", NOTICE_AMENDED, "case.amended"},
-	{"reminded", NOTICE_REMINDER, "case.reminder"},
-	{"escalated", NOTICE_ESCALATED, "case.escalated"},
-	{"reopened", NOTICE_REOPENED, "case.reopened"},
-	{"outcome", NOTICE_ANSWERED, "case.outcome"},
-	{"acknowledged", NOTICE_MOVED, "case.acknowledged"},
-	{"resolved", NOTICE_MOVED, "case.resolved"},
-	{"closed", NOTICE_MOVED, "case.closed"},
+	{"assigned", NOTICE_ASSIGNED, "case.assigned"},    {"amended", NOTICE_AMENDED, "case.amended"},
+	{"joined", NOTICE_JOINED, "case.amended"},         {"reminded", NOTICE_REMINDER, "case.reminder"},
+	{"escalated", NOTICE_ESCALATED, "case.escalated"}, {"reopened", NOTICE_REOPENED, "case.reopened"},
+	{"outcome", NOTICE_ANSWERED, "case.outcome"},      {"acknowledged", NOTICE_MOVED, "case.acknowledged"},
+	{"resolved", NOTICE_MOVED, "case.resolved"},       {"closed", NOTICE_MOVED, "case.closed"},
 	{"dismissed", NOTICE_MOVED, "case.dismissed"},
 };
 
@@ -131,6 +128,34 @@ static void read_case(const struct pg_rows *rows, int i, struct arena *a, struct
 												    : CONDITION_UNACKNOWLEDGED;
 }
 
+static int score_of(const struct pg_rows *rows, int i, int column)
+{
+	return pg_is_null(rows, i, column) ? SCORE_MISSING : pg_get_int4(rows, i, column);
+}
+
+/* What a further or a changed answer has brought. */
+static void read_answer(const struct pg_rows *rows, int i, struct arena *a, struct notice *x)
+{
+	const char *why, *ratings;
+	size_t n;
+
+	x->tell = pg_get_bool(rows, i, NOTICE_TELL);
+	x->asks = pg_get_bool(rows, i, NOTICE_ASKS);
+	x->raised = pg_get_bool(rows, i, NOTICE_RAISED);
+	x->n_new_rules = pg_get_text_array(rows, i, NOTICE_NEW_RULES, a, &x->new_rules);
+	x->was_response_id = pg_get_int8(rows, i, NOTICE_WAS_RESPONSE);
+	if (x->kind == NOTICE_JOINED)
+		x->n = pg_get_int4(rows, i, NOTICE_COUNT);
+	if (x->kind != NOTICE_AMENDED)
+		return;
+	x->was = (struct response){.nps = score_of(rows, i, NOTICE_WAS_NPS),
+				   .csat = score_of(rows, i, NOTICE_WAS_CSAT),
+				   .ces = score_of(rows, i, NOTICE_WAS_CES)};
+	ratings = pg_get_text(rows, i, NOTICE_WAS_RATINGS, &n);
+	decode_ratings(ratings, ratings ? n : 0, a, &x->was, &why);
+	x->before = &x->was;
+}
+
 int notice_read(const struct pg_rows *rows, struct arena *a, struct notice **ret)
 {
 	int n = pg_count(rows);
@@ -148,6 +173,7 @@ int notice_read(const struct pg_rows *rows, struct arena *a, struct notice **ret
 		read_event(rows, i, a, x);
 		read_case(rows, i, a, x);
 		read_kind(x, undelivered, pg_get_bool(rows, i, NOTICE_WARNING), pg_get_bool(rows, i, NOTICE_WAITING_OVER));
+		read_answer(rows, i, a, x);
 		case_status_parse(x->facts.status, &x->status);
 		priority_parse(x->facts.priority, &x->priority);
 		x->stands = !is_ended(x->facts.status);

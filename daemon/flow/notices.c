@@ -273,7 +273,11 @@ static void notices_plan(struct intake_run *r)
 		struct claimed *shown = find_response(r, n->response_id);
 		struct claimed *opener = n->by_customer ? find_response(r, n->facts.response_id) : NULL;
 
+		struct claimed *before = n->was_response_id ? find_response(r, n->was_response_id) : NULL;
+
 		n->opener = opener ? &opener->response : NULL;
+		if (before)
+			n->before = &before->response;
 		if (shown)
 			notice_plan(j, n, shown);
 	}
@@ -298,7 +302,43 @@ static void on_lookups(void *arg, const struct pg_error *error)
 		notices_plan(r);
 }
 
-/* Escalation steps may name somebody by a lookup. */
+struct lookups {
+	struct intake_run *run;
+	const struct response *response;
+	bool count_only;
+	int n;
+};
+
+static void add_lookup(void *arg, const struct notify *entry)
+{
+	struct lookups *l = arg;
+	struct owner_facts *f = &l->run->judge.facts;
+	const char *value;
+
+	if (entry->target.kind != TARGET_LOOKUP || !l->response)
+		return;
+	l->n++;
+	if (l->count_only)
+		return;
+	value = owner_lookup_value(&entry->target, l->response, l->run->arena);
+	if (value)
+		f->lookups[f->n_lookups++] = (struct owner_lookup){entry->target.name, value, NULL};
+}
+
+static int each_lookup(struct intake_run *r, bool count_only)
+{
+	struct lookups l = {.run = r, .count_only = count_only};
+
+	for (int i = 0; i < r->n_notices; i++) {
+		struct claimed *c = find_response(r, r->notices[i].response_id);
+
+		l.response = c ? &c->response : NULL;
+		notice_lookups(&r->judge, &r->notices[i], add_lookup, &l);
+	}
+	return l.n;
+}
+
+/* Escalation steps, and rules that an answer is the first to match, may name somebody by a lookup. */
 static void notices_lookup(struct intake_run *r)
 {
 	struct judge *j = &r->judge;
@@ -307,15 +347,8 @@ static void notices_lookup(struct intake_run *r)
 	struct pg_batch *b;
 
 	*f = (struct owner_facts){.directory = j->live->directory, .arena = r->arena};
-	f->lookups = arena_new_array(r->arena, struct owner_lookup, (size_t)r->n_notices);
-	for (int i = 0; i < r->n_notices; i++) {
-		const struct target *t = notice_lookup(j, &r->notices[i]);
-		struct claimed *c = find_response(r, r->notices[i].response_id);
-		const char *value = t && c ? owner_lookup_value(t, &c->response, r->arena) : NULL;
-
-		if (value)
-			f->lookups[f->n_lookups++] = (struct owner_lookup){t->name, value, NULL};
-	}
+	f->lookups = arena_new_array(r->arena, struct owner_lookup, (size_t)MAX(each_lookup(r, true), 1));
+	each_lookup(r, false);
 	if (f->n_lookups == 0) {
 		notices_plan(r);
 		return;
@@ -379,6 +412,8 @@ static void on_claimed(void *arg, const struct pg_error *error)
 		pg_array_int8(&responses, r->notices[i].response_id);
 		if (r->notices[i].by_customer)
 			pg_array_int8(&responses, r->notices[i].facts.response_id);
+		if (r->notices[i].was_response_id)
+			pg_array_int8(&responses, r->notices[i].was_response_id);
 		if (notice_shows_past(&r->notices[i]))
 			pg_array_int8(&cases, r->notices[i].facts.id);
 	}

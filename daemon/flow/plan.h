@@ -7,6 +7,7 @@
 #define FLOW_PLAN_H
 
 #include "case/case_store.h"
+#include "case/merge.h"
 #include "case/owner.h"
 #include "channel/render.h"
 #include "intake/intake_store.h"
@@ -22,7 +23,9 @@ enum plan_action {
 	PLAN_PRAISE,
 	PLAN_NOTE,   /* note rules only, or too old for anything else */
 	PLAN_AMEND,  /* its case is there already: an event */
+	PLAN_JOIN,   /* the customer has a case that stands: it belongs there */
 	PLAN_RECUR,  /* the customer's earlier case opens again */
+	PLAN_COOL,   /* the customer had a case a short while ago: noted there */
 	PLAN_RETURN, /* changed since the claim, or just being changed: back to the inbox */
 	PLAN_TELL,   /* a notice: somebody is told about a case that is there */
 };
@@ -51,8 +54,19 @@ struct plan {
 	const char *facts; /* JSON */
 
 	int64_t case_id;
-	int64_t recurs; /* the customer's earlier case, resolved or closed; 0: none */
-	const char *recurs_owner;
+	int32_t case_version; /* AMEND: as it was when the answer was judged */
+
+	/* What else the customer has said: judge_merge.c. */
+	const char *merge_key; /* by which answers belong together; NULL: by nothing */
+	uint64_t merge_hash;
+	bool repeated;             /* others of the same key are in the batch */
+	bool shared_id;            /* a customer id with so many answers is no single customer's */
+	struct merge_case *merges; /* found */
+	int n_merges;
+	int64_t linked_to;                   /* OPEN: a case of the same customer; 0: none */
+	const struct merge_case *merge_case; /* joined, opened again, noted at, linked to, or not joined; NULL: there is none */
+	const char *merge_why_not; /* OPEN: "owner", "window", "shared id", "anonymous id"; NULL: there is nothing to say */
+
 	const struct notice *notice; /* PLAN_TELL; NULL: no notice */
 	bool held;                   /* its mails wait for what falls due with them */
 	enum alert_kind alert;

@@ -15,10 +15,11 @@
 #include "model/words.h"
 
 enum alert_kind {
-	ALERT_OPENED,       /* a case opened and this person owns it or is notified */
-	ALERT_ASSIGNED,     /* handed over to this person; with history */
-	ALERT_AMENDED,      /* the customer changed the answer: was, withdrawn */
-	ALERT_PRAISE,       /* no case; something to be glad about */
+	ALERT_OPENED,   /* a case opened and this person owns it or is notified */
+	ALERT_ASSIGNED, /* handed over to this person; with history */
+	ALERT_AMENDED,  /* the customer changed the answer: was, withdrawn, asks, raised */
+	ALERT_JOINED, /* the customer answered once more while the case stands: was, was_at, was_comment, asks, raised, first */
+	ALERT_PRAISE, /* no case; something to be glad about */
 	ALERT_FORWARDED,    /* the first person could not be reached, so you get it */
 	ALERT_REMINDER,     /* nobody acknowledged yet: n, of, acknowledge_left_s */
 	ALERT_WARNING,      /* the promise to solve it ends soon: resolve_left_s */
@@ -101,14 +102,19 @@ struct alert {
 	struct labelled *details; /* shown attributes */
 	int n_details;
 	struct alert_previous previous;
-	bool was_set; /* AMENDED, REOPENED, OUTCOME: the score before; the one of `response` is the one of now */
+	bool was_set; /* AMENDED, JOINED, REOPENED, OUTCOME: the score before; the one of `response` is the one of now */
 	struct score was;
-	struct local_time was_at;   /* REOPENED, OUTCOME: when that was answered */
+	struct local_time was_at;   /* JOINED, REOPENED, OUTCOME: when that was answered */
 	const char *was_touchpoint; /* its label; NULL: the same as now */
-	const char *was_comment;    /* REOPENED: what the customer wrote then, raw */
-	bool withdrawn;             /* AMENDED: no rule matches any more, so the case has dismissed itself */
-	bool by_customer;           /* REOPENED: by an answer, not by a person */
-	enum case_outcome outcome;  /* OUTCOME */
+	const char *was_comment;    /* JOINED, REOPENED: what the customer wrote then, raw */
+	bool asks;                  /* AMENDED, JOINED: contact is asked for, and was not before */
+	bool raised;                /* … and the case is more urgent than before */
+	bool first_set;             /* JOINED: the score that the case was opened with, which its subject names */
+	struct score first;
+	const char *first_touchpoint; /* its label */
+	bool withdrawn;               /* AMENDED: no rule matches any more, so the case has dismissed itself */
+	bool by_customer;             /* REOPENED: by an answer, not by a person */
+	enum case_outcome outcome;    /* OUTCOME */
 
 	struct local_time responded_at;
 	struct local_time acknowledge_due, resolve_due; /* unset: no promise, or this clock has stopped */

@@ -70,7 +70,17 @@ enum {
 	NOTICE_RESOLVED_BY, /* actor */
 	NOTICE_NEXT_TARGET, /* the next escalation step, if nobody acts */
 	NOTICE_NEXT_AT,
-	NOTICE_NEXT_CONDITION
+	NOTICE_NEXT_CONDITION,
+	NOTICE_TELL,  /* joined, amended: the owner is mailed */
+	NOTICE_COUNT, /* joined: the how manieth further answer */
+	NOTICE_ASKS,  /* it asks for contact, and none did before */
+	NOTICE_RAISED,
+	NOTICE_NEW_RULES,
+	NOTICE_WAS_RESPONSE, /* joined: the worst answer before this one */
+	NOTICE_WAS_NPS,      /* amended: what the answer was before */
+	NOTICE_WAS_CSAT,
+	NOTICE_WAS_CES,
+	NOTICE_WAS_RATINGS
 };
 
 /* ($1 most rows) takes the oldest. */

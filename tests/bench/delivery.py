@@ -11,7 +11,9 @@ import time
 import field
 import servers
 
-INSERT_OURS = "INSERT INTO closeloop.responses (survey, customer_id, nps, comment) VALUES ('visit', 'c', 2, 'late') RETURNING id"
+# Each of a customer of its own: a case opens for each.
+INSERT_OURS = ("INSERT INTO closeloop.responses (survey, customer_id, nps, comment)"
+               " VALUES ('visit', 'c' || gen_random_uuid(), 2, 'late') RETURNING id")
 INSERT_BARE = "INSERT INTO response (survey, customer, nps, stars, comment) VALUES ('visit', 'c', 2, 5, 'late') RETURNING id"
 ENDPOINTS = 100
 SICK = {0: "hang", 1: "slow"}

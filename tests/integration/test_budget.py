@@ -84,11 +84,11 @@ def test_over_budget_goes_out_as_one_digest(site):
 def test_a_flood_of_ten_thousand_loses_nothing(site):
     site.own(("account", "a0", "ben"), ("account", "a1", "anna"), ("account", "a2", "minsu"))
     site.daemon(top={"alerts_per_hour": 5}, owners=False, people=people(), **BEN)
-    for _ in range(10):
+    for number in range(10):
         with site.db.cursor() as cursor:
             cursor.execute("INSERT INTO closeloop.responses (customer_id, customer_name, account, nps, comment)"
-                           " SELECT 'c' || g, 'Customer ' || g, 'a' || g % 3, g % 7, 'Too late, and nobody answers. Number ' || g"
-                           " FROM generate_series(1, 1000) AS g")
+                           " SELECT 'c' || %s || '-' || g, 'Customer ' || g, 'a' || g %% 3, g %% 7, 'Too late, and nobody answers. Number ' || g"
+                           " FROM generate_series(1, 1000) AS g", (number,))
     site.settled(120)
     assert site.one("SELECT count(*) FROM closeloop.cases") == 10000
     for person in ("ben", "anna", "minsu"):

@@ -302,7 +302,8 @@ CREATE FUNCTION pg_temp.heard(c bigint) RETURNS text LANGUAGE sql AS $$
 $$;
 SELECT pg_temp.opened() AS c \gset
 INSERT INTO closeloop.case_events (case_id, actor, kind, details) SELECT :c, 'daemon', k, '{}' FROM unnest(ARRAY['opened', 'joined', 'amended']) AS k;
-SELECT is(pg_temp.heard(:c), '', 'what rules open, join or amend is told where it is judged');
+SELECT is(pg_temp.heard(:c), 'joined amended', 'what rules open is told where it is judged; what joins or amends comes after');
+DELETE FROM closeloop.notices WHERE case_id = :c;
 SELECT pg_temp.go(:c, a, 'x', d::jsonb) FROM (VALUES ('acknowledge', '{}'), ('note', '{}'), ('start', '{}'), ('contacted', '{"how": "mail", "reached": true}'),
 	('wait', '{"until": "2099-01-01"}'), ('resolve', '{}'), ('close', '{}'), ('reopen', '{}'), ('assign', '{"to": "jiwoo"}'), ('dismiss', '{}')) AS x (a, d);
 SELECT is(pg_temp.heard(:c), 'acknowledged resolved closed reopened assigned dismissed', 'every move that a mail or a webhook may tell of');

@@ -96,16 +96,19 @@ SELECT is(pg_temp.record(pg_temp.said('k4', 10, -1)), 0, 'an open one has none y
 SELECT pg_temp.solved('k5', -20) AS older \gset
 SELECT pg_temp.solved('k5', -10) AS newer \gset
 SELECT pg_temp.said('k5', 1, -1) AS again \gset
-SELECT results_eq(format('SELECT * FROM closeloop.case_recurrence(ARRAY[%s::bigint], ARRAY[''k5''], ARRAY[now()], ''180 days'')', :again),
-	format('VALUES (%s::bigint, %s::bigint, ''minsu'')', :again, :newer), 'it comes back to the last case that was solved');
-SELECT is_empty(format('SELECT * FROM closeloop.case_recurrence(ARRAY[%s::bigint], ARRAY[''k5''], ARRAY[now()], ''5 days'')', :again),
-	'not when that is too long ago');
-SELECT is((closeloop.case_recur(:newer, :again, 'urgent', '{detractor}')).status::text, 'open', 'it opens again');
+CREATE FUNCTION pg_temp.comes_back(id bigint, customer text, within interval) RETURNS SETOF bigint LANGUAGE sql AS $$
+	SELECT case_id FROM closeloop.merge_candidates(ARRAY[id], ARRAY[customer], ARRAY[customer], ARRAY[now()], '{f}', false,
+		ARRAY['0', within, '0']::interval[]) WHERE what = 'recurs'
+$$;
+SELECT results_eq(format('SELECT * FROM pg_temp.comes_back(%s, ''k5'', ''180 days'')', :again), ARRAY[:newer::bigint],
+	'it comes back to the last case that was solved');
+SELECT is_empty(format('SELECT * FROM pg_temp.comes_back(%s, ''k5'', ''5 days'')', :again), 'not when that is too long ago');
+SELECT is((closeloop.case_recur(:newer, :again, 'urgent', '{detractor}', NULL)).status::text, 'open', 'it opens again');
 SELECT results_eq(format('SELECT priority::text, rules, reopened FROM closeloop.cases WHERE id = %s', :newer),
 	$$VALUES ('urgent', '{detractor}'::text[], 1)$$, 'as urgent as the new answer');
 SELECT is((SELECT details ->> 'response_id' FROM closeloop.case_events WHERE case_id = :newer AND kind = 'reopened'),
 	:'again', 'and says by which');
-SELECT is((closeloop.case_recur(:newer, pg_temp.said('k5', 0, 0), 'low', '{low-star}')).priority::text, 'urgent', 'one that is open is joined');
+SELECT is((closeloop.case_recur(:newer, pg_temp.said('k5', 0, 0), 'low', '{low-star}', NULL)).priority::text, 'urgent', 'one that is open is joined');
 SELECT is((SELECT count(*)::int FROM closeloop.case_events WHERE case_id = :newer AND kind IN ('reopened', 'joined')), 2, 'with an event each');
 
 SELECT finish();

@@ -21,7 +21,7 @@ SELECT has_column('closeloop', 'cases', c, 'cases.' || c) FROM unnest(ARRAY['id'
 	'priority', 'owner', 'team', 'route', 'follow_up', 'rules', 'opened_at', 'acknowledged_at', 'first_action_at',
 	'contacted_at', 'resolved_at', 'closed_at', 'acknowledge_due_at', 'resolve_due_at', 'next_action_at', 'waiting_until',
 	'root_cause', 'resolution', 'outcome', 'reopened', 'handovers', 'link_epoch', 'ruleset', 'version']) AS c;
-SELECT columns_are('closeloop', 'case_responses', ARRAY['response_id', 'case_id', 'relation', 'rules', 'facts', 'ruleset', 'at',
+SELECT columns_are('closeloop', 'case_responses', ARRAY['response_id', 'case_id', 'relation', 'rules', 'facts', 'ruleset', 'at', 'answer',
 	'row_version']);
 SELECT columns_are('closeloop', 'case_events', ARRAY['id', 'case_id', 'at', 'actor', 'kind', 'from_status', 'to_status', 'note',
 	'details']);
@@ -40,7 +40,7 @@ SELECT enum_has_labels('closeloop', 'priority', ARRAY['low', 'normal', 'high', '
 SELECT enum_has_labels('closeloop', 'message_state', ARRAY['queued', 'held', 'leased', 'sent', 'failed', 'dead', 'cancelled']);
 SELECT enum_has_labels('closeloop', 'outcome', ARRAY['recovered', 'unchanged', 'lost']);
 
-SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_unresolved'), ('cases', 'cases_customer'),
+SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_unresolved'), ('cases', 'cases_by_customer'),
 	('cases', 'cases_next_action'), ('responses', 'responses_customer'), ('case_events', 'case_events_case'),
 	('messages', 'messages_due'), ('messages', 'messages_case'), ('attempts', 'attempts_message'),
 	('owners', 'owners_key')) AS x (t, i);

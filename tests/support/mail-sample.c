@@ -228,7 +228,8 @@ static void ordinary(struct job *j, enum language l, const char *long_comment)
 		enum mail_sample_kind kind;
 		bool link;
 	} kinds[] = {
-		{"amended", MAIL_SAMPLE_AMENDED, false},     {"assigned", MAIL_SAMPLE_ASSIGNED, true},
+		{"amended", MAIL_SAMPLE_AMENDED, false},     {"withdrawn", MAIL_SAMPLE_WITHDRAWN, false},
+		{"joined", MAIL_SAMPLE_JOINED, false},       {"assigned", MAIL_SAMPLE_ASSIGNED, true},
 		{"reminder", MAIL_SAMPLE_REMINDER, true},    {"warning", MAIL_SAMPLE_WARNING, false},
 		{"escalated", MAIL_SAMPLE_ESCALATED, true},  {"escalated-command", MAIL_SAMPLE_ESCALATED, false},
 		{"waiting", MAIL_SAMPLE_WAITING_OVER, true}, {"reopened", MAIL_SAMPLE_REOPENED, true},

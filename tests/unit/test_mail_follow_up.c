@@ -91,6 +91,17 @@ static void test_first_lines(void **state)
 		 {"Opened again: the customer is still unhappy · 2/10 then, 1/10 now\n\n",
 		  "다시 열린 건: 고객이 여전히 만족하지 못하셨습니다 · 지난번 2/10, 이번 1/10\n\n",
 		  "Wieder geöffnet: weiterhin unzufrieden · damals 2/10, jetzt 1/10\n\n"}},
+		{MAIL_SAMPLE_JOINED,
+		 true,
+		 {"New answer from the same customer: 1/10 (was 2/10) · asked to be contacted\n\n",
+		  "같은 고객의 새 응답: 1/10 (이전 2/10) · 연락 요청\n\n",
+		  "Neue Antwort desselben Kunden: 1/10 (vorher 2/10) · bittet um Kontakt\n\n"}},
+		{MAIL_SAMPLE_WITHDRAWN,
+		 true,
+		 {"The customer has changed the answer from 2/10 to 9/10: the case has dismissed itself. Nothing is left to do.\n\n",
+		  "고객이 응답을 고쳤습니다: 2/10 → 9/10. 더 하실 일이 없어 이 건은 자동으로 제외되었습니다.\n\n",
+		  "Die Antwort wurde nachträglich geändert: vorher 2/10, jetzt 9/10. Der Fall hat sich damit erledigt und wurde verworfen; es "
+		  "ist nichts mehr zu tun.\n\n"}},
 		{MAIL_SAMPLE_RECOVERED,
 		 true,
 		 {"Won back: from 2 to 9\n\nWon back · ", "고객이 돌아왔습니다: 2 → 9\n\n회복 · ",
@@ -316,17 +327,46 @@ static void test_what_is_left_out(void **state)
 	mail_text_fini(&m);
 }
 
+static void test_joined(void **state)
+{
+	struct mail_sample s;
+	struct mail_text m;
+
+	/* The third of three: the subject is that of the first. */
+	mail_sample_fill(&s, MAIL_SAMPLE_JOINED, LANGUAGE_EN);
+	s.alert.first.value = 3;
+	s.alert.asks = false;
+	s.alert.raised = true;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "New answer from the same customer: 1/10 (was 2/10) · priority now: Urgent\n\n");
+	assert_string_equal(m.subject, "Re: [Urgent] Hanbit Precision 3/10 · Installation · C-812");
+	assert_has(m.text, "Then: 2/10 · ");
+	assert_has(m.text, "Now: 1/10 · ");
+	mail_text_fini(&m);
+	/* Nothing was scored at first; somebody else than the owner, who has heard nothing yet. */
+	s.alert.was_set = s.alert.first_set = s.alert.later = s.alert.is_owner = false;
+	s.alert.reason = REASON_NOTIFIED;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "New answer from the same customer: 1/10 · priority now: Urgent\n\n");
+	assert_string_equal(m.subject, "[Urgent] Hanbit Precision 1/10 · Support · C-812");
+	assert_has_not(m.text, "Then:");
+	mail_text_fini(&m);
+	/* The same score as the worst, but a call is asked for. */
+	mail_sample_fill(&s, MAIL_SAMPLE_JOINED, LANGUAGE_DE);
+	s.alert.was.value = 1;
+	m = rendered(&s.alert);
+	assert_begins(m.text, "Neue Antwort desselben Kunden: 1/10 · bittet um Kontakt\n\n");
+	mail_text_fini(&m);
+}
+
 static void test_withdrawn(void **state)
 {
 	struct mail_sample s;
 	struct mail_text m;
 
-	mail_sample_fill(&s, MAIL_SAMPLE_AMENDED, LANGUAGE_EN);
-	s.alert.withdrawn = true;
-	s.response.nps = 9;
+	mail_sample_fill(&s, MAIL_SAMPLE_WITHDRAWN, LANGUAGE_EN);
 	m = rendered(&s.alert);
-	assert_begins(m.text, "The customer has changed the answer: it was 7/10, it is now 9/10. Nothing is left to do: ");
-	assert_string_equal(m.subject, "Re: [Urgent] Hanbit Precision 7/10 · Installation · C-812");
+	assert_string_equal(m.subject, "Re: [Urgent] Hanbit Precision 2/10 · Installation · C-812");
 	assert_has_not(m.text, "To do");
 	assert_has_not(m.text, "Acknowledge");
 	assert_has_not(m.text, "will be told");
@@ -411,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_history_is_short),
 		cmocka_unit_test(test_reopened_and_outcome),
 		cmocka_unit_test(test_what_is_left_out),
+		cmocka_unit_test(test_joined),
 		cmocka_unit_test(test_withdrawn),
 		cmocka_unit_test(test_every_mix),
 		cmocka_unit_test(test_hostile),
