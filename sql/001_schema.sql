@@ -81,6 +81,8 @@ COMMENT ON COLUMN closeloop.responses.attributes IS 'Anything else a rule or a p
 
 CREATE INDEX IF NOT EXISTS responses_customer ON closeloop.responses (customer_id, responded_at)
 	WHERE customer_id IS NOT NULL;
+-- For rules that ask of an account's past (history.X(D, account)); writers without accounts don't pay for it.
+CREATE INDEX IF NOT EXISTS responses_account ON closeloop.responses (account, responded_at) WHERE account IS NOT NULL;
 CREATE INDEX IF NOT EXISTS responses_received ON closeloop.responses (received_at);
 
 -- No foreign key: a row here lives for milliseconds, and is written inside the application's own statement.

@@ -316,7 +316,7 @@ static int send_mails(struct outcome *o)
 	return n ? worst : cli_fail(EXIT_NO, "no mail would go out: nothing was sent");
 }
 
-static int judge(struct cli *c, const struct args *a, struct live *live, const struct response *response)
+static int judge(struct cli *c, const struct args *a, struct live *live, struct response *response)
 {
 	const char *send_to = args_get(a, "--send-to");
 	struct trial trial = {.live = live, .response = response, .send_to = send_to, .arena = c->arena};
@@ -344,7 +344,7 @@ static int judge(struct cli *c, const struct args *a, struct live *live, const s
 	return r;
 }
 
-static int with_live(struct cli *c, const struct args *a, const struct response *response)
+static int with_live(struct cli *c, const struct args *a, struct response *response)
 {
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	struct settings *settings = c->settings;

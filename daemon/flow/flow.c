@@ -490,6 +490,7 @@ struct flow *flow_new(const struct flow_options *o)
 
 	f->loop = o->loop;
 	f->live = o->live;
+	live_gather(f->live, &f->past_stmts);
 	f->options = *o;
 	f->batch_limit = INTAKE_BATCH_MAX;
 	f->stats.reload_ok = true;
@@ -543,6 +544,7 @@ struct flow *flow_free(struct flow *f)
 	deadline_disarm(&f->stop_by);
 	live_free(f->next_live);
 	live_free(f->live);
+	f->past_stmts = past_stmts_free(f->past_stmts);
 	stats_fini(&f->stats);
 	arena_free(f->arena);
 	arena_free(f->beat_arena);

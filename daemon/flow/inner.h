@@ -223,6 +223,7 @@ bool courier_is_idle(const struct courier *c);
 struct flow {
 	struct loop *loop;
 	struct live *live, *next_live;
+	struct past_stmts *past_stmts; /* of all configurations that were live */
 	struct flow_options options;
 	char daemon_id[128];
 	struct pg_conn *listen, *work, *outbox;

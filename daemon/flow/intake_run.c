@@ -342,11 +342,14 @@ static void intake_judge(struct intake_run *r)
 static void on_claimed(void *arg, const struct pg_rows *rows)
 {
 	struct intake_run *r = arg;
+	struct past_reader past;
 
 	r->n_rows = pg_count(rows);
 	r->done = arena_new_obj(r->arena, struct pg_params);
 	intake_done_params(r->done, r->arena, rows);
 	r->n_claimed = intake_read(rows, r->arena, &r->claimed, r->single_id ? &(int64_t){0} : &r->low_water);
+	past = live_past_reader(r->flow->live, r->arena);
+	past_read(&past, rows, r->claimed, r->n_claimed);
 }
 
 /* Nothing there: end the transaction; then look from the first row, at a row that stands alone, or sleep. */
@@ -387,9 +390,13 @@ static void on_claim_done(void *arg, const struct pg_error *error)
 		intake_judge(r);
 }
 
-static void send_claim(struct intake_run *r, const struct pg_stmt *stmt, const struct pg_params *params)
+/* One of the live rules' own statements: beside each response they bring what these ask of its past. */
+static void send_claim(struct intake_run *r, const struct pg_stmt *stmt, struct pg_params *params)
 {
 	struct pg_batch *b = pg_batch_new(r->flow->work);
+	const struct string_list *anonymous = &r->flow->live->settings->cases.anonymous_ids;
+
+	past_add_param(r->flow->live->past, params, anonymous->items, anonymous->n);
 
 	pg_batch_add(b, &stmt_begin, NULL, NULL, NULL);
 	pg_batch_add(b, stmt, params, on_claimed, r);
@@ -423,7 +430,7 @@ static void intake_claim_now(struct intake_run *r)
 	pg_add_int8(p, r->low_water);
 	pg_add_int4(p, r->limit);
 	r->claim_limit = r->limit;
-	send_claim(r, &intake_claim, p);
+	send_claim(r, &r->flow->live->past->claim, p);
 }
 
 static void on_picked(void *arg, const struct pg_rows *rows)
@@ -458,7 +465,7 @@ static void on_pick_done(void *arg, const struct pg_error *error)
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, r->single_id);
 	r->claim_limit = 1;
-	send_claim(r, &intake_claim_one, p);
+	send_claim(r, &r->flow->live->past->claim_one, p);
 }
 
 static void intake_pick(struct intake_run *r, const struct pg_stmt *which)

@@ -17,6 +17,28 @@ void live_forget(struct live *l)
 	l->opening_offsets = NULL;
 }
 
+void live_gather(struct live *l, struct past_stmts **all)
+{
+	const struct ruleset *rules = l->settings->ruleset;
+	struct past_wants wants = {.previous = ruleset_needs_previous(rules)};
+
+	wants.n_needs = ruleset_history(rules, &wants.needs);
+	for (int i = 0; i < past_columns_n; i++)
+		if (ruleset_needs_previous_column(rules, past_columns[i]))
+			wants.columns |= UINT32_C(1) << i;
+	l->past = past_stmts_get(all, &wants);
+}
+
+static bool is_anonymous(const void *settings, const char *customer_id)
+{
+	return settings_is_anonymous(settings, customer_id);
+}
+
+struct past_reader live_past_reader(const struct live *l, struct arena *arena)
+{
+	return (struct past_reader){l->past, is_anonymous, l->settings, arena};
+}
+
 struct live *live_free(struct live *l)
 {
 	if (l) {

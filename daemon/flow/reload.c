@@ -131,6 +131,7 @@ static void flow_swap(struct flow *f)
 	struct pg_batch *b;
 
 	f->live = TAKE(f->next_live);
+	live_gather(f->live, &f->past_stmts);
 	f->reload.settled = f->reload.taken;
 	if (live_needs_new_connections(old->settings, f->live->settings))
 		log_warning("reload: database and instance are read at start only: restart to use the new ones");

@@ -3,58 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "intake/intake_store.h"
+#include "intake/claim_sql.h"
 #include "intake/decode.h"
 
-#define RESPONSE_COLUMNS                                                                                         \
-	"r.id, r.xmin::text, r.source, r.source_id, r.survey, r.touchpoint, r.channel, r.customer_id,"           \
-	" r.customer_name, r.customer_email, r.customer_phone, r.account, r.account_name, r.region, r.language," \
-	" r.comment, r.nps, r.csat, r.ces, r.contact_requested, r.responded_at, r.received_at, r.ratings,"       \
-	" r.attributes, j.response_id IS NOT NULL, coalesce(j.case_id, 0)"
-
-/*
- * LIMIT 1 keeps each look-up one of its own. As a plain join, planned in a new installation while the tables are empty, it
- * read all responses for every row of a batch, until ANALYZE came by. What was just inserted was never judged: no look-up.
- */
-#define RESPONSE_OF_C                                                                                                    \
-	"LEFT JOIN LATERAL (SELECT t.*, t.xmin FROM closeloop.responses t WHERE t.id = c.response_id LIMIT 1) r ON true" \
-	" LEFT JOIN LATERAL (SELECT t.response_id, t.case_id FROM closeloop.case_responses t"                            \
-	"  WHERE c.changed AND t.response_id = c.response_id LIMIT 1) j ON true"
-
-enum {
-	COLUMN_INBOX_ID,
-	COLUMN_QUEUED_AT,
-	COLUMN_PLACE,
-	COLUMN_ID,
-	COLUMN_ROW_VERSION,
-	COLUMN_FIRST_TEXT, /* source … comment: 14 texts in the order of struct response */
-	COLUMN_COMMENT = COLUMN_FIRST_TEXT + 13,
-	COLUMN_NPS,
-	COLUMN_CSAT,
-	COLUMN_CES,
-	COLUMN_CONTACT_REQUESTED,
-	COLUMN_RESPONDED_AT,
-	COLUMN_RECEIVED_AT,
-	COLUMN_RATINGS,
-	COLUMN_ATTRIBUTES,
-	COLUMN_JUDGED,
-	COLUMN_CASE_ID,
-};
-
-/*
- * The low-water mark keeps the scan off the dead rows that a held xmin leaves behind (30 k → 140 k rows/s);
- * the caller looks from 0 again every second, because ids don't commit in order. Locked here and deleted with the commit
- * (intake_done): a DELETE … RETURNING would keep all its rows in store before it gives out the first.
- */
-const struct pg_stmt intake_claim = {
-	"intake_claim",
-	"SELECT c.id, c.available_at, c.ctid, " RESPONSE_COLUMNS " FROM (SELECT id, response_id, available_at, changed, ctid"
-	"  FROM closeloop.inbox"
-	"  WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()"
-	"  ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED) c " RESPONSE_OF_C,
-	2,
-	{PG_INT8, PG_INT4},
-};
+const struct pg_stmt intake_claim = {"intake_claim", CLAIM_HEAD CLAIM_FROM, 2, {PG_INT8, PG_INT4}};
 
 /*
  * By their place, which spares the index: they are locked, so they stay there. One that moved before the lock isn't deleted, and
@@ -67,22 +19,8 @@ const struct pg_stmt intake_done = {
 	{PG_TID_ARRAY},
 };
 
-const struct pg_stmt intake_claim_one = {
-	"intake_claim_one",
-	"SELECT c.id, least(c.available_at, clock_timestamp()), c.ctid, " RESPONSE_COLUMNS
-	" FROM (SELECT id, response_id, available_at, true AS changed, ctid FROM closeloop.inbox"
-	"  WHERE id = $1 AND set_aside_at IS NULL FOR UPDATE) c " RESPONSE_OF_C,
-	1,
-	{PG_INT8},
-};
-
-const struct pg_stmt intake_reread = {
-	"intake_reread",
-	"SELECT 0::bigint, clock_timestamp(), NULL::tid, " RESPONSE_COLUMNS " FROM closeloop.responses r"
-	" LEFT JOIN closeloop.case_responses j ON j.response_id = r.id WHERE r.id = ANY ($1)",
-	1,
-	{PG_INT8_ARRAY},
-};
+const struct pg_stmt intake_claim_one = {"intake_claim_one", CLAIM_ONE_HEAD CLAIM_ONE_FROM, 1, {PG_INT8}};
+const struct pg_stmt intake_reread = {"intake_reread", REREAD_HEAD REREAD_FROM REREAD_WHERE, 1, {PG_INT8_ARRAY}};
 
 #define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
 
@@ -149,53 +87,64 @@ const struct pg_stmt intake_promise = {
 	{PG_INT8},
 };
 
-static const char *intake_text(const struct pg_rows *rows, int row, int column, struct claimed *c, struct arena *a)
-{
-	const char *s;
-	size_t n;
-
-	s = pg_get_text(rows, row, column, &n);
-	if (s && n > RESPONSE_TEXT_BYTES_MAX) {
-		c->poison = arena_printf(a, "a text of %zu bytes, at most %d are accepted", n, RESPONSE_TEXT_BYTES_MAX);
-		return NULL;
-	}
-	return s ? arena_strndup(a, s, n) : NULL;
-}
-
 static int intake_score(const struct pg_rows *rows, int row, int column)
 {
 	return pg_is_null(rows, row, column) ? SCORE_MISSING : pg_get_int4(rows, row, column);
 }
 
-static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a, struct claimed *c)
+const char *intake_read_texts(const struct pg_rows *rows, int row, int first, struct arena *a, struct response *r)
 {
-	struct response *r = &c->response;
 	const char **texts[] = {&r->source,       &r->source_id,     &r->survey,         &r->touchpoint,     &r->channel,
 				&r->customer_id,  &r->customer_name, &r->customer_email, &r->customer_phone, &r->account,
 				&r->account_name, &r->region,        &r->language,       &r->comment};
-	const char *json;
+	const char *why = NULL, *s;
 	size_t n;
 
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		s = pg_get_text(rows, row, first + (int)i, &n);
+		if (s && n > RESPONSE_TEXT_BYTES_MAX)
+			why = arena_printf(a, "a text of %zu bytes, at most %d are accepted", n, RESPONSE_TEXT_BYTES_MAX);
+		else
+			*texts[i] = s ? arena_strndup(a, s, n) : NULL;
+	}
+	return why;
+}
+
+const char *intake_read_rest(const struct pg_rows *rows, int row, int first, struct arena *a, struct response *r)
+{
+	const char *json, *why = NULL;
+	int at = first - COLUMN_NPS;
+	size_t n;
+
+	r->nps = intake_score(rows, row, at + COLUMN_NPS);
+	r->csat = intake_score(rows, row, at + COLUMN_CSAT);
+	r->ces = intake_score(rows, row, at + COLUMN_CES);
+	r->contact_requested = pg_get_bool(rows, row, at + COLUMN_CONTACT_REQUESTED);
+	r->responded_at = pg_get_time(rows, row, at + COLUMN_RESPONDED_AT);
+	r->received_at = pg_get_time(rows, row, at + COLUMN_RECEIVED_AT);
+	if (r->responded_at.us == INT64_MAX || r->responded_at.us == INT64_MIN + 1)
+		why = "responded_at is infinite";
+	json = pg_get_text(rows, row, at + COLUMN_RATINGS, &n);
+	decode_ratings(json, json ? n : 0, a, r, &why);
+	json = pg_get_text(rows, row, at + COLUMN_ATTRIBUTES, &n);
+	decode_attributes(json, json ? n : 0, a, r, &why);
+	return why;
+}
+
+static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a, struct claimed *c)
+{
+	const char *why;
+
+	c->row = row;
 	c->inbox_id = pg_get_int8(rows, row, COLUMN_INBOX_ID);
 	c->queued_at = pg_get_time(rows, row, COLUMN_QUEUED_AT);
 	c->row_version = arena_strdup(a, pg_get_text(rows, row, COLUMN_ROW_VERSION, NULL));
 	c->judged = pg_get_bool(rows, row, COLUMN_JUDGED);
 	c->case_id = pg_get_int8(rows, row, COLUMN_CASE_ID);
-	r->id = pg_get_int8(rows, row, COLUMN_ID);
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		*texts[i] = intake_text(rows, row, COLUMN_FIRST_TEXT + (int)i, c, a);
-	r->nps = intake_score(rows, row, COLUMN_NPS);
-	r->csat = intake_score(rows, row, COLUMN_CSAT);
-	r->ces = intake_score(rows, row, COLUMN_CES);
-	r->contact_requested = pg_get_bool(rows, row, COLUMN_CONTACT_REQUESTED);
-	r->responded_at = pg_get_time(rows, row, COLUMN_RESPONDED_AT);
-	r->received_at = pg_get_time(rows, row, COLUMN_RECEIVED_AT);
-	if (r->responded_at.us == INT64_MAX || r->responded_at.us == INT64_MIN + 1)
-		c->poison = "responded_at is infinite";
-	json = pg_get_text(rows, row, COLUMN_RATINGS, &n);
-	decode_ratings(json, json ? n : 0, a, r, &c->poison);
-	json = pg_get_text(rows, row, COLUMN_ATTRIBUTES, &n);
-	decode_attributes(json, json ? n : 0, a, r, &c->poison);
+	c->response.id = pg_get_int8(rows, row, COLUMN_ID);
+	c->poison = intake_read_texts(rows, row, COLUMN_FIRST_TEXT, a, &c->response);
+	why = intake_read_rest(rows, row, COLUMN_NPS, a, &c->response);
+	c->poison = why ? why : c->poison;
 }
 
 void intake_done_params(struct pg_params *p, struct arena *a, const struct pg_rows *rows)

@@ -16,6 +16,7 @@
 
 /* One claimed inbox row and the response it names. */
 struct claimed {
+	int row; /* of the result it was read from */
 	int64_t inbox_id;
 	struct wall_time queued_at; /* the trigger's clock */
 	const char *row_version;    /* xmin of the response as it was read */
