@@ -17,6 +17,18 @@ static void json_freep(json_t **j)
 	*j = NULL;
 }
 
+/* What most responses have. */
+static bool is_empty_object(const char *json, size_t n)
+{
+	return n == 2 && memcmp(json, "{}", 2) == 0;
+}
+
+/* The least is "":0, so a short text needs no room for them all: clearing it, as the compiler does on the stack, would be half the work. */
+static int members_at_most(size_t n, int most)
+{
+	return (int)MIN(n / 4 + 1, (size_t)most);
+}
+
 /* The object of a jsonb column; *ret is NULL for "{}" and for values that are no object (nothing to read). */
 static int decode_object(const char *json, size_t n, const char *column, struct arena *a, json_t **ret, const char **ret_why)
 {
@@ -24,7 +36,7 @@ static int decode_object(const char *json, size_t n, const char *column, struct 
 	json_t *j;
 
 	*ret = NULL;
-	if (!json || n == 0 || (n == 2 && memcmp(json, "{}", 2) == 0))
+	if (!json || n == 0 || is_empty_object(json, n))
 		return 0;
 	j = json_loadb(json, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (!j) {
@@ -129,7 +141,7 @@ static void flat_attributes(const struct flat_member *m, int n, struct arena *a,
 int decode_ratings(const char *json, size_t n, struct arena *a, struct response *r, const char **ret_why)
 {
 	json_t *object CLEANUP(json_freep) = NULL;
-	struct flat_member members[RESPONSE_RATINGS_MAX];
+	struct flat_member *members;
 	struct rating *ratings;
 	const char *key;
 	json_t *value;
@@ -137,7 +149,10 @@ int decode_ratings(const char *json, size_t n, struct arena *a, struct response 
 
 	r->ratings = NULL;
 	r->n_ratings = 0;
-	e = json ? flat_read(json, n, members, ARRAY_SIZE(members)) : 0;
+	if (!json || is_empty_object(json, n))
+		return 0;
+	members = arena_alloc(a, sizeof(*members) * (size_t)members_at_most(n, RESPONSE_RATINGS_MAX));
+	e = flat_read(json, n, members, members_at_most(n, RESPONSE_RATINGS_MAX));
 	if (e >= 0) {
 		if (e > 0)
 			flat_ratings(members, e, a, r);
@@ -190,7 +205,7 @@ static bool decode_scalar(const json_t *value, struct arena *a, struct attribute
 int decode_attributes(const char *json, size_t n, struct arena *a, struct response *r, const char **ret_why)
 {
 	json_t *object CLEANUP(json_freep) = NULL;
-	struct flat_member members[RESPONSE_ATTRIBUTES_MAX];
+	struct flat_member *members;
 	struct attribute *attributes;
 	const char *key;
 	json_t *value;
@@ -198,7 +213,10 @@ int decode_attributes(const char *json, size_t n, struct arena *a, struct respon
 
 	r->attributes = NULL;
 	r->n_attributes = 0;
-	e = json ? flat_read(json, n, members, ARRAY_SIZE(members)) : 0;
+	if (!json || is_empty_object(json, n))
+		return 0;
+	members = arena_alloc(a, sizeof(*members) * (size_t)members_at_most(n, RESPONSE_ATTRIBUTES_MAX));
+	e = flat_read(json, n, members, members_at_most(n, RESPONSE_ATTRIBUTES_MAX));
 	if (e >= 0) {
 		if (e > 0)
 			flat_attributes(members, e, a, r);
