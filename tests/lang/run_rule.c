@@ -38,7 +38,7 @@ struct runner {
 	struct ruleset *set;
 	struct rule_scratch *scratch;
 	int next_diag;
-	int passed, failed;
+	int cases, passed, failed;
 };
 
 static void fail(struct runner *t, int line, const char *expected, const char *got)
@@ -300,6 +300,7 @@ static void run_block(struct runner *t, int from, int end)
 				.zones = &settings_zone_files};
 	int r;
 
+	t->cases++;
 	t->diags = diag_list_new();
 	t->next_diag = 0;
 	r = ruleset_new(&in, t->diags, &t->set);
@@ -456,7 +457,7 @@ static bool read_file(struct runner *t, const char *path)
 
 int main(int argc, char **argv)
 {
-	int passed = 0, failed = argc < 2;
+	int cases = 0, passed = 0, failed = argc < 2;
 
 	for (int i = 1; i < argc; i++) {
 		struct runner *t = xcalloc(1, sizeof(*t));
@@ -467,11 +468,12 @@ int main(int argc, char **argv)
 			run_lines(t);
 		else
 			t->failed++;
+		cases += t->cases;
 		passed += t->passed;
 		failed += t->failed;
 		arena_free(t->arena);
 		free(t);
 	}
-	printf("%d passed, %d failed\n", passed, failed);
+	printf("%d conditions and rule sets: %d checks passed, %d failed\n", cases, passed, failed);
 	return failed > 0 || passed == 0;
 }
