@@ -67,7 +67,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.promise_due(timestamptz, closeloop.promise, text, text),'
 			' closeloop.promise_before(timestamptz, closeloop.promise, text, text),'
 			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.open_after(timestamptz, interval, text, text),'
-			' closeloop.zone_is_known(text), closeloop.clocks_replace(jsonb, jsonb), closeloop.clocks_pending(),'
+			' closeloop.zone_or(text, text), closeloop.zone_is_known(text), closeloop.clocks_replace(jsonb, jsonb), closeloop.clocks_pending(),'
 			' closeloop.clocks_worked_off(bigint), closeloop.follow_up_times(timestamptz), closeloop.source_look(),'
 			' closeloop.sources_silent(), closeloop.ruleset_at(timestamptz),'
 			' closeloop.reload_ask(text), closeloop.reload_look()',
@@ -76,6 +76,8 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 			' closeloop.follow_up_sweep(int), closeloop.follow_up_recompute(bigint, int)',
 		'EXECUTE ON FUNCTION closeloop.outcomes_record(bigint[], text[], interval, jsonb),'
 			' closeloop.merge_candidates(bigint[], text[], text[], timestamptz[], boolean[], boolean, interval[]),'
+			' closeloop.merge_look(bigint[], text[], text[], timestamptz[], boolean, interval[]),' -- for a trial, without locks
+			' closeloop.merge_found(bigint, text, closeloop.cases), closeloop.is_shared_id(text, timestamptz, bigint),'
 			' closeloop.case_join(bigint, bigint, closeloop.priority, text[], int, jsonb, jsonb),'
 			' closeloop.case_recur(bigint, bigint, closeloop.priority, text[], int, jsonb, jsonb),'
 			' closeloop.case_cooled(bigint, bigint, closeloop.priority, text[], jsonb),'

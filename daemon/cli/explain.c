@@ -11,6 +11,7 @@
 #include "cli/explain_read.h"
 #include "cli/explain_json.h"
 #include "cli/verbs.h"
+#include "intake/past_store.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -146,15 +147,10 @@ static int find_source(struct cli *c, const char *word, int64_t *ret)
 
 /* ---- one answer as text ---- */
 
-static bool is_judged_by_now(const struct cli *c, const struct explained *e)
-{
-	return e->set && str_eq(e->set->sha256, c->settings->sha256);
-}
-
 static void put_title(struct cli *c, const struct explained *e, int columns, struct buf *out)
 {
 	const char *where = "no case";
-	const char *live = !e->judged && e->inbox.id ? "of now" : is_judged_by_now(c, e) ? "live now" : "live then";
+	const char *live = !e->judged && e->inbox.id ? "of now" : e->live_now ? "live now" : "live then";
 
 	if (e->of.id)
 		where = str_eq(e->relation, "opened")
@@ -341,6 +337,8 @@ static int put_one(struct cli *c, const struct explained *e, struct buf *out)
 	explain_put_line(out, "answer", answer_text(c, e), columns);
 	explain_put_line(out, "", inbox_text(c, e), columns);
 	explain_put_line(out, "", changes_text(c, e), columns);
+	if (e->of.amended)
+		explain_put_line(out, "", "judged again, after the answer was changed: shown is what was seen last", columns);
 	put_rules(c, e, columns, out);
 	explain_put_line(out, "", doubt_text(c, e), columns);
 	r = put_owner(c, e, columns, out);
@@ -471,6 +469,7 @@ int explain_run(struct cli *c, const struct args *a)
 	if (r == 0)
 		r = explain_word(&sets, a, &out);
 	explain_sets_fini(&sets);
+	past_stmts_free(sets.past);
 	if (r)
 		return r;
 	if (c->json) {

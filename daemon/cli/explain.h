@@ -33,7 +33,10 @@ void explain_put_steps(struct buf *out, const char *label, const struct explain_
 /* "held?    ignore no · merge no open case · …": NULL parts are left out; nothing at all: no line. */
 struct explain_held {
 	const char *ignore, *merge, *recurrence, *cooldown, *quiet, *budget, *delivery;
+	bool own_case; /* for try: a case would open */
 };
+/* Why it has no other answers to be joined with: "no customer id"; NULL: it may have. s may be NULL. */
+const char *explain_merge_impossible(const struct settings *s, const struct response *r);
 /* "C-790 is anna's": why a case that it met was not joined. */
 const char *explain_not_joined(struct arena *a, const char *why, int64_t case_id, const char *owner);
 void explain_put_held(struct buf *out, const struct explain_held *h, int columns);

@@ -5,8 +5,7 @@
  */
 #include "cli/explain_read.h"
 
-/* Why it has no other answers to be joined with; NULL: it could have. */
-static const char *merge_impossible(const struct settings *s, const struct response *r)
+const char *explain_merge_impossible(const struct settings *s, const struct response *r)
 {
 	bool by_account = s && s->cases.merge_by == MERGE_BY_ACCOUNT;
 
@@ -16,7 +15,7 @@ static const char *merge_impossible(const struct settings *s, const struct respo
 		return r->account ? NULL : "no account";
 	if (!r->customer_id)
 		return "no customer id";
-	return s && settings_is_anonymous(s, r->customer_id) ? "an anonymous id" : NULL;
+	return s && settings_is_anonymous(s, r->customer_id) ? "anonymous id" : NULL;
 }
 
 const char *explain_not_joined(struct arena *a, const char *why, int64_t case_id, const char *owner)
@@ -33,7 +32,7 @@ const char *explain_not_joined(struct arena *a, const char *why, int64_t case_id
 static const char *merge_text(struct cli *c, const struct explained *e)
 {
 	const struct explain_event *v = &e->event;
-	const char *why = merge_impossible(e->set ? e->set->settings : NULL, &e->row->response);
+	const char *why = explain_merge_impossible(e->set ? e->set->settings : NULL, &e->row->response);
 
 	if (str_eq(v->kind, "joined") || str_eq(e->relation, "joined"))
 		return arena_printf(c->arena, "joined C-%lld", (long long)e->of.id);

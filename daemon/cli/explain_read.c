@@ -8,11 +8,6 @@
 #include <string.h>
 
 #define AT_FORM "'YYYY-MM-DD HH24:MI:SS TZ'"
-/* A due time as people say it in the week of the answer, else with its date. */
-#define DUE(column)                                                                                           \
-	"to_char(" column ", CASE WHEN abs(extract(epoch FROM " column " - r.received_at)) < 6 * 86400 THEN " \
-	"'Dy HH24:MI' ELSE 'Dy YYYY-MM-DD HH24:MI' END)"
-
 /* ---- rule sets ---- */
 
 static const struct pg_stmt sql_ruleset = {
@@ -92,8 +87,10 @@ static const struct pg_stmt sql_record = {
 	"cli_explain_record",
 	"SELECT j.relation, coalesce(j.case_id, 0), array_to_string(j.rules, ','), j.facts::text, j.ruleset,"
 	" to_char(j.at, " AT_FORM "), j.row_version, r.xmin::text, to_char(r.received_at, " AT_FORM "), j.at,"
-	" closeloop.ruleset_at(coalesce(j.at, r.received_at)), closeloop.score_text(r)"
-	" FROM closeloop.responses r LEFT JOIN closeloop.case_responses j ON j.response_id = r.id WHERE r.id = $1",
+	" w.sha256, closeloop.score_text(r), closeloop.ruleset_at(now()),"
+	" EXISTS (SELECT FROM closeloop.daemons d WHERE d.ruleset = w.sha256 AND d.stopped_at IS NULL)"
+	" FROM closeloop.responses r LEFT JOIN closeloop.case_responses j ON j.response_id = r.id,"
+	" LATERAL (SELECT coalesce(j.ruleset, closeloop.ruleset_at(coalesce(j.at, r.received_at)))) w(sha256) WHERE r.id = $1",
 	1,
 	{PG_INT8},
 };
@@ -154,6 +151,8 @@ static int read_record(struct cli *c, const struct pg_params *p, struct explaine
 	e->judged_at = pg_get_time(rows, 0, 9);
 	e->ruleset_then = text_of(c, rows, 0, 10);
 	e->score = text_of(c, rows, 0, 11);
+	e->ruleset_now = text_of(c, rows, 0, 12);
+	e->live_now = pg_get_bool(rows, 0, 13);
 	return 0;
 }
 
@@ -181,13 +180,18 @@ static int read_inbox(struct cli *c, const struct pg_params *p, struct explained
 static const struct pg_stmt sql_case = {
 	"cli_explain_case",
 	"SELECT c.response_id = r.id, c.status::text, c.priority::text, c.owner, c.team, c.route, c.follow_up,"
-	" " DUE("c.acknowledge_due_at") ", " DUE(
-		"c.resolve_due_at") ", to_char(c.waiting_until, 'Dy YYYY-MM-DD HH24:MI'),"
-				    " v.calendar, k.calendar, to_char(coalesce(c.closed_at, CASE WHEN c.status = 'resolved' THEN c.resolved_at END),"
-				    "  'Dy YYYY-MM-DD HH24:MI'), c.handovers, c.reopened"
-				    " FROM closeloop.cases c JOIN closeloop.responses r ON r.id = $2"
-				    " LEFT JOIN closeloop.follow_up_versions v ON v.id = c.follow_up_version"
-				    " LEFT JOIN closeloop.person_clocks k ON k.person = c.owner WHERE c.id = $1",
+	" to_char(c.acknowledge_due_at, CASE WHEN abs(extract(epoch FROM c.acknowledge_due_at - r.received_at)) < w.near THEN w.short"
+	"  ELSE w.long END),"
+	" to_char(c.resolve_due_at, CASE WHEN abs(extract(epoch FROM c.resolve_due_at - r.received_at)) < w.near THEN w.short"
+	"  ELSE w.long END),"
+	" to_char(c.waiting_until, w.long), v.calendar, k.calendar,"
+	" to_char(coalesce(c.closed_at, CASE WHEN c.status = 'resolved' THEN c.resolved_at END), w.long), c.handovers, c.reopened,"
+	" EXISTS (SELECT FROM closeloop.case_events e WHERE e.case_id = c.id AND e.kind = 'amended'"
+	"  AND e.details->>'response_id' = r.id::text)"
+	" FROM closeloop.cases c JOIN closeloop.responses r ON r.id = $2"
+	" LEFT JOIN closeloop.follow_up_versions v ON v.id = c.follow_up_version"
+	" LEFT JOIN closeloop.person_clocks k ON k.person = c.owner," /* within a week the day's name says it */
+	" (VALUES (6 * 86400, 'Dy HH24:MI', 'Dy YYYY-MM-DD HH24:MI')) w(near, short, long) WHERE c.id = $1",
 	2,
 	{PG_INT8, PG_INT8},
 };
@@ -235,6 +239,7 @@ static int read_case(struct cli *c, struct explained *e)
 	of->ended = text_of(c, rows, 0, 12);
 	of->handovers = pg_get_int4(rows, 0, 13);
 	of->reopened = pg_get_int4(rows, 0, 14);
+	of->amended = pg_get_bool(rows, 0, 15);
 	return 0;
 }
 

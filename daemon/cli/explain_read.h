@@ -22,8 +22,10 @@ struct explain_set {
 	bool borrowed; /* settings are the configuration's */
 };
 #define EXPLAIN_SETS_MAX 64
+struct past_stmts;
 struct explain_sets {
 	struct cli *c;
+	struct past_stmts *past; /* known to the connection */
 	struct explain_set sets[EXPLAIN_SETS_MAX];
 	int n;
 };
@@ -52,8 +54,9 @@ struct explain_event {
 };
 
 struct explain_case {
-	int64_t id;  /* 0: none */
-	bool opener; /* the answer opened it */
+	int64_t id;   /* 0: none */
+	bool opener;  /* the answer opened it */
+	bool amended; /* the answer was changed, and judged again */
 	const char *status, *priority, *owner, *team, *route, *follow_up;
 	const char *acknowledge_due, *resolve_due, *waiting_until, *calendar, *owner_calendar, *ended;
 	int handovers, reopened;
@@ -66,8 +69,10 @@ struct explained {
 	bool judged; /* there is a record: case_responses */
 	const char *relation, *rules, *facts, *ruleset, *at, *row_version;
 	struct wall_time judged_at;
-	const char *ruleset_then; /* live at the time, by the daemons' periods; NULL: none ever was */
-	bool changed;             /* the row was written since */
+	/* By the record, else by the daemons' periods; NULL: none ever was. */
+	const char *ruleset_then, *ruleset_now;
+	bool live_now; /* a daemon judges by ruleset_then */
+	bool changed;  /* the row was written since */
 	struct explain_inbox inbox;
 	struct explain_case of;
 	struct explain_event event;

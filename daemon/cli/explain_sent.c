@@ -91,6 +91,8 @@ static const char *what_text(struct cli *c, const struct pg_rows *rows, int i)
 		return "praise";
 	if (str_eq(kind, "case.reminder"))
 		return strncmp(step, "reminder-", 9) == 0 ? arena_printf(c->arena, "reminder %s", step + 9) : "due soon";
+	if (strncmp(step, "joined-", 7) == 0)
+		return "one more answer";
 	if (strncmp(kind, "case.", 5) == 0)
 		kind += 5;
 	return *step ? arena_printf(c->arena, "%s, %s", kind, step) : arena_strdup(c->arena, kind);

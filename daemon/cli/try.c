@@ -156,6 +156,8 @@ static void put_text(const struct outcome *o)
 	if (p && p->action == PLAN_OPEN)
 		put_owner(o, columns, &out);
 	explain_put_held(&out, &o->held, columns);
+	if (!o->held.own_case)
+		explain_put_line(&out, "", "so it opens none of its own; if it did:", columns);
 	if (p && (p->action == PLAN_OPEN || p->action == PLAN_PRAISE)) {
 		put_due(o, columns, &out);
 		put_told(o, columns, &out);

@@ -3,15 +3,30 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "case/merge.h"
 #include "cli/try.h"
 
-/* As closeloop.case_recurrence() finds it, without its locks. */
-static const struct pg_stmt sql_recurrence = {
-	"cli_try_recurrence",
-	"SELECT c.id, c.owner FROM closeloop.cases c WHERE c.customer_id COLLATE \"C\" = $1 AND c.status IN ('resolved', 'closed')"
-	" AND c.resolved_at < $2 AND c.resolved_at >= $2 - make_interval(secs => $3) ORDER BY c.resolved_at DESC LIMIT 1",
-	3,
-	{PG_TEXT, PG_TIMESTAMPTZ, PG_FLOAT8},
+/* As closeloop.merge_candidates() finds them, without its locks. */
+static const struct pg_stmt sql_merges = {
+	"cli_try_merges",
+	"SELECT s.shared, m.what, m.case_id, m.owner, m.first_owner, m.team, m.priority::text, m.opened_at, m.last_response_at"
+	" FROM (SELECT $1 IS NOT NULL AND closeloop.is_shared_id($1, $3, 9223372036854775807)) s(shared)"
+	" LEFT JOIN LATERAL closeloop.merge_look(ARRAY[0::bigint], ARRAY[CASE WHEN NOT s.shared THEN $1 END],"
+	"  ARRAY[CASE WHEN $4 OR NOT s.shared THEN $2 END], ARRAY[$3], $4,"
+	"  ARRAY[make_interval(secs => $5), make_interval(secs => $6), make_interval(secs => $7)]) m ON true",
+	7,
+	{PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL, PG_FLOAT8, PG_FLOAT8, PG_FLOAT8},
+};
+enum {
+	MERGE_SHARED,
+	MERGE_WHAT,
+	MERGE_CASE,
+	MERGE_OWNER,
+	MERGE_FIRST_OWNER,
+	MERGE_TEAM,
+	MERGE_PRIORITY,
+	MERGE_OPENED,
+	MERGE_LAST
 };
 
 static const struct pg_stmt sql_limits = {
@@ -26,26 +41,86 @@ static const struct pg_stmt sql_limits = {
 	{PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_INT4_ARRAY},
 };
 
-static int find_recurrence(struct cli *c, const struct trying *t, struct explain_held *ret)
+static struct merge_case found_case(struct cli *c, const struct pg_rows *rows, int i)
+{
+	const char *what = pg_get_text(rows, i, MERGE_WHAT, NULL);
+	struct merge_case m = {
+		.what = str_eq(what, "open")     ? MERGE_STANDS
+			: str_eq(what, "recurs") ? MERGE_SOLVED
+						 : MERGE_RECENT,
+		.id = pg_get_int8(rows, i, MERGE_CASE),
+		.owner = arena_strdup(c->arena, pg_get_text(rows, i, MERGE_OWNER, NULL)),
+		.first_owner = arena_strdup(c->arena, pg_get_text(rows, i, MERGE_FIRST_OWNER, NULL)),
+		.team = arena_strdup(c->arena, pg_get_text(rows, i, MERGE_TEAM, NULL)),
+		.opened_at = pg_get_time(rows, i, MERGE_OPENED),
+		.last_response_at = pg_get_time(rows, i, MERGE_LAST),
+	};
+
+	priority_parse(pg_get_text(rows, i, MERGE_PRIORITY, NULL), &m.priority);
+	return m;
+}
+
+/* "C-812 (minsu)" */
+static const char *case_words(struct cli *c, const struct merge_case *m)
+{
+	return arena_printf(c->arena, "C-%lld (%s)", (long long)m->id, m->owner ? m->owner : "nobody's");
+}
+
+static void say_merge(struct cli *c, const struct trying *t, const struct merge_answer *a, bool shared,
+		      struct explain_held *ret)
+{
+	const struct settings *s = t->settings;
+	const char *why = explain_merge_impossible(s, t->response);
+
+	ret->merge = why ? why : shared ? "more than 50 answers a day under this id" : "no open case";
+	ret->cooldown = s->cases.cooldown_s > 0 ? "no" : "off";
+	if (a->not_joined)
+		ret->merge = explain_not_joined(c->arena, a->why_not, a->not_joined->id, a->not_joined->owner);
+	if (a->action == MERGE_JOIN)
+		ret->merge = arena_printf(c->arena, "would join %s", case_words(c, a->to));
+	else if (a->action == MERGE_REOPEN)
+		ret->recurrence = arena_printf(c->arena, "would open %s again", case_words(c, a->to));
+	else if (a->action == MERGE_COOL)
+		ret->cooldown = arena_printf(c->arena, "would be noted at %s, and nobody told", case_words(c, a->to));
+	else if (a->to && a->takes_owner)
+		ret->recurrence = arena_printf(c->arena, "would be linked to %s", case_words(c, a->to));
+}
+
+static int find_merge(struct cli *c, const struct trying *t, struct explain_held *ret)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
 	const struct settings *s = t->settings;
+	const struct response *r = t->response;
+	struct merge_ask ask = {.responded_at = r->responded_at,
+				.owner = &t->plan->owner,
+				.priority = t->plan->priority,
+				.contact_requested = r->contact_requested};
+	struct merge_case *cases;
+	struct merge_answer answer;
 	struct pg_params p;
-	int r;
+	int e;
 
-	if (settings_is_anonymous(s, t->response->customer_id) || s->cases.outcome_within_s <= 0)
-		return 0;
 	pg_params_init(&p, c->arena);
-	pg_add_text(&p, t->response->customer_id);
-	pg_add_time(&p, t->response->responded_at);
+	pg_add_text(&p, settings_is_anonymous(s, r->customer_id) ? NULL : r->customer_id);
+	pg_add_text(&p, merge_key(s, r));
+	pg_add_time(&p, r->responded_at);
+	pg_add_bool(&p, s->cases.merge_by == MERGE_BY_ACCOUNT);
+	pg_add_float8(&p, (double)s->cases.merge_within_s);
 	pg_add_float8(&p, (double)s->cases.outcome_within_s);
-	r = cli_run(c, &sql_recurrence, &p, &rows);
-	if (r || pg_count(rows) == 0)
-		return r;
-	ret->recurrence = arena_printf(
-		c->arena,
-		s->cases.recurrence == RECURRENCE_REOPEN ? "would open C-%lld again (%s)" : "would be linked to C-%lld (%s)",
-		(long long)pg_get_int8(rows, 0, 0), pg_is_null(rows, 0, 1) ? "nobody's" : pg_get_text(rows, 0, 1, NULL));
+	pg_add_float8(&p, (double)s->cases.cooldown_s);
+	e = cli_run(c, &sql_merges, &p, &rows);
+	if (e == 0)
+		e = cli_now(c, &ask.now);
+	if (e)
+		return e;
+	cases = arena_new_array(c->arena, struct merge_case, (size_t)pg_count(rows) + 1);
+	for (int i = 0; i < pg_count(rows); i++)
+		if (!pg_is_null(rows, i, MERGE_WHAT))
+			cases[ask.n++] = found_case(c, rows, i);
+	ask.cases = cases;
+	answer = merge_decide(&s->cases, &ask);
+	ret->own_case = answer.action == MERGE_OPEN;
+	say_merge(c, t, &answer, pg_get_bool(rows, 0, MERGE_SHARED), ret);
 	return 0;
 }
 
@@ -130,7 +205,7 @@ int try_held(struct cli *c, const struct trying *t, struct explain_held *ret)
 	const struct settings *s = t->settings;
 	int r = 0;
 
-	*ret = (struct explain_held){.ignore = t->plan ? "no" : NULL};
+	*ret = (struct explain_held){.ignore = t->plan ? "no" : NULL, .own_case = true};
 	if (!t->plan || t->plan->too_old || (t->plan->action != PLAN_OPEN && t->plan->action != PLAN_PRAISE))
 		return 0;
 	if (s->delivery == DELIVER_HOLD)
@@ -138,6 +213,6 @@ int try_held(struct cli *c, const struct trying *t, struct explain_held *ret)
 	else if (s->delivery == DELIVER_REDIRECT)
 		ret->delivery = arena_printf(c->arena, "mails are redirected to %s", s->redirect_to);
 	if (t->plan->action == PLAN_OPEN)
-		r = find_recurrence(c, t, ret);
+		r = find_merge(c, t, ret);
 	return r ? r : find_limits(c, t, ret);
 }

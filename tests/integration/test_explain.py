@@ -31,6 +31,10 @@ def clock(minutes):
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)).strftime("%H:%M")
 
 
+def clock_days(days):
+    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+
+
 def width(line):
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in line)
 
@@ -368,10 +372,16 @@ def test_without_database_schema_or_permission(site):
     refused(site, "explain", "1", code=78, says="closeloop migrate", configuration=conninfo(site.server.conninfo(f"empty{id(site)}")))
     response = site.respond()
     site.run("migrate", "--roles")
-    user = f"reader{id(site)}"
-    site.q(f"CREATE ROLE {user} LOGIN IN ROLE closeloop_reader")
-    refused(site, "explain", str(response), code=77, configuration=conninfo(site.server.conninfo(site.database, user)))
-    site.q(f"DROP ROLE {user}")
+    for role in ("reader", "daemon"):
+        user = f"{role}{id(site)}"
+        site.q(f"CREATE ROLE {user} LOGIN IN ROLE closeloop_{role}")
+        path = conninfo(site.server.conninfo(site.database, user))
+        if role == "reader":
+            refused(site, "explain", str(response), code=77, configuration=path)
+        else:
+            assert f"response {response} " in site.run("explain", str(response), configuration=path)
+            assert "merge no open case" in site.run("try", "nps=2", "customer_id=c1", configuration=path)
+        site.q(f"DROP ROLE {user}")
     site.q("DELETE FROM closeloop.inbox")
 
 
@@ -399,3 +409,118 @@ def test_try_looks_the_same(site):
     for columns in ("60", "80", "140"):
         for line in site.run("try", "nps=2", f"comment={HOSTILE}", "touchpoint=installation", COLUMNS=columns).splitlines():
             assert width(line) <= int(columns), line
+
+
+def test_further_answers(site):
+    """One joins, one is another owner's, one can't be known, one is changed until nothing matches."""
+    site.daemon(rules=RULES)
+    first = site.respond(nps=5, account="hanbit", customer_id="c1")
+    site.settled()
+    second = site.respond(nps=1, account="hanbit", customer_id="c1", comment=HOSTILE)
+    site.settled()
+    text = explain(site, second)
+    assert f"response {second} → C-1 (joined) · " in text and "merge joined C-1" in line_of(text, "held?")
+    assert line_of(text, "owner") == "owner from:attr.manager missing" and "lookup:account 'hanbit'" in text
+    assert line_of(text, "sent").startswith("sent email minsu one more answer ")
+    later = re.sub(r"\s+", " ", explain(site, first))
+    assert f"response {second} joined it: 1/10, worse than 5/10; the owner was told" in later
+    text = explain(site, "C-1")
+    assert "· 2 answers\n" in text and text.endswith("\nthe other: closeloop explain C-1 --all\n") and f"\nresponse {second} " not in text
+    whole = explain(site, "C-1", "--all", columns=80)
+    assert f"response {first} → C-1 · " in whole and f"response {second} → C-1 (joined) · " in whole
+    assert [e["response_id"] for e in object_of(site, "explain", "C-1", "--all")["explained"]] == [first, second]
+
+    other = site.respond(nps=1, account="elbhof", customer_id="c1")
+    anonymous = site.respond(nps=1, account="hanbit", customer_id="anonymous")
+    unknown = site.respond(nps=1, account="hanbit", customer_id=None)
+    site.settled()
+    text = explain(site, other)
+    case = site.one("SELECT id FROM closeloop.cases WHERE response_id = %s", other)
+    assert f"response {other} → C-{case} (linked) · " in text and "merge C-1 is minsu's" in line_of(text, "held?")
+    assert "merge anonymous id" in line_of(explain(site, anonymous), "held?")
+    assert "merge no customer id" in line_of(explain(site, unknown), "held?")
+
+    changed = site.respond(nps=3, account="elbhof", customer_id="c9")
+    site.settled()
+    site.q("UPDATE closeloop.responses SET nps = 2 WHERE id = %s", changed)
+    site.settled()
+    site.q("UPDATE closeloop.responses SET nps = 9 WHERE id = %s", changed)
+    site.settled()
+    text = re.sub(r"\s+", " ", explain(site, changed))
+    assert "the answer was changed: 3/10 to 2/10, it still matches" in text
+    assert "the answer was changed: 2/10 to 9/10, no rule matches any more" in text and "dismissed by itself" in text
+    assert "judged again, after the answer was changed: shown is what was seen last" in text
+    assert "detractor no nps <= 6 false 9" in text and "the record says" not in text
+    assert object_of(site, "explain", str(changed))["case"]["status"] == "dismissed"
+
+
+def test_what_came_before(site):
+    """previous.X and history.X(D): as they were, for an answer that matched and for one that did not; and for one that is tried."""
+    daemon = site.daemon(rules="""{
+  again: { when = "nps <= 6 and history.detractors(30d) >= 1"; priority = "urgent"; };
+  fell:  { when = "nps <= 6 and previous.nps >= 9"; };
+  sudden: { when = "nps <= 4 and days_since(previous.responded_at) < 1"; };
+}""")
+    for days, nps in ((20, 10), (10, 5), (5, 8)):
+        site.respond(customer_id="c1", nps=nps, account="hanbit", responded_at=str(clock_days(-days)))
+        site.settled()
+    quiet = site.one("SELECT max(id) FROM closeloop.responses")
+    loud = site.respond(customer_id="c1", nps=5, account="hanbit")
+    nobody = site.respond(customer_id=None, nps=5)
+    site.settled()
+    text = explain(site, quiet)
+    assert line_of(text, "again") == "again no nps <= 6 false 8" and line_of(text, "and history.") == "and history.detractors(30d) >= 1 true 1"
+    assert line_of(text, "and previous.nps") == "and previous.nps >= 9 false 5"
+    text = explain(site, loud)
+    assert line_of(text, "again") == "again MATCH urgent nps <= 6 true 5"
+    assert line_of(text, "and history.") == "and history.detractors(30d) >= 1 true 1"
+    assert line_of(text, "and previous.nps") == "and previous.nps >= 9 false 8" and "changed since" not in text
+    assert re.match(r"and days_since\(previous.responded_at\) < 1 false 5(\.\d+)?$", line_of(text, "and days_since"))
+    text = explain(site, nobody)
+    assert line_of(text, "again") == "again undecided nps <= 6 true 5"
+    assert line_of(text, "and history.") == "and history.detractors(30d) >= 1 missing no customer id"
+    site.q("DELETE FROM closeloop.case_responses WHERE response_id = %s", nobody)
+    assert line_of(explain(site, nobody), "and previous.nps") == "and previous.nps >= 9 missing no customer id"
+    site.q("UPDATE closeloop.responses SET nps = 10 WHERE id = %s", quiet)
+    site.settled()
+    assert line_of(explain(site, loud), "and previous.nps") == "and previous.nps >= 9 false 8", "as it was then"
+    text = site.run("try", "nps=3", "customer_id=c1", "account=hanbit", COLUMNS="140")
+    assert line_of(text, "and history.") == "and history.detractors(30d) >= 1 true 2"
+    daemon.stop()
+
+
+def test_recurrence_and_cooldown(site):
+    site.daemon(rules=RULES, cases='{ merge_within = "0s"; cooldown = "1d"; }')
+    first = site.respond(account="hanbit", customer_id="c1")
+    site.settled()
+    cool = site.respond(account="hanbit", customer_id="c1", nps=3)
+    site.settled()
+    text = explain(site, cool)
+    assert "merge off" in line_of(text, "held?") and "cooldown noted at C-1, nobody was told" in line_of(text, "held?")
+    assert "\nsent " not in text
+    assert f"response {cool} came within the cooldown: 3/10, nobody was told" in re.sub(r"\s+", " ", explain(site, first))
+    held = line_of(site.run("try", "nps=3", "account=hanbit", "customer_id=c1", COLUMNS="140"), "held?")
+    assert "cooldown would be noted at C-1 (minsu), and nobody told" in held
+    site.run("--as", "minsu", "case", "resolve", "C-1", "--note", "done")
+    site.settled()
+    text = site.run("try", "nps=3", "account=hanbit", "customer_id=c1", COLUMNS="140")
+    assert "recurrence would open C-1 (minsu) again" in line_of(text, "held?") and "so it opens none of its own; if it did:" in text
+    again = site.respond(account="hanbit", customer_id="c1", nps=3)
+    site.settled()
+    text = explain(site, again)
+    assert "recurrence opened C-1 again" in line_of(text, "held?") and f"response {again} → C-1 (joined) · " in text
+    assert f"opened again by response {again}" in re.sub(r"\s+", " ", explain(site, first))
+
+
+def test_try_meets_cases_that_stand(site):
+    site.daemon(rules=RULES)
+    site.respond(account="hanbit", customer_id="c1")
+    site.settled()
+    text = site.run("try", "nps=3", "account=hanbit", "customer_id=c1", COLUMNS="140")
+    assert "merge would join C-1 (minsu)" in line_of(text, "held?")
+    assert "merge C-1 is minsu's" in line_of(site.run("try", "nps=3", "account=elbhof", "customer_id=c1", COLUMNS="140"), "held?")
+    assert "merge no open case" in line_of(site.run("try", "nps=3", "account=hanbit", "customer_id=c2", COLUMNS="140"), "held?")
+    assert "merge no customer id" in line_of(site.run("try", "nps=3", "account=hanbit", COLUMNS="140"), "held?")
+    judged = object_of(site, "try", "nps=3", "account=hanbit", "customer_id=c1")
+    assert judged["held"]["merge"] == "would join C-1 (minsu)"
+    assert site.one("SELECT count(*) FROM closeloop.cases") == 1
