@@ -134,7 +134,7 @@ static void put_json(const struct reload *r, struct buf *out)
 		json_put_string(out, pg_get_text(r->after, i, 3, NULL));
 		buf_putc(out, '}');
 	}
-	buf_puts(out, "]}\n");
+	buf_puts(out, "]}");
 }
 
 /* 1 when anybody didn't take the file, or took another than the rest. */
@@ -161,11 +161,14 @@ static int verdict(const struct reload *r, struct buf *out)
 
 static int report(const struct reload *r, int64_t waited_s)
 {
-	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX), last CLEANUP(buf_fini) = BUF_INIT(1024);
+	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX), last CLEANUP(buf_fini) = BUF_INIT(1024),
+		       json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	int code = verdict(r, &last);
 
 	if (r->c->json) {
-		put_json(r, &out);
+		put_json(r, &json);
+		text_put_json(&out, buf_str(&json), json.n);
+		buf_putc(&out, '\n');
 	} else {
 		for (int i = 0; i < pg_count(r->after); i++)
 			put_answer(r, i, waited_s, &out);

@@ -16,6 +16,16 @@
 #define LIST_LIMIT 20
 #define LINE_BYTES_MAX (1024 * 1024)
 
+/* A comment of the file may hold what a terminal shouldn't get. */
+static void print_json(struct cli *c, const struct buf *json)
+{
+	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+
+	text_put_json(&out, buf_str(json), json->n);
+	buf_putc(&out, '\n');
+	cli_print(c, &out);
+}
+
 /* ---- list ---- */
 
 /* Periods of one set that follow each other, on whatever daemon, are one row. */
@@ -105,7 +115,7 @@ static void put_list_json(const struct pg_rows *rows, int i, const struct listed
 	char since[WALL_TEXT_BYTES], until[WALL_TEXT_BYTES];
 	struct wall_time end = pg_get_time(rows, i, LIST_UNTIL_TIME);
 
-	buf_puts(out, i ? ",\n {\"sha256\":" : "\n {\"sha256\":");
+	buf_puts(out, i ? ",{\"sha256\":" : "{\"sha256\":");
 	json_put_string(out, pg_get_text(rows, i, LIST_SHA, NULL));
 	buf_puts(out, ",\"since\":");
 	json_put_string(out, wall_text(pg_get_time(rows, i, LIST_SINCE_TIME), since));
@@ -159,9 +169,12 @@ static void put_list(struct cli *c, const struct pg_rows *rows, int n)
 		settings_free(l.settings);
 		arena_free(l.arena);
 	}
-	if (c->json)
-		buf_puts(&out, n ? "\n]\n" : "]\n");
-	else if (n == 0)
+	if (c->json) {
+		buf_putc(&out, ']');
+		print_json(c, &out);
+		return;
+	}
+	if (n == 0)
 		buf_puts(&out, "No rules were ever live here: closeloopd has not run on this database yet.\n");
 	cli_print(c, &out);
 }
@@ -226,8 +239,8 @@ static int show_json(struct cli *c, const struct cli_ruleset *set)
 	}
 	buf_puts(&out, ",\"text\":");
 	json_put_string(&out, set->text);
-	buf_puts(&out, "}\n");
-	cli_print(c, &out);
+	buf_putc(&out, '}');
+	print_json(c, &out);
 	return 0;
 }
 
@@ -329,8 +342,8 @@ static void put_diff(struct cli *c, const struct side *a, const struct side *b)
 		json_put_string(&out, b->settings->sha256);
 		buf_puts(&out, ",\"changes\":");
 		rules_diff_put_json(&diff, &out);
-		buf_puts(&out, "}\n");
-		cli_print(c, &out);
+		buf_putc(&out, '}');
+		print_json(c, &out);
 		return;
 	}
 	escape_terminal(&out, a->name, strlen(a->name));

@@ -35,6 +35,8 @@ static int migrate(struct cli *c, const struct args *a)
 const struct verb setup_verbs[] = {
 	{"check", NULL, NULL, "the whole configuration, every template rendered", check_options, 0, 0, check_run, NULL},
 	{"migrate", NULL, NULL, "create or update the schema", migrate_options, 0, 0, migrate, NULL},
+	{"coverage", NULL, NULL, "who would be told of which touchpoint, account and language; exits 1 when nobody",
+	 coverage_options, 0, 0, coverage_run, NULL},
 	{"reload", NULL, NULL, "every daemon reads its configuration anew, and says what came of it", reload_options, 0, 0,
 	 reload_run, NULL},
 	{"status", NULL, NULL, "what needs a person, then daemons, inbox, messages, cases", status_options, 0, 0, status_run,

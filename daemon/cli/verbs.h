@@ -28,6 +28,8 @@ extern const struct option rule_test_options[];
 int try_verb(struct cli *c, const struct args *a);
 int backtest_verb(struct cli *c, const struct args *a);
 extern const struct option backtest_options[];
+int coverage_run(struct cli *c, const struct args *a);
+extern const struct option coverage_options[];
 int reload_run(struct cli *c, const struct args *a);
 extern const struct option check_options[], status_options[], try_options[], reload_options[];
 int explain_run(struct cli *c, const struct args *a);
