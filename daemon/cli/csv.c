@@ -21,8 +21,8 @@ static bool at_line_end(const struct csv *c, size_t *ret_bytes)
 {
 	if (c->at < c->n && c->text[c->at] == '\n')
 		*ret_bytes = 1;
-	else if (c->at + 1 < c->n && c->text[c->at] == '\r' && c->text[c->at + 1] == '\n')
-		*ret_bytes = 2;
+	else if (c->at < c->n && c->text[c->at] == '\r')
+		*ret_bytes = c->at + 1 < c->n && c->text[c->at + 1] == '\n' ? 2 : 1;
 	else
 		return false;
 	return true;
@@ -103,10 +103,12 @@ static const char *take_field(struct csv *c, struct buf *field)
 
 static void skip_line(struct csv *c)
 {
-	while (c->at < c->n && c->text[c->at] != '\n')
+	size_t end;
+
+	while (c->at < c->n && !at_line_end(c, &end))
 		c->at++;
 	if (c->at < c->n) {
-		c->at++;
+		c->at += end;
 		c->line++;
 	}
 }
@@ -151,7 +153,7 @@ static void find_separator(struct csv *c)
 
 	while (start < c->n && strchr("\r\n", c->text[start]))
 		start++;
-	for (length = 0; start + length < c->n && c->text[start + length] != '\n'; length++)
+	for (length = 0; start + length < c->n && c->text[start + length] != '\n' && c->text[start + length] != '\r'; length++)
 		if (c->text[start + length] == ',')
 			return;
 	if (memchr(c->text + start, ';', length))
@@ -176,6 +178,8 @@ int csv_header(struct csv *c, struct arena *arena, struct diag_list *diags, cons
 
 	while (known[n_known])
 		ret_columns[n_known++] = -1;
+	if (c->n >= 2 && (memcmp(c->text, "\xff\xfe", 2) == 0 || memcmp(c->text, "\xfe\xff", 2) == 0))
+		return invalid(c, diags, 1, "UTF-16: save the file as \"CSV UTF-8\"");
 	find_separator(c);
 	r = csv_next(c, arena, diags, &record);
 	if (r == CSV_E_END)
@@ -213,4 +217,42 @@ void csv_put(struct buf *out, const char *field)
 		buf_putc(out, *field);
 	}
 	buf_putc(out, '"');
+}
+
+/* Behind the apostrophes that may stand before a formula; NULL: it is none. */
+static const char *formula(const char *cell)
+{
+	const char *start = cell + strspn(cell, "'");
+
+	return *start && strchr("=+-@\t\r", *start) ? start : NULL;
+}
+
+void csv_put_cell(struct buf *out, const char *cell)
+{
+	struct buf guarded CLEANUP(buf_fini) = BUF_INIT(4 * CSV_FIELD_BYTES_MAX);
+
+	if (!formula(cell)) {
+		csv_put(out, cell);
+		return;
+	}
+	buf_printf(&guarded, "'%s", cell);
+	csv_put(out, buf_str(&guarded));
+	out->overflow |= guarded.overflow;
+}
+
+const char *csv_cell(const char *field)
+{
+	return field[0] == '\'' && formula(field) ? field + 1 : field;
+}
+
+const char *csv_cell_trouble(const char *field)
+{
+	static const char *const errors[] = {"#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!"};
+
+	if (field[0] == '=')
+		return "a formula: save the file with its values (and if it is meant so, write an apostrophe before it)";
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		if (strcasecmp(field, errors[i]) == 0)
+			return "an error of the spreadsheet, no value";
+	return NULL;
 }

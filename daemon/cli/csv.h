@@ -2,8 +2,11 @@
  * CSV as spreadsheets write it (RFC 4180), read record by record.
  *
  * Fields are separated by commas, or by semicolons or tabs when the headings are; quoted with "…" when they hold
- * separators, quotes (doubled) or line breaks. Lines end with LF or CR LF; a byte order mark at the start is passed over; blank lines are skipped. Text
- * must be UTF-8. Every mistake is a diagnostic with the line it stands on.
+ * separators, quotes (doubled) or line breaks. Lines end with LF, CR LF or CR; a byte order mark at the start is passed over; blank lines are
+ * skipped. Text must be UTF-8. Every mistake is a diagnostic with the line it stands on.
+ *
+ * A spreadsheet runs a field that begins with = + - or @ as a formula, also in a file that somebody else wrote. So csv_put_cell()
+ * writes an apostrophe before it, and csv_cell() takes that off.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -49,5 +52,11 @@ int csv_header(struct csv *c, struct arena *arena, struct diag_list *diags, cons
 
 /* One field, quoted when needed. */
 void csv_put(struct buf *out, const char *field);
+/* The same for data, which a spreadsheet must not run. */
+void csv_put_cell(struct buf *out, const char *cell);
+/* What a field of the file stands for. */
+const char *csv_cell(const char *field);
+/* Why a field can't be meant ("=A1+B1", "#N/A"), or NULL. */
+const char *csv_cell_trouble(const char *field);
 
 #endif

@@ -109,6 +109,19 @@ static void take_row(struct import *in, struct arena *a, const struct csv_record
 			ret->cells[i] = trimmed(a, record->fields[places[i]]);
 }
 
+/* A spreadsheet's own: formulas and errors are refused, and the guard that csv_put_cell() writes is taken off. */
+static void take_cells(const struct import *in, struct import_row *row, struct diag_list *diags)
+{
+	for (int i = 0; i < in->n_columns; i++) {
+		const char *cell = row->cells[i], *trouble = cell ? csv_cell_trouble(cell) : NULL;
+
+		if (trouble)
+			diag_add(diags, DIAG_ERROR, (struct text_pos){in->file, row->line}, "%s '%.*s': %s", in->columns[i],
+				 (int)utf8_clip(cell, strlen(cell), 60), cell, trouble);
+		row->cells[i] = cell ? csv_cell(cell) : NULL;
+	}
+}
+
 static bool header_complete(const struct import *in, const char *file, const int *places, struct diag_list *diags)
 {
 	for (int i = 0; i < in->n_columns; i++)
@@ -162,6 +175,7 @@ int import_read(struct cli *c, const char *path, struct import *in, struct diag_
 		}
 		take_row(in, c->arena, &record, places, &in->rows[in->n_rows]);
 		check_row(in, &record, &in->rows[in->n_rows], header_fields, diags);
+		take_cells(in, &in->rows[in->n_rows], diags);
 		in->n_rows++;
 	}
 	if (diags->errors)
@@ -345,7 +359,7 @@ static int export_row(void *arg, const struct pg_rows *row)
 
 		if (i)
 			buf_putc(e->out, ',');
-		csv_put(e->out, cell ? cell : "");
+		csv_put_cell(e->out, cell ? cell : "");
 	}
 	buf_putc(e->out, '\n');
 	return e->out->overflow;

@@ -5,6 +5,8 @@ people at once, hostile words, CSV. No daemon runs here, so nothing moves by its
 SPDX-License-Identifier: Apache-2.0
 """
 import concurrent.futures
+import csv
+import io
 import json
 import os
 import pathlib
@@ -411,6 +413,57 @@ def test_bytes_that_are_no_utf8_are_refused_with_their_line(site):
     path.write_bytes(b"dimension,value,person\naccount,M\xfcller,minsu\n")
     refused(site, "owner", "import", str(path), code=65, says=f"{path}:2: not UTF-8")
     refused(site, "owner", "import", str(site.folder / "nothing.csv"), code=65)
+
+
+@pytest.mark.parametrize("encoding, says", [
+    ("cp949", ":2: not UTF-8"), ("cp1252", ":3: not UTF-8"), ("utf-16", ":1: UTF-16"), ("utf-16-be", ":1: a NUL byte")])
+@pytest.mark.parametrize("verb", ["owner", "person"])
+def test_other_encodings_are_refused_and_change_nothing(site, verb, encoding, says):
+    head = {"owner": "dimension,value,person\n", "person": "id,name,login\n"}[verb]
+    row = {"owner": "account,{},minsu\n", "person": "x,{},y\n"}[verb]
+    path = site.folder / "file.csv"
+    path.write_bytes((head + row.format("한빛" if encoding == "cp949" else "plain") + row.format("z" if encoding == "cp949" else "Müller")).encode(encoding))
+    refused(site, verb, "import", str(path), code=65, says=f"{path}{says}")
+    assert site.one("SELECT (SELECT count(*) FROM closeloop.owners) + (SELECT count(*) FROM closeloop.people)") == 0
+
+
+def test_byte_order_mark_decomposed_korean_and_lone_carriage_returns(site):
+    """As Excel and a Mac write them."""
+    decomposed = unicodedata.normalize("NFD", "한빛정밀")
+    assert decomposed != "한빛정밀"
+    path = site.folder / "mac.csv"
+    path.write_bytes(f"\ufeffdimension;value;person\raccount;{decomposed};minsu\raccount;b;anna\r".encode())
+    site.run("owner", "import", str(path))
+    assert site.one("SELECT count(*) FROM closeloop.owners") == 2
+    # Composed it is the same key: in the table, and twice in one file.
+    assert "1 changed" in site.run("owner", "import", "-", stdin="dimension,value,person\naccount,한빛정밀,anna\n")
+    assert site.one("SELECT count(*) FROM closeloop.owners") == 2
+    refused(site, "owner", "import", "-", stdin=f"dimension,value,person\naccount,한빛정밀,minsu\naccount,{decomposed},anna\n", code=65,
+            says="is there already, in line 2")
+
+
+def test_a_spreadsheet_is_not_obeyed(site):
+    for cell, says in (("=cmd|'/C calc'!A0", "a formula"), ("=A1&B1", "a formula"), ("#N/A", "an error of the spreadsheet")):
+        refused(site, "owner", "import", "-", stdin=f"dimension,value,person\naccount,{cell},minsu\n", code=65, says=f"stdin:2: value '{cell}': {says}")
+        refused(site, "person", "import", "-", stdin=f"id,name\nx,{cell}\n", code=65, says=says)
+    # What is in the database all the same comes out so that no spreadsheet runs it, and goes in again as it was.
+    values = ['=HYPERLINK("http://x")', "+1", "-2", "@a", "'=b", "'s"]
+    site.own(*(("account", v, "minsu") for v in values))
+    exported = site.run("owner", "export")
+    cells = [row[1] for row in csv.reader(io.StringIO(exported))][1:]
+    assert len(cells) == 6 and not any(c[0] in "=+-@" for c in cells)
+    assert site.run("owner", "import", "-", "--replace", stdin=exported).startswith("0 added, 0 changed, 0 removed, 6")
+    assert {row[0] for row in site.q("SELECT value FROM closeloop.owners")} == set(values)
+
+
+def test_a_large_file_and_many_mistakes(site):
+    rows = "".join(f"account,a{i},minsu\n" for i in range(50_000))
+    assert site.run("owner", "import", "-", stdin="dimension,value,person\n" + rows).splitlines()[-1].startswith("50000 added")
+    assert site.run("owner", "import", "-", stdin="dimension,value,person\n" + rows).startswith("0 added, 0 changed, 0 removed, 50000")
+    refused(site, "owner", "import", "-", stdin="dimension,value,person\n" + rows + "account,A7,anna\n", code=65, says="stdin:50002: A7 is there already, in line 9")
+    done = site.closeloop("owner", "import", "-", stdin="dimension,value,person\n" + rows + "x\n" * 1000)
+    assert done.returncode == 65 and "more" in done.stderr.splitlines()[-2] and len(done.stderr.splitlines()) < 210
+    assert site.one("SELECT count(*) FROM closeloop.owners WHERE person = 'minsu'") == 50_000
 
 
 def test_people_are_imported_and_a_clash_is_an_error(site):

@@ -63,6 +63,9 @@ static void test_records(void **state)
 		{" a , b \n", "1: a | b "},
 		{"한빛,정밀\n", "1:한빛|정밀"},
 		{"a;b\n", "1:a;b"},
+		{"a,b\rc,d\r", "1:a|b / 2:c|d"},
+		{"\r\ra\r\n\rb", "3:a / 5:b"},
+		{"a\"b\rc\r", "!1 a quote inside a field: put the whole field in quotes and double those inside / 2:c"},
 		{"\"open\nx", "!1 a quote is opened and never closed"},
 		{"a\"b,c\nd,e\n", "!1 a quote inside a field: put the whole field in quotes and double those inside / 2:d|e"},
 		{"\"a\"b,c\nd\n", "!1 text behind a closing quote / 2:d"},
@@ -143,6 +146,10 @@ static void test_header(void **state)
 	assert_string_equal(diags->items[0].text, "unknown column 'valeu', did you mean 'value'?");
 	assert_string_equal(diags->items[1].text, "column 'value' twice");
 	assert_int_equal(header("", diags, columns), CSV_E_INVALID);
+	assert_int_equal(header("\xff\xfev", diags, columns), CSV_E_INVALID);
+	assert_string_equal(diags->items[3].text, "UTF-16: save the file as \"CSV UTF-8\"");
+	assert_int_equal(header("value\tperson\ra;b\t\r", diags, columns), 0);
+	assert_int_equal(columns[2], 1);
 	diag_list_free(diags);
 }
 
@@ -168,6 +175,46 @@ static void test_written_fields_are_read_back(void **state)
 	}
 }
 
+/* What a spreadsheet would run is written so that it doesn't, and comes back as it was. */
+static void test_formulas(void **state)
+{
+	static const struct {
+		const char *cell, *written;
+	} cells[] = {
+		{"=cmd|'/C calc'!A0", "'=cmd|'/C calc'!A0"},
+		{"+82 10", "'+82 10"},
+		{"-", "'-"},
+		{"@SUM(A1)", "'@SUM(A1)"},
+		{"'=1", "''=1"},
+		{"''-1", "'''-1"},
+		{"=1,\"x\"", "\"'=1,\"\"x\"\"\""},
+		{"'s-Hertogenbosch", "'s-Hertogenbosch"},
+		{"'", "'"},
+		{"", ""},
+		{"a=b", "a=b"},
+		{"한빛", "한빛"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
+		struct buf out = BUF_INIT(1024);
+		char *got;
+
+		csv_put_cell(&out, cells[i].cell);
+		assert_string_equal(buf_str(&out), cells[i].written);
+		buf_puts(&out, ",k\n");
+		got = read_all(buf_str(&out), out.n);
+		*strrchr(got, '|') = '\0';
+		assert_string_equal(csv_cell(got + 2), cells[i].cell);
+		free(got);
+		buf_fini(&out);
+	}
+	assert_non_null(csv_cell_trouble("=A1&B1"));
+	assert_non_null(csv_cell_trouble("#n/a"));
+	assert_null(csv_cell_trouble("'=A1"));
+	assert_null(csv_cell_trouble("#1"));
+	assert_null(csv_cell_trouble(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_written_fields_are_read_back),
+		cmocka_unit_test(test_formulas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
