@@ -17,6 +17,8 @@
 static const struct attribute_source attributes[] = {
 	{"plan", ATTRIBUTE_TEXT}, {"arr", ATTRIBUTE_NUMBER}, {"vip", ATTRIBUTE_BOOL}, {"since", ATTRIBUTE_TIME}};
 
+static const struct scale scales[] = {{"ces", 1, 7, false}, {"mark", 1, 6, false}, {"q1", 0, 10, true}};
+
 static void compile(const struct rule_input *in, struct buf *out)
 {
 	struct diag_list *diags = diag_list_new();
@@ -45,8 +47,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	char *text = xmalloc(bytes + 1), *rest = text;
 	struct rule_source rule = {.id = "rule", .pos = {"x.conf", 1}};
 	struct fact_source facts[FACTS_MAX];
-	struct rule_input in = {
-		.rules = &rule, .n_rules = 1, .facts = facts, .attributes = attributes, .n_attributes = ARRAY_SIZE(attributes)};
+	struct rule_input in = {.rules = &rule,
+				.n_rules = 1,
+				.facts = facts,
+				.attributes = attributes,
+				.n_attributes = ARRAY_SIZE(attributes),
+				.scales = scales,
+				.n_scales = ARRAY_SIZE(scales)};
 	struct buf first = BUF_INIT(OUT_BYTES_MAX), second = BUF_INIT(OUT_BYTES_MAX);
 
 	memcpy(text, data, bytes);

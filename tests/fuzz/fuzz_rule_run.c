@@ -2,8 +2,8 @@
  * Fuzz target: rules over a response, both made from the input.
  *
  * Lines up to the first empty one are conditions; what follows is the response: a byte that picks a field, a byte of
- * length, as many bytes of value. Must hold: verdict and traces agree, judging again gives the same, the stored facts
- * are JSON.
+ * length, as many bytes of value; the byte 255 begins the answer before it. Must hold: verdict and traces agree, judging again
+ * gives the same, the stored facts are JSON, and what was said to match never doesn't.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,8 +26,11 @@ struct reader {
 	struct arena *arena;
 	const char *p;
 	size_t n;
-	struct rating ratings[ITEMS_MAX];
-	struct attribute attributes[ITEMS_MAX];
+	struct rating ratings[2][ITEMS_MAX]; /* of the response, and of the one before */
+	struct attribute attributes[2][ITEMS_MAX];
+	struct response previous;
+	double counts[RULE_HISTORY_MAX];
+	struct past past;
 };
 
 static const char *read_text(struct reader *rd, size_t n)
@@ -63,16 +66,32 @@ static void set_text(struct response *r, unsigned field, const char *text)
 	*columns[field % ARRAY_SIZE(columns)] = text;
 }
 
-static void read_response(struct reader *rd, struct response *r)
+/* Blank text is missing, and this column never is. */
+static void fill_source(struct response *r)
 {
-	*r = (struct response){.nps = SCORE_MISSING,
+	struct buf folded = BUF_INIT(OUT_BYTES_MAX);
+
+	rule_fold(r->source, &folded);
+	if (folded.n == 0)
+		r->source = "direct";
+	buf_fini(&folded);
+}
+
+/* Up to the answer before it, or the end. Columns that are never null are there. */
+static void read_response(struct reader *rd, int which, struct response *r)
+{
+	struct rating *ratings = rd->ratings[which];
+	struct attribute *attributes_read = rd->attributes[which];
+
+	*r = (struct response){.source = "direct",
+			       .nps = SCORE_MISSING,
 			       .csat = SCORE_MISSING,
 			       .ces = SCORE_MISSING,
-			       .ratings = rd->ratings,
-			       .attributes = rd->attributes,
-			       .responded_at = {1},
-			       .received_at = WALL_NONE};
-	while (rd->n >= 2) {
+			       .ratings = ratings,
+			       .attributes = attributes_read,
+			       .responded_at = {1 - which * INT64_C(86400000000)},
+			       .received_at = {2}};
+	while (rd->n >= 2 && (unsigned char)rd->p[0] != 255) {
 		unsigned field = (unsigned char)rd->p[0], length = (unsigned char)rd->p[1];
 		const char *text, *value;
 
@@ -87,13 +106,28 @@ static void read_response(struct reader *rd, struct response *r)
 			r->contact_requested = length & 1;
 		} else if (field < 24 && r->n_ratings < ITEMS_MAX) {
 			text = split(text, &value);
-			rd->ratings[r->n_ratings++] = (struct rating){text, (double)(unsigned char)value[0] / 4 - 2};
+			ratings[r->n_ratings++] = (struct rating){text, (double)(unsigned char)value[0] / 4 - 2};
 		} else if (r->n_attributes < ITEMS_MAX) {
 			text = split(text, &value);
-			rd->attributes[r->n_attributes++] = (struct attribute){text, (enum attribute_type)(field % 3), value,
-									       (double)strlen(value) / 3, value[0] == 't'};
+			attributes_read[r->n_attributes++] = (struct attribute){text, (enum attribute_type)(field % 3), value,
+										(double)strlen(value) / 3, value[0] == 't'};
 		}
 	}
+	fill_source(r);
+}
+
+/* What was before, if anything is left; every count is the length of it. */
+static void read_past(struct reader *rd, struct response *r)
+{
+	for (int i = 0; i < RULE_HISTORY_MAX; i++)
+		rd->counts[i] = (double)(rd->n % 7);
+	rd->past.counts = rd->n % 2 ? rd->counts : NULL;
+	r->past = rd->n % 3 ? &rd->past : NULL;
+	if (rd->n < 2)
+		return;
+	read_text(rd, 1);
+	read_response(rd, 1, &rd->previous);
+	rd->past.previous = &rd->previous;
 }
 
 static void check_facts(const struct ruleset *rs, const struct response *r)
@@ -109,7 +143,7 @@ static void check_facts(const struct ruleset *rs, const struct response *r)
 	buf_fini(&out);
 }
 
-static void check_rules(const struct ruleset *rs, const struct response *r, struct arena *arena)
+static void check_rules(const struct ruleset *rs, const struct response *r, const struct diag_list *diags, struct arena *arena)
 {
 	struct rule_scratch *scratch = rule_scratch_new(rs);
 	enum tri results[RULES];
@@ -122,6 +156,8 @@ static void check_rules(const struct ruleset *rs, const struct response *r, stru
 	ruleset_judge(rs, scratch, r, &again);
 	MUST(memcmp(results, again.results, sizeof(*results) * (size_t)ruleset_count(rs)) == 0);
 	MUST(first.winner == again.winner && first.ignored == again.ignored && first.over_limit == again.over_limit);
+	for (int i = 0; i < diags->n; i++)
+		MUST(!strstr(diags->items[i].text, ": can never match") || results[diags->items[i].pos.line - 1] != TRI_TRUE);
 	check_facts(rs, r);
 	rule_scratch_free(scratch);
 }
@@ -154,11 +190,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		rules[in.n_rules] = (struct rule_source){
 			.id = "r", .when = read_text(&rd, n), .kind = (enum rule_kind)(in.n_rules % RULE_KIND_COUNT)};
 		in.n_rules++;
+		rules[in.n_rules - 1].pos.line = in.n_rules;
 		read_text(&rd, 1);
 	}
-	read_response(&rd, &response);
+	read_response(&rd, 0, &response);
+	read_past(&rd, &response);
 	if (ruleset_new(&in, diags, &rs) == 0)
-		check_rules(rs, &response, arena);
+		check_rules(rs, &response, diags, arena);
 	ruleset_free(rs);
 	diag_list_free(diags);
 	arena_free(arena);

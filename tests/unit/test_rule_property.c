@@ -283,7 +283,7 @@ static void test_compiled_is_as_written(void **state)
 	assert_true(t.pairs == (long)rounds * RULES * RESPONSES);
 	assert_int_equal(t.unplaced, 0);
 	if (rounds >= ENOUGH_ROUNDS)
-		assert_true(t.never > rounds && t.parts > rounds && t.contradictions > rounds / 10 && t.covered > rounds / 10);
+		assert_true(t.never > rounds && t.parts > rounds && t.contradictions > rounds / 50 && t.covered > rounds / 10);
 }
 
 /* ---- exactness ---- */
