@@ -35,9 +35,11 @@ static const struct pg_stmt sql_sent = {
 	"  THEN substr(m.dedup_key, 9, 36)::uuid END"
 	" CROSS JOIN LATERAL (SELECT CASE m.state WHEN 'sent' THEN coalesce(m.sent_at, m.created_at) WHEN 'queued' THEN m.created_at"
 	"  ELSE coalesce((SELECT max(a.at) FROM closeloop.attempts a WHERE a.message_id = m.id), m.created_at) END AS at) x"
-	" LEFT JOIN LATERAL (SELECT count(*) AS n, string_agg(CASE WHEN a.outcome <> 'sent' THEN coalesce(a.code::text, a.outcome)"
-	"  END, ', ' ORDER BY a.id) AS codes FROM closeloop.attempts a"
-	"  WHERE a.message_id = CASE WHEN m.state = 'held' THEN m.id ELSE coalesce(m.digest_id, m.id) END AND a.outcome <> 'released')"
+	" LEFT JOIN LATERAL (SELECT sum(k.n)::int AS n, string_agg(k.code || CASE WHEN k.n > 1 THEN ' ×' || k.n ELSE '' END, ', '"
+	"   ORDER BY k.first) FILTER (WHERE k.failed) AS codes"
+	"  FROM (SELECT coalesce(a.code::text, a.outcome) AS code, a.outcome <> 'sent' AS failed, count(*) AS n, min(a.id) AS first"
+	"   FROM closeloop.attempts a WHERE a.message_id = CASE WHEN m.state = 'held' THEN m.id ELSE coalesce(m.digest_id, m.id) END"
+	"   AND a.outcome <> 'released' GROUP BY 1, 2) k)"
 	"  t ON true ORDER BY m.seq LIMIT $4",
 	4,
 	{PG_INT8, PG_INT8, PG_BOOL, PG_INT4},
@@ -106,6 +108,14 @@ static const char *tries_text(struct cli *c, const struct pg_rows *rows, int i)
 	return arena_printf(c->arena, "%d attempt%s%s%s%s", n, n == 1 ? "" : "s", *codes ? " (" : "", codes, *codes ? ")" : "");
 }
 
+/* The code, unless it stands in the words already. */
+static const char *reason_text(struct cli *c, const char *code, const char *error)
+{
+	if (!*error)
+		return *code ? code : "no reason is known";
+	return !*code || strstr(error, code) ? error : arena_printf(c->arena, "%s %s", code, error);
+}
+
 static const char *waits_text(struct cli *c, const struct pg_rows *rows, int i)
 {
 	const char *endpoint = field(rows, i, SENT_ENDPOINT);
@@ -117,8 +127,8 @@ static const char *waits_text(struct cli *c, const struct pg_rows *rows, int i)
 		return "waits: delivery = \"hold\"";
 	if (pg_get_int4(rows, i, SENT_TRIES) == 0)
 		return "waits to be sent";
-	return arena_printf(c->arena, "next try %s, %s so far: %s %s", field(rows, i, SENT_NEXT), tries_text(c, rows, i),
-			    field(rows, i, SENT_CODE), error_of(c, field(rows, i, SENT_ERROR)));
+	return arena_printf(c->arena, "next try %s, %s so far: %s", field(rows, i, SENT_NEXT), tries_text(c, rows, i),
+			    reason_text(c, field(rows, i, SENT_CODE), error_of(c, field(rows, i, SENT_ERROR))));
 }
 
 static const char *held_text(struct cli *c, const struct pg_rows *rows, int i)
@@ -141,6 +151,14 @@ static const char *held_text(struct cli *c, const struct pg_rows *rows, int i)
 	return arena_printf(c->arena, "held, %s%s%s", why, *leaves ? ": leaves " : "", leaves);
 }
 
+static const char *ended_text(struct cli *c, const struct pg_rows *rows, int i)
+{
+	const char *word = str_eq(field(rows, i, SENT_STATE), "dead") ? "GIVEN UP" : "REFUSED";
+
+	return pg_get_int4(rows, i, SENT_TRIES) < 2 ? word
+						    : arena_printf(c->arena, "%s after %s", word, tries_text(c, rows, i));
+}
+
 /* How it ended, and what a person can do when it ended badly. */
 static const char *outcome_text(struct cli *c, const struct pg_rows *rows, int i)
 {
@@ -160,8 +178,7 @@ static const char *outcome_text(struct cli *c, const struct pg_rows *rows, int i
 		return held_text(c, rows, i);
 	if (str_eq(state, "cancelled"))
 		return arena_printf(c->arena, "cancelled%s%s", *error ? ": " : "", error);
-	return arena_printf(c->arena, "%s after %s: %s%s%s; %s%s", str_eq(state, "dead") ? "GIVEN UP" : "REFUSED",
-			    tries_text(c, rows, i), code, *code ? " " : "", error,
+	return arena_printf(c->arena, "%s: %s; %s%s", ended_text(c, rows, i), reason_text(c, code, error),
 			    handed_on ? "the next person was told" : "closeloop message retry ", handed_on ? "" : id);
 }
 
