@@ -103,6 +103,11 @@ COMMENT ON TABLE closeloop.inbox IS
 ALTER TABLE closeloop.inbox ADD COLUMN IF NOT EXISTS changed boolean NOT NULL DEFAULT true;
 ALTER TABLE closeloop.inbox ALTER changed SET DEFAULT false;
 COMMENT ON COLUMN closeloop.inbox.changed IS 'The response may have been judged before: it was not just inserted.';
+ALTER TABLE closeloop.inbox ADD COLUMN IF NOT EXISTS settles boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN closeloop.inbox.available_at IS 'Not to be judged before.';
+COMMENT ON COLUMN closeloop.inbox.settles IS 'Its source has a settle window: later changes of the answer find this row and wait with it.';
+CREATE INDEX IF NOT EXISTS inbox_settling ON closeloop.inbox (response_id) WHERE settles;
+CREATE INDEX IF NOT EXISTS inbox_settled ON closeloop.inbox (available_at) WHERE settles;
 CREATE INDEX IF NOT EXISTS inbox_set_aside ON closeloop.inbox (set_aside_at) WHERE set_aside_at IS NOT NULL;
 
 -- ---- cases ----

@@ -7,7 +7,46 @@
 -- seen at once, leaves no dead rows, and runs out by itself when the daemon dies. Statement triggers also fire for statements
 -- that touch no row; those send nothing.
 --
+-- Answers of a source with a settle window (source_settings) wait in the inbox until it has passed since the first of their changes:
+-- those that come meanwhile find the row that waits. Whether any source has one is asked of a sequence too: a table would cost every
+-- writer a query.
+--
 -- SPDX-License-Identifier: Apache-2.0
+
+CREATE TABLE IF NOT EXISTS closeloop.source_settings (
+	source text PRIMARY KEY,
+	settle interval NOT NULL CHECK (settle > '0')
+);
+COMMENT ON TABLE closeloop.source_settings IS
+	'How long answers of a source settle before they are judged, as in the live configuration; the daemon writes it.';
+CREATE SEQUENCE IF NOT EXISTS closeloop.settling_sources MINVALUE 0 START 0;
+COMMENT ON SEQUENCE closeloop.settling_sources IS 'How many rows source_settings has, for the trigger to see at a glance.';
+
+CREATE OR REPLACE FUNCTION closeloop.settle_replace(sources text[], seconds float8[]) RETURNS boolean
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+DECLARE
+	moved int;
+	n int;
+BEGIN
+	WITH wanted AS (
+		SELECT w.source, make_interval(secs => w.s) AS settle FROM unnest(sources, seconds) AS w (source, s) WHERE w.s > 0
+	), gone AS (
+		DELETE FROM closeloop.source_settings AS t WHERE t.source NOT IN (SELECT w.source FROM wanted AS w) RETURNING 1
+	), put AS (
+		INSERT INTO closeloop.source_settings AS t (source, settle) SELECT w.source, w.settle FROM wanted AS w
+		ON CONFLICT (source) DO UPDATE SET settle = excluded.settle WHERE t.settle <> excluded.settle RETURNING 1
+	)
+	SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put), (SELECT count(*) FROM wanted) INTO moved, n;
+	IF pg_sequence_last_value('closeloop.settling_sources'::regclass) IS DISTINCT FROM n THEN
+		PERFORM setval('closeloop.settling_sources', n);
+	END IF;
+	RETURN moved > 0;
+END
+$$;
+COMMENT ON FUNCTION closeloop.settle_replace(text[], float8[]) IS
+	'From now on answers of these sources wait so many seconds before they are judged, and of no others. Rows that wait already keep their time.';
 
 CREATE SEQUENCE IF NOT EXISTS closeloop.awake_until MINVALUE 0 START 0;
 COMMENT ON SEQUENCE closeloop.awake_until IS
@@ -62,7 +101,13 @@ CREATE OR REPLACE FUNCTION closeloop.capture_insert() RETURNS trigger
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 BEGIN
-	INSERT INTO closeloop.inbox (response_id) SELECT id FROM arrived;
+	IF pg_sequence_last_value('closeloop.settling_sources'::regclass) > 0 THEN
+		INSERT INTO closeloop.inbox (response_id, available_at, settles)
+		SELECT a.id, clock_timestamp() + coalesce(s.settle, '0'), s.settle IS NOT NULL
+		FROM arrived AS a LEFT JOIN closeloop.source_settings AS s ON s.source = a.source;
+	ELSE
+		INSERT INTO closeloop.inbox (response_id) SELECT id FROM arrived;
+	END IF;
 	IF FOUND AND closeloop.is_awake() IS NOT TRUE THEN
 		PERFORM pg_notify('closeloop', '');
 	END IF;
@@ -71,6 +116,9 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.capture_insert() IS 'Puts new responses into the inbox.';
 
+-- A row that settles is locked until the writer commits, so that no daemon takes it before it can see the change. One that a daemon
+-- is just taking is no help: it may have read the answer as it was before (tests/model: SETTLE_TRUSTS_CLAIMED). A writer with a snapshot
+-- of its own could fail by the lock of a row that was judged meanwhile: it gets a second row.
 -- enable_nestloop: the plan is kept for the session, and was made for as many rows as the first statement had.
 CREATE OR REPLACE FUNCTION closeloop.capture_update() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
@@ -78,15 +126,19 @@ CREATE OR REPLACE FUNCTION closeloop.capture_update() RETURNS trigger
 	SET enable_nestloop = off
 	AS $$
 BEGIN
-	INSERT INTO closeloop.inbox (response_id, changed)
-	SELECT n.id, true FROM after_update n JOIN before_update o ON o.id = n.id
+	INSERT INTO closeloop.inbox (response_id, changed, available_at, settles)
+	SELECT n.id, true, clock_timestamp() + coalesce(s.settle, '0'), s.settle IS NOT NULL
+	FROM after_update n JOIN before_update o ON o.id = n.id
+	LEFT JOIN closeloop.source_settings AS s ON s.source = n.source
 	WHERE (n.source, n.source_id, n.survey, n.touchpoint, n.channel, n.customer_id, n.customer_name, n.customer_email,
 		n.customer_phone, n.account, n.account_name, n.region, n.language, n.nps, n.csat, n.ces, n.ratings,
 		n.contact_requested, n.comment, n.attributes, n.responded_at)
 	IS DISTINCT FROM
 		(o.source, o.source_id, o.survey, o.touchpoint, o.channel, o.customer_id, o.customer_name, o.customer_email,
 		o.customer_phone, o.account, o.account_name, o.region, o.language, o.nps, o.csat, o.ces, o.ratings,
-		o.contact_requested, o.comment, o.attributes, o.responded_at);
+		o.contact_requested, o.comment, o.attributes, o.responded_at)
+	AND (s.settle IS NULL OR current_setting('transaction_isolation') <> 'read committed' OR NOT EXISTS (SELECT FROM closeloop.inbox AS i WHERE i.response_id = n.id AND i.settles
+		AND i.set_aside_at IS NULL FOR KEY SHARE SKIP LOCKED));
 	IF FOUND THEN
 		PERFORM closeloop.wake();
 	END IF;

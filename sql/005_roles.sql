@@ -59,7 +59,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'USAGE, SELECT ON ALL SEQUENCES IN SCHEMA closeloop',
 		'UPDATE ON SEQUENCE closeloop.awake_until',
 		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.wake(), closeloop.is_awake(), closeloop.raise_awake(bigint),'
-			' closeloop.daemon_hold(text), closeloop.daemon_is_alive(closeloop.daemons),'
+			' closeloop.settle_replace(text[], float8[]), closeloop.daemon_hold(text), closeloop.daemon_is_alive(closeloop.daemons),'
 			' closeloop.score_text(closeloop.responses),'
 			' closeloop.case_actions(), closeloop.is_unresolved(closeloop.case_status),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'

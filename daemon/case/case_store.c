@@ -137,6 +137,16 @@ const struct pg_stmt case_merge_stmt = {
 	 PG_FLOAT8},
 };
 
+/* Of cases that were opened while answers belonged together by customer, or by hand. */
+const struct pg_stmt case_adopt_accounts = {
+	"case_adopt_accounts",
+	"UPDATE closeloop.cases c SET merge_account = r.account FROM closeloop.responses r"
+	" WHERE r.id = c.response_id AND r.account <> '' AND c.merge_account IS NULL"
+	"  AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')",
+	0,
+	{0},
+};
+
 const struct pg_stmt case_join_stmt = {
 	"case_join",
 	"SELECT (closeloop.case_recur(q.case_id, q.response_id, q.priority::closeloop.priority, q.rules::text[],"

@@ -50,6 +50,8 @@ struct case_merge_ask {
 };
 void case_merge_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_merge_ask *asks,
 		       int n);
+/* () unresolved cases without one get the account by which answers join them. */
+extern const struct pg_stmt case_adopt_accounts;
 /* Answers join cases or open them again, in this order. */
 extern const struct pg_stmt case_join_stmt;
 /* Answers that came within the cooldown of a case. */

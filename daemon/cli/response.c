@@ -60,7 +60,8 @@ static int response_list(struct cli *c, const struct args *a)
 static const struct pg_stmt sql_inbox = {
 	"cli_inbox",
 	"SELECT to_json(j)::text, now(), i.id::text, i.response_id::text, i.available_at, i.tries::text,"
-	" CASE WHEN i.set_aside_at IS NOT NULL THEN 'set aside' ELSE 'waiting' END, i.last_error"
+	" CASE WHEN i.set_aside_at IS NOT NULL THEN 'set aside' WHEN i.settles AND i.available_at > now() THEN 'settles' ELSE 'waiting' END,"
+	" i.last_error"
 	" FROM closeloop.inbox i, LATERAL (SELECT i.*) j WHERE NOT $1 OR i.set_aside_at IS NOT NULL"
 	" ORDER BY i.set_aside_at IS NULL, i.id LIMIT $2",
 	2,

@@ -278,7 +278,7 @@ static const struct pg_stmt sql_inbox = {
 	"cli_status_inbox",
 	"SELECT to_json(j)::text, j.waiting, j.oldest, j.set_aside, j.last_response FROM (SELECT"
 	" count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting, count(set_aside_at) AS set_aside,"
-	" min(available_at) FILTER (WHERE set_aside_at IS NULL) AS oldest,"
+	" min(available_at) FILTER (WHERE set_aside_at IS NULL AND (NOT settles OR available_at <= clock_timestamp())) AS oldest,"
 	" (SELECT max(received_at) FROM closeloop.responses) AS last_response FROM closeloop.inbox) j",
 	0,
 	{0},

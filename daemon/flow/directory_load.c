@@ -6,8 +6,10 @@
  */
 #include "flow/directory_load.h"
 #include "base/log.h"
+#include "case/case_store.h"
 #include "followup/clock_store.h"
 #include "followup/version_store.h"
+#include "intake/intake_store.h"
 
 #include <stdlib.h>
 
@@ -101,6 +103,26 @@ static void on_replaced(void *arg, const struct pg_error *error)
 	load_end(arg, error);
 }
 
+static void add_sources(struct pg_batch *b, struct directory_load *l)
+{
+	const struct settings *s = l->live->settings;
+	struct pg_params *p = arena_new_obj(l->arena, struct pg_params);
+	struct pg_array sources, seconds;
+
+	pg_array_init(&sources, l->arena, PG_TEXT);
+	pg_array_init(&seconds, l->arena, PG_FLOAT8);
+	for (int i = 0; i < s->n_sources; i++)
+		if (s->sources[i].settle_s > 0) {
+			pg_array_text(&sources, s->sources[i].id);
+			pg_array_float8(&seconds, (double)s->sources[i].settle_s);
+		}
+	pg_params_init(p, l->arena);
+	pg_add_array(p, &sources);
+	pg_add_array(p, &seconds);
+	pg_batch_add(b, &intake_settle_replace, p, NULL, NULL);
+}
+
+/* What the database must know of the configuration: clocks each time, the rest once. */
 static void load_replace_clocks(struct directory_load *l)
 {
 	struct pg_batch *b = pg_batch_new(l->conn);
@@ -111,6 +133,9 @@ static void load_replace_clocks(struct directory_load *l)
 
 		follow_up_versions_params(q, l->arena, l->live->settings);
 		pg_batch_add(b, &follow_up_versions_stmt, q, on_versions, l);
+		add_sources(b, l);
+		if (l->live->settings->cases.merge_by == MERGE_BY_ACCOUNT)
+			pg_batch_add(b, &case_adopt_accounts, NULL, NULL, NULL);
 	}
 	pg_batch_send(b, 0, on_replaced, l);
 }

@@ -101,6 +101,7 @@ struct intake_run {
 	struct flow *flow;
 	enum intake_state state;
 	struct deadline again;
+	struct deadline settled; /* answers that settle are due */
 	struct look look;
 	struct arena *arena;
 	struct judge judge;

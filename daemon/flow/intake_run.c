@@ -352,6 +352,37 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 	past_read(&past, rows, r->claimed, r->n_claimed);
 }
 
+/* Answers that settle: their due time is the database's, the alarm clock only wakes us. */
+static void arm_settled(struct intake_run *r, const struct pg_rows *rows, int column)
+{
+	if (!pg_is_null(rows, 0, column))
+		deadline_arm(&r->settled, (int64_t)(pg_get_float8(rows, 0, column) * (double)US_PER_S) + US_PER_MS);
+}
+
+static void on_settles(void *arg, const struct pg_rows *rows)
+{
+	arm_settled(arg, rows, 0);
+}
+
+static void on_settled(struct deadline *d)
+{
+	intake_run_look(container_of(d, struct intake_run, settled));
+}
+
+static void end_claim(struct intake_run *r)
+{
+	const struct settings *s = r->flow->live->settings;
+	struct pg_batch *b = pg_batch_new(r->flow->work);
+	bool settles = false;
+
+	for (int i = 0; i < s->n_sources && !settles; i++)
+		settles = s->sources[i].settle_s > 0;
+	pg_batch_add(b, &stmt_commit, NULL, NULL, NULL);
+	if (settles)
+		pg_batch_add(b, &intake_settles, NULL, on_settles, r);
+	pg_batch_send(b, 0, NULL, NULL);
+}
+
 /* Nothing there: end the transaction; then look from the first row, at a row that stands alone, or sleep. */
 static void claimed_nothing(struct intake_run *r)
 {
@@ -366,7 +397,7 @@ static void claimed_nothing(struct intake_run *r)
 	r->promise = next.promise;
 	r->failures = 0;
 	r->idle = next.in_us >= LOOK_IDLE_EVERY_US;
-	send_end(r, &stmt_commit, NULL);
+	end_claim(r);
 	if (r->single_due && !r->single_id) {
 		r->single_due = false;
 		r->after_pick_us = next.in_us;
@@ -486,6 +517,7 @@ static void on_peeked(void *arg, const struct pg_rows *rows)
 
 	r->peeked = pg_get_bool(rows, 0, 0);
 	r->single_due = pg_get_bool(rows, 0, 1);
+	arm_settled(r, rows, 2);
 }
 
 static void on_peek_done(void *arg, const struct pg_error *error)
@@ -546,11 +578,13 @@ void intake_run_init(struct intake_run *r, struct flow *f)
 	*r = (struct intake_run){.flow = f, .state = INTAKE_OFF, .limit = INTAKE_BATCH_MAX};
 	r->arena = arena_new(INTAKE_ARENA_BYTES);
 	deadline_init(&r->again, f->loop, "look into the inbox", on_again);
+	deadline_init(&r->settled, f->loop, "answers have settled", on_settled);
 }
 
 void intake_run_fini(struct intake_run *r)
 {
 	deadline_disarm(&r->again);
+	deadline_disarm(&r->settled);
 	r->arena = arena_free(r->arena);
 }
 
@@ -573,6 +607,7 @@ void intake_run_lost(struct intake_run *r)
 	unreserve_all(r);
 	intake_enter(r, INTAKE_OFF);
 	deadline_disarm(&r->again);
+	deadline_disarm(&r->settled);
 	arena_reset(r->arena);
 	r->n_claimed = 0;
 	r->single_id = 0;
@@ -590,6 +625,7 @@ void intake_run_look(struct intake_run *r)
 
 void intake_run_stop(struct intake_run *r)
 {
+	deadline_disarm(&r->settled);
 	deadline_disarm(&r->again);
 }
 

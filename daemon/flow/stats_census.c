@@ -281,7 +281,7 @@ static void write_sources(const struct stats *s, const struct settings *settings
 void stats_census_write(const struct stats *s, const struct settings *settings, struct buf *out)
 {
 	write_gauge(out, STATS_PREFIX "inbox_rows", "Responses waiting to be judged", (double)s->inbox_rows);
-	write_gauge(out, STATS_PREFIX "inbox_oldest_seconds", "Age of the oldest of them", s->inbox_oldest_s);
+	write_gauge(out, STATS_PREFIX "inbox_oldest_seconds", "How long the oldest of them has been due", s->inbox_oldest_s);
 	write_gauge(out, STATS_PREFIX "inbox_set_aside", "Responses that could not be judged", (double)s->inbox_set_aside);
 	write_by_channel(out, STATS_PREFIX "messages_queued", "Messages waiting or under way", s->queued);
 	write_by_channel(out, STATS_PREFIX "messages_dead", "Messages whose tries are used up", s->dead);

@@ -24,13 +24,27 @@ const struct pg_stmt intake_reread = {"intake_reread", REREAD_HEAD REREAD_FROM R
 
 #define WAITS "set_aside_at IS NULL AND available_at <= clock_timestamp()"
 
+/* Until the next answer that settles is due, in seconds; null: none does. */
+#define SETTLED_IN                                                                                                     \
+	" extract(epoch FROM (SELECT i.available_at FROM closeloop.inbox i WHERE i.settles AND i.set_aside_at IS NULL" \
+	"  AND i.available_at > clock_timestamp() ORDER BY i.available_at LIMIT 1) - clock_timestamp())::float8"
+
 const struct pg_stmt intake_peek = {
 	"intake_peek",
 	"SELECT EXISTS (SELECT FROM closeloop.inbox WHERE tries = 0 AND " WAITS "),"
-	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")",
+	" EXISTS (SELECT FROM closeloop.inbox WHERE tries > 0 AND " WAITS ")," SETTLED_IN,
 	0,
 	{0},
 };
+
+const struct pg_stmt intake_settle_replace = {
+	"intake_settle_replace",
+	"SELECT closeloop.settle_replace($1, $2)",
+	2,
+	{PG_TEXT_ARRAY, PG_FLOAT8_ARRAY},
+};
+
+const struct pg_stmt intake_settles = {"intake_settles", "SELECT" SETTLED_IN, 0, {0}};
 
 /*
  * The try is committed before the row is claimed. In between it is put off, or another daemon could pick it too: one end of a

@@ -31,8 +31,14 @@ extern const struct pg_stmt intake_claim;
 /* ($1 places) what was claimed is done with. To be sent before intake_return, which would take it for a row that still waits. */
 extern const struct pg_stmt intake_done;
 void intake_done_params(struct pg_params *p, struct arena *a, const struct pg_rows *rows);
-/* () → whether new rows wait, whether rows tried before wait: one statement, without a transaction around it. */
+/*
+ * () → whether new rows wait, whether rows tried before wait, seconds until the next row that settles is due (null: none settles):
+ * one statement, without a transaction around it. intake_settles: the last of these.
+ */
 extern const struct pg_stmt intake_peek;
+extern const struct pg_stmt intake_settles;
+/* ($1 sources, $2 seconds) what settles from now on. */
+extern const struct pg_stmt intake_settle_replace;
 /* The same for one row: ($1 inbox id). */
 extern const struct pg_stmt intake_claim_one;
 /* () counts a try of the first untried row, in a transaction of its own → id, tries. */

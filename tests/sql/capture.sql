@@ -41,6 +41,38 @@ SELECT is(pg_temp.caught(), 'a a', 'from and to null are changes');
 UPDATE closeloop.responses SET comment = NULL WHERE source_id = 'a';
 SELECT is(pg_temp.caught(), '', 'null to null is none');
 
+-- ---- what settles ----
+
+CREATE FUNCTION pg_temp.waits() RETURNS text LANGUAGE sql AS $$
+	SELECT coalesce(string_agg(concat_ws(' ', r.source, r.source_id, CASE WHEN i.changed THEN 'changed' END, CASE WHEN i.settles
+		THEN round(extract(epoch FROM i.available_at - clock_timestamp()) / 60) || ' min' END), ', ' ORDER BY i.id), '')
+	FROM closeloop.inbox i JOIN closeloop.responses r ON r.id = i.response_id
+$$;
+SELECT ok(closeloop.settle_replace('{slow,never}', '{300,0}'), 'a source settles');
+SELECT ok(NOT closeloop.settle_replace('{slow}', '{300}'), 'the same once more is no change');
+INSERT INTO closeloop.responses (source, source_id, nps) VALUES ('slow', 's1', 1), ('quick', 'q1', 2), ('never', 'n1', 3);
+SELECT is(pg_temp.waits(), 'slow s1 5 min, quick q1, never n1', 'it waits, others do not');
+UPDATE closeloop.inbox SET available_at = available_at - interval '2 minutes' WHERE settles;
+UPDATE closeloop.responses SET comment = 'more' WHERE source IN ('slow', 'quick');
+SELECT is(pg_temp.waits(), 'slow s1 3 min, quick q1, never n1, quick q1 changed', 'a change waits with the first row, and puts nothing off');
+UPDATE closeloop.inbox SET set_aside_at = now() WHERE settles;
+UPDATE closeloop.responses SET comment = 'and more' WHERE source = 'slow';
+SELECT is(pg_temp.waits(), 'slow s1 3 min, quick q1, never n1, quick q1 changed, slow s1 changed 5 min', 'what is set aside waits for nobody');
+DELETE FROM closeloop.inbox;
+UPDATE closeloop.responses SET comment = 'later' WHERE source = 'slow';
+SELECT is(pg_temp.waits(), 'slow s1 changed 5 min', 'a change after that settles too');
+INSERT INTO closeloop.responses (source, source_id, nps) VALUES ('slow', 's1', 1) ON CONFLICT (source, source_id) DO UPDATE SET nps = 7;
+INSERT INTO closeloop.responses (source, source_id, nps) VALUES ('slow', 's2', 1) ON CONFLICT (source, source_id) DO UPDATE SET nps = 7;
+SELECT is(pg_temp.waits(), 'slow s1 changed 5 min, slow s2 5 min', 'an upsert is one or the other');
+SELECT ok(closeloop.settle_replace('{}', '{}'), 'and no longer');
+INSERT INTO closeloop.responses (source, source_id, nps) VALUES ('slow', 's3', 1);
+UPDATE closeloop.responses SET nps = 8 WHERE source_id = 's3';
+SELECT is(pg_temp.waits(), 'slow s1 changed 5 min, slow s2 5 min, slow s3, slow s3 changed', 'what waits keeps its time');
+SELECT is(pg_sequence_last_value('closeloop.settling_sources'::regclass), 0::bigint, 'the trigger need not look');
+DELETE FROM closeloop.inbox;
+UPDATE closeloop.responses SET nps = 9 WHERE source_id IN ('n1', 'q1', 's1', 's2', 's3');
+DELETE FROM closeloop.inbox;
+
 -- Every column counts.
 DO $$
 DECLARE

@@ -9,14 +9,14 @@ SELECT no_plan();
 SELECT tables_are('closeloop', ARRAY['instance', 'migrations', 'responses', 'inbox', 'cases', 'case_responses', 'case_events',
 	'messages', 'attempts', 'owners', 'people', 'absences', 'endpoints', 'team_positions', 'rulesets', 'daemons',
 	'directory_version', 'notices', 'calendars', 'person_clocks', 'clocks_mark', 'follow_up_versions', 'escalation_steps',
-	'alert_budgets', 'mornings', 'source_days', 'sources_seen', 'operator_news', 'ruleset_periods', 'reloads']);
+	'alert_budgets', 'mornings', 'source_days', 'sources_seen', 'source_settings', 'operator_news', 'ruleset_periods', 'reloads']);
 SELECT views_are('closeloop', ARRAY['case_overview', 'nps_by_touchpoint', 'follow_up_performance', 'message_overview']);
 
 SELECT columns_are('closeloop', 'responses', ARRAY['id', 'source', 'source_id', 'survey', 'touchpoint', 'channel', 'customer_id',
 	'customer_name', 'customer_email', 'customer_phone', 'account', 'account_name', 'region', 'language', 'nps', 'csat', 'ces',
 	'ratings', 'contact_requested', 'comment', 'attributes', 'responded_at', 'received_at']);
 SELECT columns_are('closeloop', 'inbox', ARRAY['id', 'response_id', 'available_at', 'tries', 'last_error', 'set_aside_at',
-	'changed']);
+	'changed', 'settles']);
 SELECT has_column('closeloop', 'cases', c, 'cases.' || c) FROM unnest(ARRAY['id', 'response_id', 'customer_id', 'status',
 	'priority', 'owner', 'team', 'route', 'follow_up', 'rules', 'opened_at', 'acknowledged_at', 'first_action_at',
 	'contacted_at', 'resolved_at', 'closed_at', 'acknowledge_due_at', 'resolve_due_at', 'next_action_at', 'waiting_until',
