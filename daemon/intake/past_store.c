@@ -91,7 +91,7 @@ static void put_since(struct writer *w, int64_t seconds)
 static void put_columns(struct writer *w)
 {
 	if (w->customer) {
-		buf_printf(&w->out, ", h.n = %d AND h.oldest >= ", HISTORY_A_DAY_MOST);
+		buf_printf(&w->out, ", h.n = %d AND h.oldest > ", HISTORY_A_DAY_MOST);
 		put_since(w, DAY_S);
 	} else {
 		buf_puts(&w->out, ", false");
@@ -101,7 +101,7 @@ static void put_columns(struct writer *w)
 			buf_printf(&w->out, ", CASE WHEN btrim(r.account) <> '' THEN b.n%d END", i);
 			continue;
 		}
-		buf_printf(&w->out, ", CASE WHEN h.n < %d THEN h.n%d WHEN h.oldest < ", HISTORY_A_DAY_MOST, i);
+		buf_printf(&w->out, ", CASE WHEN h.n < %d THEN h.n%d WHEN h.oldest <= ", HISTORY_A_DAY_MOST, i);
 		put_since(w, DAY_S);
 		buf_printf(&w->out, " THEN g.n%d END", i);
 	}
@@ -172,7 +172,7 @@ static void put_customer(struct writer *w)
 	buf_puts(&w->out, ") h ON true LEFT JOIN LATERAL (SELECT count(*) AS n");
 	put_counts(w, PER_CUSTOMER, w->customer_s);
 	put_scan(w, false, w->customer_s, HISTORY_MOST);
-	buf_printf(&w->out, " WHERE h.n = %d AND h.oldest < ", HISTORY_A_DAY_MOST);
+	buf_printf(&w->out, " WHERE h.n = %d AND h.oldest <= ", HISTORY_A_DAY_MOST);
 	put_since(w, DAY_S);
 	buf_puts(&w->out, ") g ON true");
 }
@@ -180,7 +180,7 @@ static void put_customer(struct writer *w)
 static void put_previous(struct writer *w)
 {
 	buf_puts(&w->out, " LEFT JOIN LATERAL (SELECT p.* FROM closeloop.responses p WHERE p.customer_id = ");
-	buf_printf(&w->out, "CASE WHEN h.n < %d OR h.oldest < ", HISTORY_A_DAY_MOST);
+	buf_printf(&w->out, "CASE WHEN h.n < %d OR h.oldest <= ", HISTORY_A_DAY_MOST);
 	put_since(w, DAY_S);
 	buf_puts(&w->out, " THEN ");
 	put_who(w);

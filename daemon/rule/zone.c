@@ -14,6 +14,7 @@
 #define CYCLE_DAYS 146097 /* of the Gregorian calendar: then days of the week repeat, too */
 #define CYCLE_S (CYCLE_DAYS * DAY_S)
 #define HEADER_BYTES 44
+#define AT_MAX_S INT64_C(253402300800) /* the year 10000; what a file lists ends with 2037, or some decades later */
 #define TYPES_MAX 256
 #define OFFSET_MAX_S (26 * 3600)
 #define RULE_TIME_MAX_S (167 * 3600)
@@ -229,15 +230,15 @@ static struct zone *table_new(const char *name, uint32_t n, struct arena *arena,
 	return z;
 }
 
-/* The years after the file's last transition. */
-static void go_on(struct zone *z, const struct last_line *line, int64_t *at, int32_t *offset)
+/* The years after the file's last transition. false: they don't come one after the other. */
+static bool go_on(struct zone *z, const struct last_line *line, int64_t *at, int32_t *offset)
 {
 	int64_t last = z->n ? at[z->n - 1] : INT64_MIN;
 	int64_t year = z->n && last > 0 ? year_of(last) : 1970;
 
 	if (!line->changes) {
 		offset[z->n] = line->standard;
-		return;
+		return true;
 	}
 	z->repeats = true;
 	for (int i = 0; i <= CYCLE_YEARS; i++, year++) {
@@ -251,12 +252,15 @@ static void go_on(struct zone *z, const struct last_line *line, int64_t *at, int
 		for (int k = 0; k < 2; k++) {
 			int which = southern ? 1 - k : k;
 
-			if (both[which].at > last) {
-				at[z->n++] = both[which].at;
-				offset[z->n] = both[which].to;
-			}
+			if (both[which].at <= last)
+				continue;
+			if (z->n && both[which].at < at[z->n - 1])
+				return false;
+			at[z->n++] = both[which].at;
+			offset[z->n] = both[which].to;
 		}
 	}
+	return true;
 }
 
 int zone_decode(const char *name, const char *bytes, size_t n, struct arena *arena, struct zone **ret)
@@ -283,7 +287,7 @@ int zone_decode(const char *name, const char *bytes, size_t n, struct arena *are
 	offset[0] = (int32_t)big32(types);
 	for (uint32_t i = 0; i < c.time; i++) {
 		at[i] = big64(p + (size_t)i * 8);
-		if (kinds[i] >= c.type || (i > 0 && at[i] <= at[i - 1]))
+		if (kinds[i] >= c.type || (i > 0 && at[i] <= at[i - 1]) || at[i] > AT_MAX_S)
 			return -EINVAL;
 		offset[i + 1] = (int32_t)big32(types + (size_t)kinds[i] * 6);
 	}
@@ -297,8 +301,8 @@ int zone_decode(const char *name, const char *bytes, size_t n, struct arena *are
 		return -EINVAL;
 	if (length > 2 && !last_line_parse(arena_strndup(arena, footer + 1, length - 2), &line))
 		return -EINVAL;
-	if (length > 2)
-		go_on(z, &line, at, offset);
+	if (length > 2 && !go_on(z, &line, at, offset))
+		return -EINVAL;
 	*ret = z;
 	return 0;
 }

@@ -80,7 +80,7 @@ def run_rule(f, report, size):
     report.note(f.run(f.bench / "bench_rule").strip().replace("\n", "\n  "))
 
 
-ROWS = {"w1": drain.run_w1, "backlog": drain.run_backlog, "insert": writers.run_insert, "xmin": drain.run_xmin,
+ROWS = {"w1": drain.run_w1, "history": drain.run_history, "backlog": drain.run_backlog, "insert": writers.run_insert, "xmin": drain.run_xmin,
         "latency": delivery.run_latency, "idle": writers.run_idle, "rule": run_rule, "neighbours": delivery.run_neighbours,
         "mail": delivery.run_mail, "sweep": sweep.run_sweep, "backtest": history.run_backtest,
         "reload": reload.run_reload}

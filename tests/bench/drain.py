@@ -22,9 +22,11 @@ def sent(f, database):
     return f.q(database, "SELECT NOT EXISTS (SELECT FROM follow_up WHERE delivered_at IS NULL)")[0][0]
 
 
-def drain(f, kind, n, daemons=1):
+def drain(f, kind, n, daemons=1, before=None):
     """One drain of n responses that wait already. {rate, cpu, pg_cpu, rss}; CPU in seconds per 10,000 responses."""
     database = f.database(kind)
+    if before:
+        before(database)
     f.fill(database, 1, n)
     if kind == "ours":  # looks at each response once: in a flood at a new installation's first start at all of them
         f.q(database, "SELECT closeloop.source_look()")
@@ -68,6 +70,29 @@ def run_w1(f, report, size):
     report.row("two daemons, responses/s (against one)", two["rate"], ours["rate"], ">= 1.0")
     report.note(f"body of a webhook: {ours['body']:.0f} bytes signed, {bare['body']:.0f} of the ceiling;"
                 f" copies: {sum(r['copies'] for r in runs['ours'] + runs['two'])}")
+
+
+# Two answers of each customer, one of one in twenty who gives sixty a day, and none of them waits for anything.
+PAST = """SET session_replication_role = replica;
+    INSERT INTO closeloop.responses (survey, customer_id, account, nps, responded_at)
+    SELECT 'visit', CASE WHEN i %% 20 = 0 THEN 'customer-20' ELSE 'customer-' || i END, 'account-' || i %% 500, i %% 11,
+      now() - (i %% 90 + k) * interval '1 day' FROM generate_series(1, %s) AS i, generate_series(1, 2) AS k"""
+ASKING = """often: { when = "nps <= 6 and history.detractors(90d) >= 1"; };
+  turned: { when = "previous.nps >= 9 and nps <= 6"; priority = "urgent"; };"""
+
+
+def run_history(f, report, size):
+    """W1 once more, of customers who have answered before: with rules that ask for that, and without."""
+    runs = {"plain": [], "asking": []}
+    for _ in range(size.runs):
+        for name, rules in (("plain", ""), ("asking", ASKING)):
+            f.configure(rules=rules)
+            runs[name].append(drain(f, "ours", size.responses, before=lambda d: f.q(d, PAST, size.responses)))
+    f.configure()
+    plain, asking = medians(runs["plain"]), medians(runs["asking"])
+    report.spread("drain, responses/s", {k: [round(r["rate"]) for r in v] for k, v in runs.items()})
+    report.row("drain of W1 with history in use, responses/s (against without)", asking["rate"], plain["rate"], ">= 0.5")
+    report.row("CPU of PostgreSQL for it, s per 10,000 responses", asking["pg_cpu"], plain["pg_cpu"], "")
 
 
 def run_backlog(f, report, size):

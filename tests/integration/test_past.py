@@ -133,7 +133,7 @@ def test_a_kiosk_is_no_person(site):
     # 49 within a day, and one just outside it: the fiftieth is a person's.
     site.q("INSERT INTO closeloop.responses (nps, customer_id, responded_at) SELECT 5, 'busy', '2027-03-02 09:00+00'::timestamptz"
            " - i * interval '29 minutes' FROM generate_series(1, 49) AS i")
-    site.respond(customer_id="busy", responded_at="2027-03-01 08:59:59+00")
+    site.respond(customer_id="busy", responded_at="2027-03-01 09:00:00+00")
     busy = site.respond(customer_id="busy", responded_at="2027-03-02 09:00+00")
     site.settled()
     assert counted(site, busy) == {"responses(90d)": 50} and noted(site, busy)[1]["previous"] == {"nps": 5}
