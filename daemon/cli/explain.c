@@ -16,9 +16,10 @@
 #include <ctype.h>
 #include <string.h>
 
-#define SPLITS_MAX 16   /* colons of SOURCE:ID that are tried */
-#define SENT_MAX 40     /* messages shown */
-#define CHANGES_MAX 6   /* changed facts shown */
+#define SPLITS_MAX 16 /* colons of SOURCE:ID that are tried */
+#define SENT_MAX 40   /* messages shown */
+#define CHANGES_MAX 6 /* changed facts shown */
+#define ANSWERS_SHOWN 20
 #define ANSWERS_MAX 500 /* of one case */
 
 const struct option explain_options[] = {
@@ -415,10 +416,12 @@ static int explain_case(struct explain_sets *sets, int64_t id, bool all, struct 
 	n = pg_count(rows);
 	if (c->json)
 		return explain_put_case_json(sets, id, rows, all, explain_answers, out);
-	text_put_wrapped(out, arena_printf(c->arena, "%s · %d answer%s", pg_get_text(line, 0, 0, NULL), n, n == 1 ? "" : "s"),
-			 columns, 0);
-	for (int i = 0; i < n; i++)
+	text_put_wrapped(out, pg_get_text(line, 0, 0, NULL), columns, 0);
+	buf_printf(out, "%d answer%s%s\n", n, n == 1 ? "" : "s", n == ANSWERS_MAX ? " and more" : "");
+	for (int i = 0; i < n && (all || i < ANSWERS_SHOWN); i++)
 		put_answer_row(rows, i, columns, out);
+	if (!all && n > ANSWERS_SHOWN)
+		buf_printf(out, "  … %d more\n", n - ANSWERS_SHOWN);
 	r = explain_answers(sets, rows, all, out);
 	if (r == 0 && n > 1 && !all)
 		text_put_wrapped(out,

@@ -145,7 +145,7 @@ void text_put_cell(struct buf *out, const char *s, int columns, bool right)
 static void put_wrapped_line(struct buf *out, const char *s, size_t n, int columns, int indent)
 {
 	while (n > 0) {
-		size_t at = 0, space = 0, used = 0;
+		size_t at = 0, space = 0, used = 0, end;
 		int width = 0;
 		uint32_t code;
 
@@ -159,8 +159,11 @@ static void put_wrapped_line(struct buf *out, const char *s, size_t n, int colum
 		}
 		if (at < n && space > 0)
 			at = space;
+		end = MAX(at, (size_t)1);
+		while (at < n && end > 1 && s[end - 1] == ' ')
+			end--;
 		put_spaces(out, indent);
-		buf_add(out, s, MAX(at, (size_t)1));
+		buf_add(out, s, end);
 		buf_putc(out, '\n');
 		s += MAX(at, (size_t)1);
 		n -= MAX(at, (size_t)1);

@@ -151,8 +151,8 @@ def test_a_case_is_shown_with_its_answers(site):
     response = site.respond(account="hanbit")
     site.settled()
     text = explain(site, "C-1")
-    assert text.startswith("C-1 · high · open · minsu · 1 answer\n") and f"\nresponse {response} → C-1 · " in text
-    assert re.match(rf"{response} opened \S+ \S+ 2/10 detractor$", re.sub(" +", " ", text.splitlines()[1].strip()))
+    assert text.startswith("C-1 · high · open · minsu\n1 answer\n") and f"\nresponse {response} → C-1 · " in text
+    assert re.match(rf"{response} opened \S+ \S+ 2/10 detractor$", re.sub(" +", " ", text.splitlines()[2].strip()))
     judged = object_of(site, "explain", "c-1")
     assert judged["case_id"] == 1 and [a["response_id"] for a in judged["answers"]] == [response]
     assert [e["response_id"] for e in judged["explained"]] == [response]
@@ -300,6 +300,28 @@ def test_endings_that_need_a_person(site):
     site.q("DELETE FROM closeloop.messages")
 
 
+def test_the_owner_chain_step_by_step(site):
+    """Somebody unknown, nobody entered, somebody away whose deputy is there, a team; and one that is told though all are away."""
+    people = site.sections["people"].replace('name = "Anna Groß";', 'name = "Anna Groß"; deputy = "ben";')
+    site.daemon(rules=RULES, people=people)
+    site.q("INSERT INTO closeloop.absences (person, starts_at) VALUES ('anna', now() - interval '1 day')")
+    away = site.respond(account="elbhof", customer_id="k1", attributes={"manager": "nobody \x1b[1m\u202e here"})
+    team = site.respond(account="new\u202e", customer_id="k2")
+    site.settled()
+    text = explain(site, away)
+    assert line_of(text, "owner").startswith("owner from:attr.manager 'nobody \\u{1B}")
+    assert "is no known person" in text
+    assert line_of(text, "lookup:account").startswith("lookup:account 'elbhof' ben, instead of anna, who is away (imported")
+    assert "is no known person" in re.sub(r"\s+", " ", explain(site, away, columns=80))
+    text = explain(site, team)
+    assert line_of(text, "lookup:account") == "lookup:account 'new\\u{202E}' nobody is entered"
+    assert re.match(r"team:care (ben|olga)$", line_of(text, "team:care"))
+    site.q("INSERT INTO closeloop.absences (person) SELECT unnest(ARRAY['ben', 'olga', 'minsu'])")
+    alone = site.respond(account="hanbit", customer_id="k3")
+    site.settled()
+    assert "minsu, who is away, and everybody who could stand in" in re.sub(r"\s+", " ", explain(site, alone))
+
+
 def test_what_is_no_longer_known(site):
     """Erased words, a rule set that is gone or that this version doesn't understand, events of an older version."""
     site.daemon(rules=RULES)
@@ -425,7 +447,7 @@ def test_further_answers(site):
     later = re.sub(r"\s+", " ", explain(site, first))
     assert f"response {second} joined it: 1/10, worse than 5/10; the owner was told" in later
     text = explain(site, "C-1")
-    assert "· 2 answers\n" in text and text.endswith("\nthe other: closeloop explain C-1 --all\n") and f"\nresponse {second} " not in text
+    assert "\n2 answers\n" in text and text.endswith("\nthe other: closeloop explain C-1 --all\n") and f"\nresponse {second} " not in text
     whole = explain(site, "C-1", "--all", columns=80)
     assert f"response {first} → C-1 · " in whole and f"response {second} → C-1 (joined) · " in whole
     assert [e["response_id"] for e in object_of(site, "explain", "C-1", "--all")["explained"]] == [first, second]
