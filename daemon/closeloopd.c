@@ -5,6 +5,7 @@
  */
 #include "base/exit.h"
 #include "base/log.h"
+#include "flow/company.h"
 #include "flow/flow.h"
 #include "page/page.h"
 
@@ -85,30 +86,37 @@ static void on_status(struct deadline *d)
 	deadline_arm(d, STATUS_EVERY_US);
 }
 
-static bool is_ready(void *arg, const char **ret_why)
+static bool is_ready(void *flow, const char **ret_why)
 {
-	return flow_is_ready(((struct app *)arg)->flow, ret_why);
+	return flow_is_ready(flow, ret_why);
 }
 
-static void write_metrics(void *arg, struct buf *out)
+static void write_metrics(void *flow, struct buf *out)
 {
-	flow_metrics(((struct app *)arg)->flow, out);
+	flow_metrics(flow, out);
 }
+
+static const struct page_company company = {company_settings, company_is_known, company_person, company_find,
+					    company_by_login, company_count,    company_at,     company_zone};
 
 static int app_run(struct app *a, struct live *live)
 {
 	struct loop *loop CLEANUP(loop_freep) = a->loop = loop_new();
 	const struct flow_options flow = {loop, live, a->path, on_stopped, on_unfit, a};
-	const struct page_options page = {&live->settings->http, is_ready, write_metrics, a};
+	struct page_options page = {.http = &live->settings->http,
+				    .conninfo = live->settings->conninfo,
+				    .is_ready = is_ready,
+				    .metrics = write_metrics,
+				    .company = &company};
 	int r;
 
-	r = live->settings->http.set ? page_new(loop, &page, &a->page) : 0;
+	a->flow = page.arg = flow_new(&flow);
+	r = page_new(loop, &page, &a->page);
 	if (r < 0) {
 		log_error("http.listen %s:%d: %s", live->settings->http.host, live->settings->http.port, strerror(-r));
-		live_free(live);
+		a->flow = flow_free(a->flow);
 		return EXIT_CONFIGURATION;
 	}
-	a->flow = flow_new(&flow);
 	loop_on_signal(loop, SIGTERM, on_stop, a);
 	loop_on_signal(loop, SIGINT, on_stop, a);
 	loop_on_signal(loop, SIGHUP, on_hang_up, a);

@@ -197,8 +197,13 @@ COMMENT ON COLUMN closeloop.cases.raised_version IS
 	'The promises of a rule by which an answer that joined made it more urgent; they count from raised_at, and the earlier due time holds.';
 COMMENT ON COLUMN closeloop.cases.raised_waited IS 'What it had waited in this round by raised_at.';
 
-CREATE INDEX IF NOT EXISTS cases_owner_unresolved ON closeloop.cases (owner)
+-- In the order of a person's list: worst first, then what is due next (015_pages.sql asks with the same words).
+CREATE INDEX IF NOT EXISTS cases_owner_list ON closeloop.cases (owner,
+		(CASE priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END),
+		(coalesce(CASE WHEN status = 'open' THEN acknowledge_due_at END, resolve_due_at, 'infinity')), id)
 	WHERE status IN ('open', 'acknowledged', 'in_progress', 'waiting');
+DROP INDEX IF EXISTS closeloop.cases_owner_unresolved;
+CREATE INDEX IF NOT EXISTS cases_owner_done ON closeloop.cases (owner, id) WHERE status IN ('resolved', 'closed', 'dismissed');
 -- Every customer of every batch is looked for here: bytes are compared, not words.
 CREATE INDEX IF NOT EXISTS cases_by_customer ON closeloop.cases (customer_id COLLATE "C", opened_at) WHERE customer_id IS NOT NULL;
 DROP INDEX IF EXISTS closeloop.cases_customer;

@@ -85,7 +85,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'EXECUTE ON FUNCTION closeloop.operator_open(text, text, jsonb), closeloop.operator_undelivered(uuid[]),'
 			' closeloop.operator_nobody_left(uuid[]), closeloop.operator_look(text[]),'
 			' closeloop.operator_claim(boolean, int)',
-		'INSERT, UPDATE ON closeloop.alert_budgets', 'INSERT, DELETE ON closeloop.mornings',
+		'UPDATE (mailed_at) ON closeloop.link_requests', 'INSERT, UPDATE ON closeloop.alert_budgets', 'INSERT, DELETE ON closeloop.mornings',
 		'EXECUTE ON FUNCTION closeloop.moment_of(timestamp, text), closeloop.quiet_until(timestamptz, text, int, int),'
 			' closeloop.after_quiet(timestamptz, closeloop.alert_limits), closeloop.full_hour_after(timestamptz, text),'
 			' closeloop.budget_hour(timestamptz), closeloop.newest(timestamptz[], timestamptz, timestamptz, bigint, int),'
@@ -117,7 +117,14 @@ CREATE OR REPLACE FUNCTION closeloop.grant_pages() RETURNS boolean
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
 			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
-			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.follow_up_times(timestamptz)'])
+			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.follow_up_times(timestamptz)',
+		'EXECUTE ON FUNCTION closeloop.page_case(bigint, text, text[], text[], text, text[]), closeloop.page_keep(bigint, text, text),'
+			' closeloop.page_act(bigint, text, text, text[], text[], text, jsonb, int, text),'
+			' closeloop.page_inbox(text[], jsonb, jsonb, text, int), closeloop.page_done(text[], jsonb, bigint, text, int),'
+			' closeloop.page_counts(text, text), closeloop.page_acknowledge(bigint[], text, text[], text[]),'
+			' closeloop.page_away(text, date, date, text, text), closeloop.page_back(text),'
+			' closeloop.page_link_request(text, bigint), closeloop.api_cases(jsonb, bigint, int, text),'
+			' closeloop.api_transition(bigint, text, text, text, jsonb, int, text), closeloop.report(int, text, text[])'])
 $$;
 COMMENT ON FUNCTION closeloop.grant_pages() IS 'closeloop_pages: reads cases, and moves them only through functions.';
 

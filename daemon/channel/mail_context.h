@@ -25,6 +25,7 @@ const char *mail_context_kind(enum alert_kind kind);
 /* The contexts of a digest and of a mail to operators. */
 json_t *mail_digest_context(const struct mail_words *w, const struct digest *d);
 json_t *mail_operator_context(const struct mail_words *w, const struct operator_news *n);
+json_t *mail_link_context(const struct mail_words *w, const struct link_mail *link);
 
 /* Every name that a context may have, NULL-terminated (docs/mail-templates.md). */
 extern const char *const mail_context_names[];

@@ -120,6 +120,21 @@ int digest_message(const struct settings *s, const struct digest *digest, const 
 	return message_put(s, &e, m, date, out);
 }
 
+int link_message(const struct settings *s, const struct link_mail *link, const struct mail_text *m, struct wall_time date,
+		 struct buf *out)
+{
+	struct envelope e = {
+		.id = link->message_id,
+		.language = link->language,
+		.to_name = link->person_name,
+		.to_address = link->person_address,
+		.reply_to = link->reply_to,
+		.redirected = link->redirected_from != NULL,
+	};
+
+	return message_put(s, &e, m, date, out);
+}
+
 int operator_message(const struct settings *s, const struct operator_news *news, const struct mail_text *m,
 		     struct wall_time date, struct buf *out)
 {

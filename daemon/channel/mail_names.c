@@ -25,6 +25,8 @@ const char *const mail_context_names[] = {
 	"word",
 	"case",
 	"case_url",
+	"link_url",
+	"days",
 	"command_owner",
 	"command_show",
 	"priority",

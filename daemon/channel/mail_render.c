@@ -1,7 +1,7 @@
 /*
  * All mail templates of a configuration, and an alert's texts from them.
  *
- * Per language there are eight: alert, praise, digest and operator, each as .txt and .html. A file is looked for as alert.ko.html and
+ * Per language there are ten: alert, praise, digest, operator and link, each as .txt and .html. A file is looked for as alert.ko.html and
  * alert.html in templates_dir, then built in; so are the partials. Words come from words.ko.txt. Everything is
  * compiled, rendered once with sample data, and then only read.
  *
@@ -22,10 +22,10 @@
 #define MAIL_PART_BYTES_MAX (3 * 1024 * 1024)
 
 enum mail_form { FORM_TEXT, FORM_HTML, FORM_COUNT };
-enum mail_topic { TOPIC_ALERT, TOPIC_PRAISE, TOPIC_DIGEST, TOPIC_OPERATOR, TOPIC_COUNT };
+enum mail_topic { TOPIC_ALERT, TOPIC_PRAISE, TOPIC_DIGEST, TOPIC_OPERATOR, TOPIC_LINK, TOPIC_COUNT };
 
 static const char *const form_endings[] = {"txt", "html"};
-static const char *const topic_names[] = {"alert", "praise", "digest", "operator"};
+static const char *const topic_names[] = {"alert", "praise", "digest", "operator", "link"};
 
 /* What a reader needs at least, if the real template fails: who, how bad, which case, what to do. */
 static const char alert_fallback[] = "{{#redirect}}\n{{redirect}}\n{{/redirect}}\n{{#news}}\n{{news}}\n{{/news}}\n"
@@ -43,6 +43,7 @@ static const char *const fallbacks[] = {
 		"{{case_url}}{{/case_url}}\n{{/lines}}\n{{#more}}\n{{more}}\n{{/more}}\n",
 	[TOPIC_OPERATOR] = "{{#redirect}}\n{{redirect}}\n{{/redirect}}\n{{title}}\n{{what}}\n{{do}}\n{{#commands}}\n"
 			   "{{.}}\n{{/commands}}\n",
+	[TOPIC_LINK] = "{{#redirect}}\n{{redirect}}\n{{/redirect}}\n{{title}}\n{{link_url}}\n",
 };
 
 struct mail_templates {
@@ -218,6 +219,12 @@ static int try_samples(const struct mail_templates *t, const struct settings *s,
 		operator_sample_fill(&news, (enum operator_kind)kind, l);
 		bad += try_context(t, s, l, TOPIC_OPERATOR, mail_operator_context(w, &news), diags);
 	}
+	if (!bad) {
+		struct link_mail link;
+
+		link_sample_fill(&link, l);
+		bad += try_context(t, s, l, TOPIC_LINK, mail_link_context(w, &link), diags);
+	}
 	return bad ? RENDER_E_INVALID : 0;
 }
 
@@ -323,5 +330,12 @@ int operator_render(const struct mail_templates *t, UNUSED const struct settings
 {
 	render_texts(t, news->language, TOPIC_OPERATOR, mail_operator_context(t->words[news->language], news), ret,
 		     ret_fallback);
+	return 0;
+}
+
+int link_render(const struct mail_templates *t, UNUSED const struct settings *s, const struct link_mail *link,
+		struct mail_text *ret, bool *ret_fallback)
+{
+	render_texts(t, link->language, TOPIC_LINK, mail_link_context(t->words[link->language], link), ret, ret_fallback);
 	return 0;
 }

@@ -433,3 +433,16 @@ void operator_sample_fill(struct operator_news *n, enum operator_kind kind, enum
 	case OPERATOR_KIND_COUNT: break;
 	}
 }
+
+void link_sample_fill(struct link_mail *l, enum language language)
+{
+	*l = (struct link_mail){
+		.language = language,
+		.instance = "prod",
+		.person_name = "Minsu Kim",
+		.person_address = "minsu.kim@example.com",
+		.case_id = 812,
+		.url = "https://feedback.example.com/c/sample",
+		.ttl_days = 14,
+	};
+}

@@ -47,6 +47,7 @@ struct digest_sample {
 };
 
 void digest_sample_fill(struct digest_sample *s, enum digest_why why, enum language language);
+void link_sample_fill(struct link_mail *l, enum language language);
 void operator_sample_fill(struct operator_news *n, enum operator_kind kind, enum language language);
 
 #endif

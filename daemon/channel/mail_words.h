@@ -261,6 +261,11 @@
 	X(WORD_ANSWER, "word.answer")                                     \
 	X(WORD_WAITING, "word.waiting")                                   \
 	X(REPLY_OPERATOR, "reply.operator")                               \
+	X(SUBJECT_LINK, "subject.link")                                   \
+	X(TITLE_LINK, "title.link")                                       \
+	X(LINK_WHAT, "link.what")                                         \
+	X(BUTTON_LINK, "button.link")                                     \
+	X(REPLY_LINK, "reply.link")                                       \
 	X(LANGUAGE_EN, "language.en")                                     \
 	X(LANGUAGE_KO, "language.ko")                                     \
 	X(LANGUAGE_DE, "language.de")                                     \

@@ -6,9 +6,7 @@
 #include "channel/policy.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,125 +54,31 @@ static const struct cidr denied[] = {
 
 static const struct cidr loopback_blocks[] = {V4(127, 0, 0, 8), V6(128, [15] = 1)};
 
-struct address {
-	uint8_t b[16];
-	bool v4;
-};
-
-static void address_from_v4(struct address *a, const void *bytes)
-{
-	memset(a->b, 0, sizeof(a->b));
-	a->b[10] = 0xff;
-	a->b[11] = 0xff;
-	memcpy(a->b + 12, bytes, 4);
-	a->v4 = true;
-}
-
-static void address_from_v6(struct address *a, const void *bytes)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	memcpy(a->b, bytes, sizeof(a->b));
-	a->v4 = memcmp(a->b, mapped, sizeof(mapped)) == 0;
-}
-
-static bool address_from_text(struct address *a, const char *text)
-{
-	uint8_t bytes[16];
-
-	if (inet_pton(AF_INET, text, bytes) == 1)
-		address_from_v4(a, bytes);
-	else if (inet_pton(AF_INET6, text, bytes) == 1)
-		address_from_v6(a, bytes);
-	else
-		return false;
-	return true;
-}
-
-/* ::/96 and an IPv4 address in its mapped form never meet: their families differ. */
-static bool cidr_holds(const struct cidr *c, const struct address *a)
-{
-	int whole = c->bits / 8, rest = c->bits % 8;
-
-	if (c->v4 != a->v4 || memcmp(c->address, a->b, (size_t)whole) != 0)
-		return false;
-	return rest == 0 || (c->address[whole] ^ a->b[whole]) >> (8 - rest) == 0;
-}
-
-static bool any_holds(const struct cidr *blocks, size_t n, const struct address *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_holds(&blocks[i], a))
-			return true;
-	return false;
-}
-
-int cidr_parse(const char *text, struct cidr *ret)
-{
-	char host[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/');
-	size_t n = slash ? (size_t)(slash - text) : strlen(text);
-	struct address a;
-	long most, bits;
-	char *end;
-
-	if (n == 0 || n >= sizeof(host))
-		return -EINVAL;
-	memcpy(host, text, n);
-	host[n] = '\0';
-	if (!address_from_text(&a, host))
-		return -EINVAL;
-	/* A block written as ::ffff:a.b.c.d/120 counts its bits from the start of the IPv6 address already. */
-	most = strchr(host, ':') ? 128 : 32;
-	bits = most;
-	if (slash) {
-		if (slash[1] < '0' || slash[1] > '9')
-			return -EINVAL;
-		bits = strtol(slash + 1, &end, 10);
-		if (*end || bits > most)
-			return -EINVAL;
-	}
-	if (a.v4 && most == 32)
-		bits += V4_PREFIX_BITS;
-	else if (a.v4 && bits < V4_PREFIX_BITS)
-		return -EINVAL;
-	memcpy(ret->address, a.b, sizeof(ret->address));
-	ret->bits = (int)bits;
-	ret->v4 = a.v4;
-	return 0;
-}
-
 static bool policy_judge(const struct policy *p, const struct address *a)
 {
-	bool loopback = any_holds(loopback_blocks, ARRAY_SIZE(loopback_blocks), a);
+	bool loopback = cidr_any_holds(loopback_blocks, ARRAY_SIZE(loopback_blocks), a);
 
 	if (p->loopback_only)
 		return loopback;
 	if (loopback && p->loopback)
 		return true;
-	if (any_holds(p->allow, (size_t)p->n_allow, a))
+	if (cidr_any_holds(p->allow, (size_t)p->n_allow, a))
 		return true;
-	return !any_holds(denied, ARRAY_SIZE(denied), a);
+	return !cidr_any_holds(denied, ARRAY_SIZE(denied), a);
 }
 
 bool policy_allows(const struct policy *p, const struct sockaddr *address)
 {
 	struct address a;
 
-	if (address->sa_family == AF_INET)
-		address_from_v4(&a, &((const struct sockaddr_in *)(const void *)address)->sin_addr);
-	else if (address->sa_family == AF_INET6)
-		address_from_v6(&a, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-	else
-		return false;
-	return policy_judge(p, &a);
+	return address_of_socket(address, &a) && policy_judge(p, &a);
 }
 
 bool policy_allows_text(const struct policy *p, const char *text)
 {
 	struct address a;
 
-	return address_from_text(&a, text) && policy_judge(p, &a);
+	return address_of_text(text, &a) && policy_judge(p, &a);
 }
 
 bool policy_is_loopback(const char *host)
@@ -193,5 +97,5 @@ bool policy_is_loopback(const char *host)
 		return false;
 	memcpy(bare, host, n);
 	bare[n] = '\0';
-	return address_from_text(&a, bare) && any_holds(loopback_blocks, ARRAY_SIZE(loopback_blocks), &a);
+	return address_of_text(bare, &a) && cidr_any_holds(loopback_blocks, ARRAY_SIZE(loopback_blocks), &a);
 }

@@ -10,19 +10,9 @@
 #ifndef CHANNEL_POLICY_H
 #define CHANNEL_POLICY_H
 
-#include "base/util.h"
+#include "base/cidr.h"
 
 #include <sys/socket.h>
-
-/* An IPv4 block keeps its address as ::ffff:a.b.c.d and its bits counted from there (96 more). */
-struct cidr {
-	uint8_t address[16];
-	int bits;
-	bool v4;
-};
-
-/* "10.0.0.0/8", "fd00::/8", or one address; bits of the host part are ignored. -EINVAL for anything else. */
-int cidr_parse(const char *text, struct cidr *ret);
 
 struct policy {
 	struct cidr *allow;

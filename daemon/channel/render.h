@@ -51,6 +51,12 @@ int operator_render(const struct mail_templates *t, const struct settings *s, co
 int operator_message(const struct settings *s, const struct operator_news *news, const struct mail_text *m,
 		     struct wall_time date, struct buf *out);
 
+/* A fresh link, likewise; it belongs to no thread. */
+int link_render(const struct mail_templates *t, const struct settings *s, const struct link_mail *link, struct mail_text *ret,
+		bool *ret_fallback);
+int link_message(const struct settings *s, const struct link_mail *link, const struct mail_text *m, struct wall_time date,
+		 struct buf *out);
+
 /* Columns of closeloop.cases at the time of the event, for webhook bodies. NULL texts become null. */
 struct case_facts {
 	int64_t id, response_id;

@@ -13,8 +13,8 @@
 #define BATCHES_AT_MOST 16
 
 static void (*const start[BETWEEN_JOBS])(struct intake_run *r) = {
-	[BETWEEN_SWEEP] = sweep_start,         [BETWEEN_RECOMPUTE] = recompute_start, [BETWEEN_NOTICES] = notices_start,
-	[BETWEEN_OPERATORS] = operators_start, [BETWEEN_RELEASE] = release_start,
+	[BETWEEN_SWEEP] = sweep_start, [BETWEEN_RECOMPUTE] = recompute_start, [BETWEEN_NOTICES] = notices_start,
+	[BETWEEN_LINKS] = links_start, [BETWEEN_OPERATORS] = operators_start, [BETWEEN_RELEASE] = release_start,
 };
 
 const struct pg_stmt between_peek = {
@@ -24,7 +24,8 @@ const struct pg_stmt between_peek = {
 	" EXISTS (SELECT FROM closeloop.messages WHERE state = 'held'),"
 	" EXISTS (SELECT FROM closeloop.operator_news WHERE told_at IS NULL AND look_at <= clock_timestamp()),"
 	" (SELECT extract(epoch FROM min(next_action_at) - clock_timestamp())::float8 FROM closeloop.cases"
-	"  WHERE next_action_at IS NOT NULL)",
+	"  WHERE next_action_at IS NOT NULL),"
+	" EXISTS (SELECT FROM closeloop.link_requests WHERE mailed_at IS NULL)",
 	0,
 	{0},
 };
@@ -37,6 +38,7 @@ void between_on_peek(void *arg, const struct pg_rows *rows)
 	b->due[BETWEEN_NOTICES] |= pg_get_bool(rows, 0, 0);
 	b->due[BETWEEN_RELEASE] |= pg_get_bool(rows, 0, 1) || (b->held_too && pg_get_bool(rows, 0, 2));
 	b->due[BETWEEN_OPERATORS] |= pg_get_bool(rows, 0, 3);
+	b->due[BETWEEN_LINKS] |= pg_get_bool(rows, 0, 5);
 	b->held_too = false;
 	followup_peeked(&r->flow->followup, pg_is_null(rows, 0, 4) ? 1e9 : pg_get_float8(rows, 0, 4));
 }

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "flow/release.h"
+#include "settings/link.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -112,12 +113,16 @@ static struct digest digest_of(struct digest_round *d, const struct digest_job *
 		.n_total = job->found.total,
 		.n_due_today = job->found.due_today,
 		.n_overdue = job->found.overdue,
+		.inbox_url = link_url(s, job->person, 0, 0, d->now, d->arena),
 		.reply_to = s->email.reply_to,
 		.minimal = s->email.content == CONTENT_MINIMAL,
 	};
 
-	for (int i = 0; i < job->found.n; i++)
+	for (int i = 0; i < job->found.n; i++) {
 		lines[i] = line_of(d, job, i);
+		if (out.inbox_url && lines[i].case_id)
+			lines[i].case_url = arena_printf(d->arena, "%s?case=%lld", out.inbox_url, (long long)lines[i].case_id);
+	}
 	if (s->delivery == DELIVER_REDIRECT) {
 		out.redirected_from = out.person_address;
 		out.person_address = s->redirect_to;

@@ -23,6 +23,7 @@
 #define HEARTBEAT_US (15 * US_PER_S)
 #define HEARTBEAT_EARLY_US (11 * US_PER_S) /* with an idle look that comes so late after the last one */
 #define MORNINGS_US (45 * US_PER_S)        /* mornings are looked for once a minute */
+#define LINK_PAYLOAD "link"                /* of the NOTIFY of page_link_request() */
 #define ANSWER_US (10 * US_PER_S)          /* the time PostgreSQL has for the least of statements */
 #define CHECK_AGAIN_US (5 * US_PER_S)
 #define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
@@ -396,6 +397,10 @@ static void on_notify(void *arg, const char *payload)
 
 	if (strncmp(payload, RELOAD_PAYLOAD, strlen(RELOAD_PAYLOAD)) == 0) {
 		flow_beat(f); /* it looks who asked */
+		return;
+	}
+	if (strcmp(payload, LINK_PAYLOAD) == 0) {
+		intake_run_between(&f->intake, BETWEEN_LINKS);
 		return;
 	}
 	intake_run_between(&f->intake, BETWEEN_NOTICES);

@@ -25,6 +25,7 @@ enum between_job {
 	BETWEEN_SWEEP,     /* followup_run.c: promises come due */
 	BETWEEN_RECOMPUTE, /* followup_run.c: calendars have changed */
 	BETWEEN_NOTICES,   /* notices.c: mails about cases that are there */
+	BETWEEN_LINKS,     /* links.c: fresh links that somebody asked for */
 	BETWEEN_OPERATORS, /* operators.c: incidents; after the notices, which may find that nobody is left */
 	BETWEEN_RELEASE,   /* release.c: what is held, and mornings; after all that may be held */
 	BETWEEN_JOBS
@@ -50,6 +51,7 @@ bool between_waits(const struct between *b);
 void notices_start(struct intake_run *r);
 void sweep_start(struct intake_run *r);
 void recompute_start(struct intake_run *r);
+void links_start(struct intake_run *r);
 void operators_start(struct intake_run *r);
 /* With the heartbeat: incidents that nobody records, and those that have ended. */
 void operators_add_look(struct flow *f, struct pg_batch *b, struct arena *a);

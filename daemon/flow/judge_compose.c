@@ -10,6 +10,7 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "flow/notice.h"
+#include "settings/link.h"
 
 #include <string.h>
 
@@ -289,6 +290,12 @@ static const char *next_in_line(struct judge *j, const struct plan *p, const str
 	return NULL;
 }
 
+/* Told where nobody is left; no person, so no digest and no link. */
+static bool is_operators(const struct person *p)
+{
+	return strcmp(p->id, "operators") == 0;
+}
+
 static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 {
 	const struct settings *s = j->live->settings;
@@ -330,6 +337,8 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 	}
 	if (p->notice)
 		notice_alert(j, p, i, &a);
+	if (a.case_id && !is_operators(to->person))
+		a.case_url = link_url(s, to->person, a.case_id, p->notice ? p->notice->facts.link_epoch : 0, j->now, j->arena);
 	if (j->send_to || s->delivery == DELIVER_REDIRECT) {
 		a.redirected_from = a.person_address;
 		a.person_address = j->send_to ? j->send_to : s->redirect_to;
@@ -372,7 +381,7 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 {
 	const struct settings *s = j->live->settings;
 	const struct recipient *to = &p->recipients[i];
-	bool operators = strcmp(to->person->id, "operators") == 0; /* nobody's digest */
+	bool operators = is_operators(to->person); /* nobody's digest */
 	struct alert a = plan_alert(j, p, i);
 	struct mail_text text CLEANUP(mail_text_fini) = {0};
 	struct outbox_message *m;
@@ -479,10 +488,13 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 		event.facts = &facts;
 	} else if (p->notice) {
 		event.type = p->notice->type;
-		event.facts = &p->notice->facts;
+		facts = p->notice->facts;
+		event.facts = &facts;
 		event.happened = &p->notice->event;
 		event.at = p->notice->event.at;
 	}
+	if (event.facts)
+		facts.url = link_case_url(s, facts.id, j->arena);
 	alert = webhook_alert(j, p);
 	for (int i = 0; i < p->n_webhooks; i++) {
 		const struct webhook *w = p->webhooks[i];

@@ -199,6 +199,19 @@ struct digest {
 	const char *redirected_from;
 };
 
+/* A fresh link to the pages, because somebody asked for it. */
+struct link_mail {
+	struct uuid message_id;
+	enum language language;
+	const char *instance;
+	const char *person_name, *person_address;
+	int64_t case_id; /* 0: the link opens the list */
+	const char *url;
+	int ttl_days;
+	const char *reply_to;
+	const char *redirected_from;
+};
+
 /*
  * What operators are told, by kind:
  *   ENDPOINT_DISABLED   name: endpoint; code, answer: what it said (410)

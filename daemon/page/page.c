@@ -3,24 +3,21 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "page/page.h"
+#include "page/inner.h"
 
 #include "base/exposition.h"
 #include "base/log.h"
-#include "page/server.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define HTTP_OK 200
-#define HTTP_UNAVAILABLE 503
 #define TEXT "text/plain; charset=utf-8"
 #define TURN_MAX_US (10 * US_PER_S)
-
-struct page {
-	struct loop *loop;
-	struct page_options o;
-	struct server *server;
-};
+#define REQUEST_EACH_US (100 * US_PER_MS) /* of one address: ten a second */
+#define REQUESTS_AT_ONCE 100
+#define BAD_LINK_EACH_US (6 * US_PER_S)
+#define BAD_LINKS_AT_ONCE 20
+#define CONNECTIONS_PER_ADDRESS 100
 
 /* A loop that hangs doesn't answer at all; one that turns, but not this turn, would be a bug worth a restart too. */
 static void on_livez(void *arg, struct request *r)
@@ -57,16 +54,58 @@ static void on_metrics(void *arg, struct request *r)
 	request_answer(r, HTTP_OK, EXPOSITION_CONTENT_TYPE, &body);
 }
 
-static const struct server_route routes[] = {
-	{"/livez", on_livez},
-	{"/readyz", on_readyz},
-	{"/metrics", on_metrics},
+/* The first is for every daemon; the rest needs public_url. */
+#define HEALTH_ROUTES                                                       \
+	{"/livez", on_livez, HTTP_READ}, {"/readyz", on_readyz, HTTP_READ}, \
+	{                                                                   \
+		"/metrics", on_metrics, HTTP_READ                           \
+	}
+
+static const struct server_route health_routes[] = {HEALTH_ROUTES};
+static const struct server_route page_routes[] = {
+	HEALTH_ROUTES,
+	{"/", door_home, HTTP_READ},
+	{"/c/", door_case_link, HTTP_READ},
+	{"/case/", case_page, HTTP_READ | HTTP_POST},
+	{"/inbox", inbox_page, HTTP_READ | HTTP_POST},
+	{"/away", away_page, HTTP_POST},
+	{"/reports", reports_page, HTTP_READ},
+	{"/api/v1/cases", api_cases, HTTP_READ},
+	{"/api/v1/cases/", api_transition, HTTP_POST},
+	{"/i/", door_inbox_link, HTTP_READ},
+	{"/link", door_send, HTTP_POST},
+	{"/leave", door_leave, HTTP_POST},
+	{"/style/", door_style, HTTP_READ},
 };
+
+/* The role has only the rights that pages need; where it isn't there, or not ours to take, the login's rights do. */
+#define SETUP_SQL                                                                                                                \
+	"DO $$ BEGIN IF to_regrole('closeloop_pages') IS NOT NULL"                                                               \
+	" AND pg_has_role(current_user, to_regrole('closeloop_pages'), 'MEMBER') THEN SET ROLE closeloop_pages; END IF; END $$;" \
+	" SET statement_timeout = "
+
+static void page_open(struct page *p, const struct page_options *o)
+{
+	const struct pg_conn_options conn = {.label = "pages", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
+	const struct pg_conn_options slow = {.label = "reports", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'60s'"};
+	const struct string_list *peers = &o->http->proxy_peers;
+
+	p->view = view_new();
+	p->conn = pg_conn_new(p->loop, &conn);
+	p->reports = reports_new(p, &slow);
+	p->secure = strncmp(o->http->public_url, "https://", 8) == 0;
+	rate_init(&p->requests, REQUEST_EACH_US, REQUESTS_AT_ONCE, uuid_new().b[0]);
+	rate_init(&p->bad_links, BAD_LINK_EACH_US, BAD_LINKS_AT_ONCE, uuid_new().b[0]);
+	p->peers = xcalloc((size_t)peers->n + 1, sizeof(*p->peers));
+	for (int i = 0; i < peers->n; i++)
+		if (cidr_parse(peers->items[i], &p->peers[p->n_peers]) == 0)
+			p->n_peers++;
+}
 
 int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 {
 	struct server_options server = {
-		.host = o->http->host, .port = o->http->port, .routes = routes, .n_routes = ARRAY_SIZE(routes)};
+		.host = o->http->host, .port = o->http->port, .routes = health_routes, .n_routes = ARRAY_SIZE(health_routes)};
 	struct page *p;
 	int r;
 
@@ -77,10 +116,18 @@ int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 	p->loop = l;
 	p->o = *o;
 	p->o.http = NULL; /* of a configuration that may be replaced */
+	p->o.conninfo = NULL;
 	server.arg = p;
+	if (o->http->public_url && o->company) {
+		page_open(p, o);
+		server.routes = page_routes;
+		server.n_routes = ARRAY_SIZE(page_routes);
+		server.other = door_other;
+		server.connections_per_address = p->n_peers ? 0 : CONNECTIONS_PER_ADDRESS;
+	}
 	r = server_new(l, &server, &p->server);
 	if (r < 0) {
-		free(p);
+		page_free(p);
 		return r;
 	}
 	log_info("http listening host=%s port=%d", o->http->host, page_port(p));
@@ -90,10 +137,16 @@ int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 
 struct page *page_free(struct page *p)
 {
-	if (p) {
-		server_free(p->server);
-		free(p);
-	}
+	if (!p)
+		return NULL;
+	pg_conn_free(p->conn); /* questions under way are answered with 503 */
+	reports_free(p->reports);
+	server_free(p->server);
+	view_free(p->view);
+	rate_fini(&p->requests);
+	rate_fini(&p->bad_links);
+	free(p->peers);
+	free(p);
 	return NULL;
 }
 

@@ -24,9 +24,9 @@
 
 #define CONNECTIONS_MAX 256
 #define CONNECTION_BYTES_MAX (32 * 1024) /* request line and headers */
-#define UPLOAD_BYTES_MAX (64 * 1024)     /* of a body nobody asked for */
 #define IDLE_TIMEOUT_S 30u
 #define PATIENCE_US (60 * US_PER_S)
+#define REQUEST_ARENA_BYTES 4096
 #define SWEEPS_PER_PATIENCE 4
 #define RUNS_PER_TURN 8
 
@@ -56,37 +56,99 @@ struct request {
 	struct server *server;
 	struct MHD_Connection *connection;
 	struct MHD_Response *response; /* NULL: not answered */
+	struct arena *arena;
+	const char *path, *query;
+	enum http_method method;
+	const struct server_route *route; /* NULL: none */
+	struct buf upload;
 	int status;
-	size_t upload_bytes;
-	bool started, suspended;
+	bool seen, started, suspended;
 };
+
+/* ---- what was asked ---- */
+
+enum http_method request_method(const struct request *r)
+{
+	return r->method;
+}
+
+const char *request_path(const struct request *r)
+{
+	return r->path;
+}
+
+const char *request_query(const struct request *r)
+{
+	return r->query;
+}
+
+const char *request_header(const struct request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+const char *request_cookie(const struct request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, name);
+}
+
+const char *request_body(const struct request *r, size_t *ret_n)
+{
+	*ret_n = r->upload.n;
+	return buf_str(&r->upload);
+}
+
+bool request_peer(const struct request *r, struct address *ret)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	return info && info->client_addr && address_of_socket(info->client_addr, ret);
+}
+
+struct arena *request_arena(struct request *r)
+{
+	return r->arena;
+}
 
 /* ---- answers ---- */
 
-static void add_headers(struct MHD_Response *response, const char *content_type)
+#define POLICY_PAGE "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+#define POLICY_OTHER "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+static void add_headers(struct MHD_Response *response, const struct answer *a)
 {
-	static const char *const headers[][2] = {
-		{"Cache-Control", "no-store"},
-		{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
+	char seconds[16];
+	const char *const headers[][2] = {
+		{MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type ? a->content_type : "text/html; charset=utf-8"},
+		{"Content-Security-Policy", a->content_type ? POLICY_OTHER : POLICY_PAGE},
+		{"Cache-Control", a->etag ? "public, max-age=31536000, immutable" : "no-store"},
 		{"Referrer-Policy", "same-origin"},
 		{"X-Content-Type-Options", "nosniff"},
+		{"X-Robots-Tag", "noindex"},
+		{MHD_HTTP_HEADER_ETAG, a->etag},
+		{MHD_HTTP_HEADER_LOCATION, a->location},
+		{MHD_HTTP_HEADER_SET_COOKIE, a->cookie},
+		{MHD_HTTP_HEADER_ALLOW, a->allow},
+		{MHD_HTTP_HEADER_WWW_AUTHENTICATE, a->authenticate},
+		{MHD_HTTP_HEADER_RETRY_AFTER, a->retry_after_s ? seconds : NULL},
 	};
 
+	snprintf(seconds, sizeof(seconds), "%d", a->retry_after_s);
 	for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
-		MHD_add_response_header(response, headers[i][0], headers[i][1]);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+		if (headers[i][1])
+			MHD_add_response_header(response, headers[i][0], headers[i][1]);
 }
 
-void request_answer(struct request *r, int status, const char *content_type, struct buf *body)
+void request_answer_with(struct request *r, const struct answer *a, struct buf *body)
 {
 	size_t n = body ? body->n : 0;
 
+	r->status = a->status;
 	if (body && body->overflow) {
 		log_error("http status=500 error=\"an answer of more than %zu bytes\"", body->cap_bytes);
-		status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		r->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
 		n = 0;
 	}
-	r->status = status;
 	if (n)
 		r->response = MHD_create_response_from_buffer(n, buf_take(body), MHD_RESPMEM_MUST_FREE);
 	else
@@ -94,7 +156,7 @@ void request_answer(struct request *r, int status, const char *content_type, str
 	if (body)
 		buf_fini(body);
 	if (r->response)
-		add_headers(r->response, content_type);
+		add_headers(r->response, a);
 	if (!r->suspended)
 		return;
 	r->suspended = false;
@@ -104,58 +166,112 @@ void request_answer(struct request *r, int status, const char *content_type, str
 	deadline_arm(&r->server->run, 0);
 }
 
+void request_answer(struct request *r, int status, const char *content_type, struct buf *body)
+{
+	request_answer_with(r, &(struct answer){.status = status, .content_type = content_type}, body);
+}
+
 static enum MHD_Result request_send(struct request *r)
 {
 	enum MHD_Result ok;
 
 	if (!r->response)
 		return MHD_NO; /* out of memory: MHD closes the connection */
-	if (r->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(r->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	ok = MHD_queue_response(r->connection, (unsigned)r->status, r->response);
 	MHD_destroy_response(r->response);
 	r->response = NULL;
 	return ok;
 }
 
-static enum MHD_Result request_refuse(struct request *r, int status, const char *text)
+static enum MHD_Result request_refuse(struct request *r, int status, const char *allow, const char *text)
 {
+	const struct answer a = {.status = status, .content_type = "text/plain; charset=utf-8", .allow = allow};
 	struct buf body = BUF_INIT(256);
 
 	buf_puts(&body, text);
-	request_answer(r, status, "text/plain; charset=utf-8", &body);
+	request_answer_with(r, &a, &body);
 	return request_send(r);
 }
 
 /* ---- requests ---- */
 
-static struct request *request_new(struct server *s, struct MHD_Connection *connection)
+/* The first that is heard of a request: the line, as it was sent. */
+static void *server_on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
+	const char *query = strchr(uri, '?');
 
 	list_init(&r->link);
-	r->server = s;
+	r->server = arg;
 	r->connection = connection;
+	r->arena = arena_new(REQUEST_ARENA_BYTES);
+	r->upload = BUF_INIT(SERVER_UPLOAD_BYTES_MAX);
+	r->query = query ? arena_strdup(r->arena, query + 1) : "";
 	return r;
 }
 
-static enum MHD_Result request_start(struct request *r, const char *path)
+static const struct server_route *route_find(const struct server *s, const char *path)
 {
-	struct server *s = r->server;
+	for (int i = 0; i < s->o.n_routes; i++) {
+		const struct server_route *route = &s->o.routes[i];
+		size_t n = strlen(route->path);
+
+		if (n > 1 && route->path[n - 1] == '/' ? strncmp(path, route->path, n) == 0 : strcmp(path, route->path) == 0)
+			return route;
+	}
+	return NULL;
+}
+
+static bool method_parse(const char *text, enum http_method *ret)
+{
+	static const struct {
+		const char *text;
+		enum http_method method;
+	} methods[] = {{MHD_HTTP_METHOD_GET, HTTP_GET}, {MHD_HTTP_METHOD_HEAD, HTTP_HEAD}, {MHD_HTTP_METHOD_POST, HTTP_POST}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(text, methods[i].text) == 0) {
+			*ret = methods[i].method;
+			return true;
+		}
+	return false;
+}
+
+/* With the headers: what is refused without reading on. */
+static enum MHD_Result request_begin(struct request *r, const char *path, const char *method)
+{
+	const char *length = request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	unsigned methods;
+
+	r->seen = true;
+	r->path = arena_strdup(r->arena, path);
+	r->route = route_find(r->server, path);
+	methods = r->route && r->route->methods ? r->route->methods : HTTP_READ;
+	if (!method_parse(method, &r->method) || !(methods & r->method))
+		return request_refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED,
+				      !(methods & HTTP_POST) ? "GET, HEAD"
+				      : methods & HTTP_GET   ? "GET, HEAD, POST"
+							     : "POST",
+				      "this address does not take that method\n");
+	if (length && strtoull(length, NULL, 10) > SERVER_UPLOAD_BYTES_MAX)
+		return request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, NULL, "too much at once\n");
+	return MHD_YES;
+}
+
+static enum MHD_Result request_start(struct request *r)
+{
+	request_fn *fn = r->route ? r->route->fn : r->server->o.other;
 
 	r->started = true;
-	for (int i = 0; i < s->o.n_routes; i++) {
-		if (strcmp(path, s->o.routes[i].path) != 0)
-			continue;
-		s->o.routes[i].fn(s->o.arg, r);
-		if (r->response)
-			return request_send(r);
-		r->suspended = true;
-		list_append(&s->suspended, &r->link);
-		MHD_suspend_connection(r->connection);
-		return MHD_YES;
-	}
-	return request_refuse(r, MHD_HTTP_NOT_FOUND, "not found\n");
+	if (!fn)
+		return request_refuse(r, MHD_HTTP_NOT_FOUND, NULL, "not found\n");
+	fn(r->server->o.arg, r);
+	if (r->response)
+		return request_send(r);
+	r->suspended = true;
+	list_append(&r->server->suspended, &r->link);
+	MHD_suspend_connection(r->connection);
+	return MHD_YES;
 }
 
 static struct client *client_of(struct MHD_Connection *connection)
@@ -172,21 +288,17 @@ static enum MHD_Result server_on_access(void *arg, struct MHD_Connection *connec
 	struct request *r = *context;
 	struct client *client;
 
-	if (!r) {
-		r = *context = request_new(arg, connection);
-		if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-			return request_refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-		return MHD_YES;
-	}
+	if (!r->seen)
+		return request_begin(r, path, method);
 	if (*upload_bytes) {
-		r->upload_bytes += *upload_bytes;
+		buf_add(&r->upload, upload, *upload_bytes);
 		*upload_bytes = 0;
-		return r->upload_bytes > UPLOAD_BYTES_MAX ? MHD_NO : MHD_YES;
+		return r->upload.overflow ? MHD_NO : MHD_YES;
 	}
 	client = client_of(connection);
 	if (client)
 		client->answering = true;
-	return r->started ? request_send(r) : request_start(r, path);
+	return r->started ? request_send(r) : request_start(r);
 }
 
 static void server_on_completed(void *arg, struct MHD_Connection *connection, void **context,
@@ -205,6 +317,8 @@ static void server_on_completed(void *arg, struct MHD_Connection *connection, vo
 	list_remove(&r->link);
 	if (r->response)
 		MHD_destroy_response(r->response);
+	buf_fini(&r->upload);
+	arena_free(r->arena);
 	free(r);
 }
 
@@ -328,10 +442,11 @@ static struct MHD_Daemon *start_mhd(struct server *s, int fd, bool v6)
 	const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (v6 ? MHD_USE_IPv6 : 0);
 
 	return MHD_start_daemon(flags, 0, NULL, NULL, server_on_access, s, MHD_OPTION_EXTERNAL_LOGGER, server_on_log,
-				NULL,                         /* first, to see all */
-				MHD_OPTION_LISTEN_SOCKET, fd, /* MHD closes it */
+				NULL, /* first, to see all */
+				MHD_OPTION_URI_LOG_CALLBACK, server_on_uri, s, MHD_OPTION_LISTEN_SOCKET, fd, /* MHD closes it */
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 				IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES_MAX,
+				MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)s->o.connections_per_address,
 				MHD_OPTION_NOTIFY_COMPLETED, server_on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
 				server_on_connection, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }

@@ -139,6 +139,11 @@ void http_done(struct load *l, const struct item *it, void *element)
 	http->set = true;
 	if (http->public_url && !load_has(it, "link_key_file"))
 		load_error(l, it, NULL, "public_url needs link_key_file: links in mails are signed with it");
+	if ((http->public_url || http->n_tokens > 0) && http->host && !host_is_loopback(http->host) && !http->tls_in_front)
+		load_error(
+			l, it, NULL,
+			"listen is open to other machines and speaks no TLS: let it listen on 127.0.0.1 behind a proxy that does, or say "
+			"tls_in_front = true if one stands in front of it");
 	for (int i = 0; i < http->n_tokens; i++)
 		for (int j = 0; j < i; j++)
 			if (http->tokens[i].secret && http->tokens[j].secret && http->tokens[j].secret->n > 0 &&

@@ -178,6 +178,7 @@ struct http_settings {
 	int port;               /* 0: any free one (logged) */
 	const char *public_url; /* without the final slash; NULL: no pages */
 	struct secret *link_key;
+	bool tls_in_front; /* somebody else speaks TLS for an address that other machines reach */
 	int64_t link_ttl_s;
 	struct string_list proxy_peers;
 	struct secret *proxy_secret;

@@ -178,6 +178,7 @@ static const struct key http_keys[] = {
 	{"public_url", &type_public_url, AT(http_settings, public_url), .otherwise = "no pages"},
 	{"link_key_file", &type_key_file, AT(http_settings, link_key), .otherwise = "none; needed by `public_url`"},
 	{"link_ttl", &type_duration, AT(http_settings, link_ttl_s), .fallback = "14d", .min = 3600, .max = DAYS(366)},
+	{"tls_in_front", &type_bool, AT(http_settings, tls_in_front), .fallback = "false"},
 	{"proxy", &type_group, 0, .section = &proxy, .otherwise = "none"},
 	{"tokens", GROUPS_OF(tokens, http_settings, tokens), .otherwise = "none"},
 };

@@ -9,7 +9,8 @@ SELECT no_plan();
 SELECT tables_are('closeloop', ARRAY['instance', 'migrations', 'responses', 'inbox', 'cases', 'case_responses', 'case_events',
 	'messages', 'attempts', 'owners', 'people', 'absences', 'endpoints', 'team_positions', 'rulesets', 'daemons',
 	'directory_version', 'notices', 'calendars', 'person_clocks', 'clocks_mark', 'follow_up_versions', 'escalation_steps',
-	'alert_budgets', 'mornings', 'source_days', 'sources_seen', 'source_settings', 'operator_news', 'ruleset_periods', 'reloads']);
+	'alert_budgets', 'mornings', 'source_days', 'sources_seen', 'source_settings', 'operator_news', 'ruleset_periods', 'reloads', 'case_drafts',
+	'link_requests']);
 SELECT views_are('closeloop', ARRAY['case_overview', 'nps_by_touchpoint', 'follow_up_performance', 'message_overview']);
 
 SELECT columns_are('closeloop', 'responses', ARRAY['id', 'source', 'source_id', 'survey', 'touchpoint', 'channel', 'customer_id',
@@ -40,7 +41,7 @@ SELECT enum_has_labels('closeloop', 'priority', ARRAY['low', 'normal', 'high', '
 SELECT enum_has_labels('closeloop', 'message_state', ARRAY['queued', 'held', 'leased', 'sent', 'failed', 'dead', 'cancelled']);
 SELECT enum_has_labels('closeloop', 'outcome', ARRAY['recovered', 'unchanged', 'lost']);
 
-SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_unresolved'), ('cases', 'cases_by_customer'),
+SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_list'), ('cases', 'cases_owner_done'), ('cases', 'cases_by_customer'),
 	('cases', 'cases_next_action'), ('responses', 'responses_customer'), ('case_events', 'case_events_case'),
 	('messages', 'messages_due'), ('messages', 'messages_case'), ('attempts', 'attempts_message'),
 	('owners', 'owners_key')) AS x (t, i);

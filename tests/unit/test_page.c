@@ -84,7 +84,7 @@ static void go(struct fixture *f)
 static int open_page(struct fixture *f, const char *host, int port)
 {
 	struct http_settings http = {.set = true, .host = host, .port = port};
-	struct page_options o = {&http, is_ready, write_metrics, f};
+	struct page_options o = {.http = &http, .is_ready = is_ready, .metrics = write_metrics, .arg = f};
 	int r = page_new(f->loop, &o, &f->page);
 
 	if (r == 0)
@@ -256,11 +256,15 @@ static void test_bodies_nobody_asked_for(void **state)
 	say(fd, "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
 	assert_starts(hear(f, fd, false), "HTTP/1.1 200 ");
 	close(fd);
-	/* More than anyone may send is cut off. */
+	/* More than anyone may send is refused when it is announced, and cut off when it isn't. */
 	memset(big, 'x', 1024 * 1024);
 	big[1024 * 1024] = '\0';
 	fd = dial(AF_INET, f->port);
 	say(fd, "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n");
+	assert_starts(hear(f, fd, false), "HTTP/1.1 413 ");
+	close(fd);
+	fd = dial(AF_INET, f->port);
+	say(fd, "GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n");
 	for (const char *at = big; *at;) {
 		ssize_t k = send(fd, at, strlen(at), MSG_NOSIGNAL);
 
@@ -388,7 +392,7 @@ static void large_on_request(void *arg, struct request *r)
 }
 
 static const struct server_route routes[] = {
-	{"/later", later_on_request}, {"/never", never_on_request}, {"/large", large_on_request}};
+	{"/later", later_on_request, 0}, {"/never", never_on_request, 0}, {"/large", large_on_request, 0}};
 
 static void open_server(struct fixture *f, int64_t patience_us)
 {

@@ -1,0 +1,274 @@
+/*
+ * /case/ID: one case, and what a manager does with it.
+ *
+ * GET shows it. POST takes one action from a form and leads back to the page, so that reloading never repeats it. What the
+ * form said of the case's version goes along: whoever looks at an old picture is shown the new one first, and what they had
+ * written is kept.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "page/inner.h"
+
+#include "page/case_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOTE_BYTES_MAX (16 * 1024)
+
+/* ($1 case, $2 person, $3 people, $4 teams, $5 zone, $6 anonymous ids) */
+static const struct pg_stmt page_case_stmt = {
+	"page_case",
+	"SELECT closeloop.page_case($1, $2, $3, $4, $5, $6)",
+	6,
+	{PG_INT8, PG_TEXT, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT, PG_TEXT_ARRAY},
+};
+
+/* ($1 case, $2 action, $3 person, $4 people, $5 teams, $6 note, $7 details, $8 version, $9 zone) */
+static const struct pg_stmt page_act_stmt = {
+	"page_act",
+	"SELECT (closeloop.page_act($1, $2, $3, $4, $5, $6, $7, $8, $9)).id",
+	9,
+	{PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT, PG_JSONB, PG_INT4, PG_TEXT},
+};
+
+/* ($1 case, $2 person, $3 note) keeps what was typed. */
+static const struct pg_stmt page_keep_stmt = {
+	"page_keep",
+	"SELECT closeloop.page_keep($1, $2, $3)",
+	3,
+	{PG_INT8, PG_TEXT, PG_TEXT},
+};
+
+/* ($1 case, $2 person, $3 note) the same, and a fresh link to the case. */
+static const struct pg_stmt page_keep_and_mail_stmt = {
+	"page_keep_and_mail",
+	"SELECT closeloop.page_keep($1, $2, $3), closeloop.page_link_request($2, $1)",
+	3,
+	{PG_INT8, PG_TEXT, PG_TEXT},
+};
+
+struct case_visit {
+	int64_t id;
+	json_t *found; /* NULL: no such case for this person */
+	const char *action;
+};
+
+static const char *case_address(struct visit *v, const char *rest)
+{
+	const struct case_visit *c = v->data;
+
+	return arena_printf(v->arena, "/case/%lld%s", (long long)c->id, rest);
+}
+
+/* ---- GET ---- */
+
+static void on_case(struct visit *v, const struct pg_rows *rows)
+{
+	struct case_visit *c = v->data;
+
+	c->found = pg_count(rows) ? visit_json(rows, 0, 0) : NULL;
+}
+
+static void show_case(struct visit *v)
+{
+	struct case_visit *c = v->data;
+
+	if (!json_is_object(c->found)) {
+		json_decref(c->found);
+		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
+		return;
+	}
+	visit_show(v, HTTP_OK, "case", case_view(v, c->found));
+	json_decref(c->found);
+}
+
+static void ask_case(struct visit *v)
+{
+	const struct string_list *anonymous = &visit_settings(v)->cases.anonymous_ids;
+	struct case_visit *c = v->data;
+	struct pg_params *p = visit_params(v);
+	struct pg_array ids;
+
+	pg_array_init(&ids, v->arena, PG_TEXT);
+	for (int i = 0; i < anonymous->n; i++)
+		pg_array_text(&ids, anonymous->items[i]);
+	pg_add_int8(p, c->id);
+	pg_add_text(p, v->person);
+	visit_add_scope(v, p);
+	pg_add_text(p, v->zone);
+	pg_add_array(p, &ids);
+	visit_ask(v, &(struct visit_question){.stmt = &page_case_stmt, .params = p, .on_rows = on_case, .then = show_case});
+}
+
+/* ---- POST ---- */
+
+static void acted(struct visit *v)
+{
+	visit_redirect(v, case_address(v, ""), COOKIE_KEEP);
+}
+
+static void kept(struct visit *v)
+{
+	const struct case_visit *c = v->data;
+
+	visit_redirect(v, case_address(v, arena_printf(v->arena, "?not=%s", c->action)), COOKIE_KEEP);
+}
+
+/* The case has moved on, or what was asked for can't be done now: the page as it is, with what was typed. */
+static void refused(struct visit *v, const struct pg_error *error)
+{
+	const char *note = form_get(&v->form, "note");
+	struct case_visit *c = v->data;
+	struct pg_params *p;
+
+	if (strcmp(error->sqlstate, "CL003") == 0) {
+		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
+		return;
+	}
+	p = visit_params(v);
+	pg_add_int8(p, c->id);
+	pg_add_text(p, v->person);
+	pg_add_text(p, note ? note : "");
+	visit_ask(v, &(struct visit_question){.stmt = &page_keep_stmt, .params = p, .then = kept});
+}
+
+static void kept_and_mailed(struct visit *v)
+{
+	visit_show(v, HTTP_FORBIDDEN, "tell", visit_words(v, "ended_kept"));
+}
+
+/* The session has ended since the form was shown: what was typed is kept for the person that the form was made for. */
+static void keep(struct visit *v, const struct signed_link *form)
+{
+	const char *note = form_get(&v->form, "note");
+	struct pg_params *p = visit_params(v);
+
+	pg_add_int8(p, form->case_id);
+	pg_add_text(p, form->person);
+	pg_add_text(p, note ? note : "");
+	visit_ask(v, &(struct visit_question){.stmt = &page_keep_and_mail_stmt, .params = p, .then = kept_and_mailed});
+}
+
+/* What the action needs beside a note. NULL: it isn't there, or no sense can be made of it. */
+static json_t *action_details(struct visit *v, const char *action)
+{
+	const struct form *f = &v->form;
+	json_t *d = json_object();
+
+	if (strcmp(action, "contacted") == 0) {
+		const char *how = form_get(f, "how"), *reached = form_get(f, "reached");
+
+		json_object_set_new(d, "how", json_string(how ? how : "phone"));
+		json_object_set_new(d, "reached", json_boolean(str_eq(reached, "true")));
+	} else if (strcmp(action, "wait") == 0) {
+		json_object_set_new(d, "until_local", json_string(form_get(f, "until")));
+	} else if (strcmp(action, "resolve") == 0) {
+		const char *cause = form_get(f, "cause");
+
+		if (cause && *cause)
+			json_object_set_new(d, "cause", json_string(cause));
+	} else if (strcmp(action, "assign") == 0) {
+		const char *to = form_get(f, "to");
+		const struct person *p = to ? visit_person_named(v, to) : NULL;
+
+		if (!p) {
+			json_decref(d);
+			return NULL;
+		}
+		json_object_set_new(d, "to", json_string(p->id));
+	}
+	return d;
+}
+
+bool case_action_known(const char *action)
+{
+	static const char *const actions[] = {"acknowledge", "start",  "contacted", "wait", "resolve", "close",
+					      "dismiss",     "reopen", "assign",    "note", "undo"};
+
+	for (size_t i = 0; action && i < ARRAY_SIZE(actions); i++)
+		if (strcmp(action, actions[i]) == 0)
+			return true;
+	return false;
+}
+
+static void act(struct visit *v)
+{
+	const char *note = form_get(&v->form, "note");
+	int64_t version = form_number(&v->form, "version", INT32_MAX);
+	struct case_visit *c = v->data;
+	struct pg_params *p = visit_params(v);
+	json_t *details;
+	char *text;
+
+	c->action = form_get(&v->form, "action");
+	if (!case_action_known(c->action) || (note && strlen(note) > NOTE_BYTES_MAX)) {
+		visit_tell(v, HTTP_BAD_REQUEST, "bad_request");
+		return;
+	}
+	details = action_details(v, c->action);
+	if (!details) {
+		refused(v, &(struct pg_error){.sqlstate = "CL002"});
+		return;
+	}
+	text = json_dumps(details, JSON_COMPACT);
+	json_decref(details);
+	pg_add_int8(p, c->id);
+	pg_add_text(p, c->action);
+	pg_add_text(p, v->person);
+	visit_add_scope(v, p);
+	pg_add_text(p, note && *note ? note : NULL);
+	pg_add_jsonb(p, text);
+	free(text);
+	if (version < 0)
+		pg_add_null(p, PG_INT4);
+	else
+		pg_add_int4(p, (int32_t)version);
+	pg_add_text(p, v->zone);
+	visit_ask(v, &(struct visit_question){.stmt = &page_act_stmt, .params = p, .then = acted, .on_refused = refused});
+}
+
+static void post_case(struct visit *v)
+{
+	const struct case_visit *c = v->data;
+	struct signed_link form;
+
+	switch (visit_check_form(v, c->id, &form)) {
+	case FORM_OURS: act(v); break;
+	case FORM_ENDED: keep(v, &form); break;
+	case FORM_FOREIGN: visit_tell(v, HTTP_FORBIDDEN, "foreign_form"); break;
+	}
+}
+
+/* ---- */
+
+/* "/case/812"; -1: no number. */
+static int64_t case_of(const char *path)
+{
+	int64_t id = 0;
+
+	path += strlen("/case/");
+	if (*path < '1' || *path > '9' || strlen(path) > 18 || path[strspn(path, "0123456789")])
+		return -1;
+	for (; *path; path++)
+		id = id * 10 + (*path - '0');
+	return id;
+}
+
+static void case_visit(struct visit *v)
+{
+	struct case_visit *c = v->data = arena_new_obj(v->arena, struct case_visit);
+
+	c->id = case_of(request_path(v->request));
+	if (c->id < 0)
+		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
+	else if (request_method(v->request) == HTTP_POST)
+		post_case(v);
+	else if (visit_need_person(v))
+		ask_case(v);
+}
+
+void case_page(void *arg, struct request *r)
+{
+	visit_begin(arg, r, case_visit);
+}

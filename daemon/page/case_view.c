@@ -1,0 +1,446 @@
+/*
+ * A case in words; see case_view.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "page/case_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PEOPLE_OFFERED_MAX 300
+#define STARS_MAX 10
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+/* NULL becomes null, or a template would look for the name in what stands around it. */
+static void put_text(json_t *o, const char *key, const char *text)
+{
+	json_object_set_new(o, key, text ? json_string(text) : json_null());
+}
+
+/* ---- parts ---- */
+
+const char *view_name(struct visit *v, const char *id)
+{
+	const struct person *p = id ? v->page->o.company->person(v->page->o.arg, id) : NULL;
+
+	return p ? p->name : id && strcmp(id, "daemon") == 0 ? "closeloop" : id;
+}
+
+json_t *view_who(struct visit *v, const json_t *response)
+{
+	const char *name = text_of(response, "customer_name"), *account = text_of(response, "account_name");
+	const char *id = text_of(response, "customer_id");
+	json_t *context = json_object(), *said;
+
+	if (!account && text_of(response, "account"))
+		account = settings_label(visit_settings(v), LABEL_ACCOUNT, text_of(response, "account"), v->language);
+	put_text(context, "name", name);
+	put_text(context, "account", account);
+	put_text(context, "customer_id", id);
+	said = visit_say(v,
+			 name && account ? "who_person_account"
+			 : name          ? "who_person"
+			 : account       ? "who_account"
+			 : id            ? "who_id"
+					 : "who_nobody",
+			 context);
+	json_decref(context);
+	return said;
+}
+
+static double rating_most(const struct settings *s, const char *name)
+{
+	for (int i = 0; i < s->n_scales; i++)
+		if (strcmp(s->scales[i].name, name) == 0)
+			return s->scales[i].max;
+	return 5;
+}
+
+json_t *view_score(struct visit *v, const json_t *score)
+{
+	const char *name = text_of(score, "name");
+	double most;
+
+	if (!name)
+		return json_null();
+	most = json_is_true(json_object_get(score, "rating")) ? rating_most(visit_settings(v), name)
+							      : json_number_value(json_object_get(score, "max"));
+	return json_string(arena_printf(v->arena, "%.15g/%.15g", json_number_value(json_object_get(score, "value")), most));
+}
+
+json_t *view_touchpoint(struct visit *v, const char *touchpoint)
+{
+	return touchpoint ? json_string(settings_label(visit_settings(v), LABEL_TOUCHPOINT, touchpoint, v->language))
+			  : json_null();
+}
+
+/* ---- the customer ---- */
+
+/* "★★★★" and "☆": how many of each; a scale that isn't stars has figures only. */
+static void put_stars(json_t *o, double value, double most)
+{
+	char full[4 * STARS_MAX] = "", empty[4 * STARS_MAX] = "";
+
+	put_text(o, "full", NULL);
+	if (most != 5 || value < 0 || value > most || value != (int)value)
+		return;
+	for (int i = 0; i < (int)most; i++)
+		strcat(i < (int)value ? full : empty, "★");
+	put_text(o, "full", full);
+	put_text(o, "empty", empty);
+}
+
+static json_t *ratings_view(struct visit *v, const json_t *ratings)
+{
+	const struct settings *s = visit_settings(v);
+	json_t *list = json_array(), *value;
+	const char *name;
+
+	json_object_foreach((json_t *)ratings, name, value)
+	{
+		double most = rating_most(s, name), number = json_number_value(value);
+		json_t *o;
+
+		if (!json_is_number(value))
+			continue;
+		o = json_object();
+		put_text(o, "label", settings_label(s, LABEL_RATING, name, v->language));
+		put_text(o, "value", arena_printf(v->arena, "%.15g/%.15g", number, most));
+		put_stars(o, number, most);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *details_view(struct visit *v, const json_t *attributes)
+{
+	const struct settings *s = visit_settings(v);
+	json_t *list = json_array();
+
+	for (int i = 0; i < s->n_attributes; i++) {
+		const struct attribute_settings *a = &s->attributes[i];
+		const json_t *value = json_object_get(attributes, a->name);
+		const char *label = localized_get(&a->label, v->language);
+		char *text;
+		json_t *o;
+
+		if (!a->show || !value || json_is_null(value) || json_is_object(value) || json_is_array(value))
+			continue;
+		o = json_object();
+		put_text(o, "label", label ? label : a->name);
+		if (json_is_string(value)) {
+			put_text(o, "value", json_string_value(value));
+		} else {
+			text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+			put_text(o, "value", text);
+			free(text);
+		}
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* A number that can be dialled: digits and a leading plus. */
+static const char *dial(struct visit *v, const char *phone)
+{
+	char *out = arena_alloc(v->arena, strlen(phone) + 1), *p = out;
+
+	for (const char *s = phone; *s; s++)
+		if ((*s >= '0' && *s <= '9') || (*s == '+' && p == out))
+			*p++ = *s;
+	*p = '\0';
+	return p - out >= 3 ? out : NULL;
+}
+
+static void put_contact(struct visit *v, json_t *o, const json_t *response)
+{
+	const char *phone = text_of(response, "customer_phone"), *email = text_of(response, "customer_email");
+
+	if (phone && *phone && dial(v, phone)) {
+		put_text(o, "phone", phone);
+		put_text(o, "phone_link", dial(v, phone));
+	}
+	if (email && address_valid(email)) {
+		put_text(o, "email", email);
+		put_text(o, "email_link", email);
+	}
+	json_object_set_new(o, "contact", json_boolean(json_object_get(o, "phone") || json_object_get(o, "email")));
+	json_object_set_new(o, "asked", json_boolean(json_is_true(json_object_get(response, "contact_requested"))));
+}
+
+/* An earlier answer, or another one of this case. */
+static json_t *answer_view(struct visit *v, const json_t *r)
+{
+	json_t *o = json_object(), *score = view_score(v, json_object_get(r, "score"));
+	json_int_t case_id = json_integer_value(json_object_get(r, "case_id"));
+
+	json_object_set_new(o, "at", view_moment(v->page->view, v->language, "time", json_object_get(r, "at")));
+	json_object_set_new(o, "touchpoint", view_touchpoint(v, text_of(r, "touchpoint")));
+	json_object_set_new(o, "score", score);
+	put_text(o, "comment", text_of(r, "comment"));
+	put_text(o, "case", case_id ? arena_printf(v->arena, "C-%lld", (long long)case_id) : NULL);
+	return o;
+}
+
+static json_t *answers_view(struct visit *v, const json_t *list)
+{
+	json_t *out = json_array(), *one;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, one) json_array_append_new(out, answer_view(v, one));
+	return out;
+}
+
+/* ---- the clock ---- */
+
+/* The one promise that counts now: to acknowledge, else to resolve. */
+static void put_band(struct visit *v, json_t *o, const json_t *c)
+{
+	const json_t *due = json_object_get(c, "acknowledge_due"), *until = json_object_get(c, "waiting_until");
+	const char *status = text_of(c, "status");
+	json_t *said, *context = json_object();
+	const char *word = "band_acknowledge";
+	json_int_t left;
+
+	if (!json_is_object(due)) {
+		due = json_object_get(c, "resolve_due");
+		word = "band_resolve";
+	}
+	left = json_integer_value(json_object_get(due, "left"));
+	if (json_is_object(until)) {
+		word = "band_waiting";
+		json_object_set_new(context, "by", view_moment(v->page->view, v->language, "by", until));
+	} else if (json_is_object(due)) {
+		json_object_set_new(context, "by", view_moment(v->page->view, v->language, "by", due));
+		json_object_set_new(context, left < 0 ? "late" : "left", view_span(v->page->view, v->language, left));
+		json_object_set_new(o, "late", json_boolean(left < 0));
+	} else {
+		word = arena_printf(v->arena, "status_%s", status);
+	}
+	said = visit_say(v, word, context);
+	json_object_set_new(o, "band", said);
+	json_decref(context);
+}
+
+/* ---- what has happened ---- */
+
+static const char *event_word(const struct visit *v, const char *kind, const json_t *details)
+{
+	const char *word = arena_printf(v->arena, "event_%s", kind);
+
+	if (strcmp(kind, "contacted") == 0)
+		return json_is_true(json_object_get(details, "reached")) ? "event_reached" : "event_unreached";
+	if (strcmp(kind, "reminded") == 0 && json_is_true(json_object_get(details, "warning")))
+		return "event_warned";
+	if (json_is_true(json_object_get(details, "waiting_over")))
+		return "event_waiting_over";
+	return view_has(v->page->view, word) ? word : "event_other";
+}
+
+static json_t *event_view(struct visit *v, const json_t *e)
+{
+	const json_t *details = json_object_get(e, "details");
+	const char *to = text_of(details, "to"), *cause = text_of(details, "cause"), *outcome = text_of(details, "outcome");
+	json_t *o = json_object(), *context = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)details, key, value) if (json_is_string(value) || json_is_number(value))
+		json_object_set(context, key, value);
+	put_text(context, "kind", text_of(e, "kind"));
+	put_text(context, "to", view_name(v, to));
+	put_text(context, "target", view_name(v, text_of(details, "target")));
+	put_text(context, "cause", cause ? settings_label(visit_settings(v), LABEL_ROOT_CAUSE, cause, v->language) : NULL);
+	if (outcome && view_has(v->page->view, arena_printf(v->arena, "outcome_%s", outcome)))
+		json_object_set_new(context, "outcome", visit_say(v, arena_printf(v->arena, "outcome_%s", outcome), NULL));
+	json_object_set_new(context, "until", view_moment(v->page->view, v->language, "time", json_object_get(e, "until")));
+	json_object_set_new(o, "at", view_moment(v->page->view, v->language, "time", json_object_get(e, "at")));
+	put_text(o, "actor", view_name(v, text_of(e, "actor")));
+	json_object_set_new(o, "what", visit_say(v, event_word(v, text_of(e, "kind"), details), context));
+	put_text(o, "note", text_of(e, "note"));
+	json_decref(context);
+	return o;
+}
+
+static json_t *events_view(struct visit *v, const json_t *events)
+{
+	json_t *out = json_array(), *one;
+	size_t i;
+
+	json_array_foreach((json_t *)events, i, one) json_array_append_new(out, event_view(v, one));
+	return out;
+}
+
+/* "Acknowledged 13:28 · Undo", while it can be undone; or why the last press did nothing. */
+static void put_notice(struct visit *v, json_t *o, const json_t *found)
+{
+	const json_t *last = json_array_get(json_object_get(found, "events"), 0);
+	const char *undo = text_of(found, "undo"), *not = form_get(&v->query, "not");
+	const char *said = not ? arena_printf(v->arena, "event_%s", not ) : NULL;
+	bool own = str_eq(text_of(last, "actor"), v->person);
+	json_t *context;
+
+	if (undo)
+		json_object_set_new(o, "undo", event_view(v, last));
+	/* The second of two taps comes too late, and did what was meant. */
+	if (!not || !said || (own && undo && strncmp(undo, not, 4) == 0))
+		return;
+	context = json_object();
+	json_object_set_new(context, "what", last ? json_incref(json_object_get(event_view(v, last), "what")) : json_null());
+	json_object_set_new(o, "refused", visit_say(v, "refused", context));
+	json_decref(context);
+}
+
+/* ---- what can be done ---- */
+
+static void put_causes(struct visit *v, json_t *o)
+{
+	const struct settings *s = visit_settings(v);
+	json_t *list = json_array();
+
+	for (int i = 0; i < s->cases.root_causes.n; i++) {
+		const char *cause = s->cases.root_causes.items[i];
+		json_t *one = json_object();
+
+		put_text(one, "value", cause);
+		put_text(one, "label", settings_label(s, LABEL_ROOT_CAUSE, cause, v->language));
+		put_text(one, "n", arena_printf(v->arena, "%d", i));
+		json_array_append_new(list, one);
+	}
+	json_object_set_new(o, "any_cause", json_boolean(s->cases.root_causes.n == 0));
+	json_object_set_new(o, "causes", list);
+}
+
+void view_put_people(struct visit *v, json_t *o, const char *except)
+{
+	const struct page_company *c = v->page->o.company;
+	json_t *list = json_array();
+
+	for (int i = 0; i < c->count(v->page->o.arg) && i < PEOPLE_OFFERED_MAX; i++) {
+		const struct person *p = c->at(v->page->o.arg, i);
+
+		if (!str_eq(p->id, except))
+			json_array_append_new(list, json_string(p->name));
+	}
+	json_object_set_new(o, "people", list);
+}
+
+static void put_actions(struct visit *v, json_t *o, const json_t *c)
+{
+	const char *status = text_of(c, "status");
+	bool unresolved = strcmp(status, "resolved") && strcmp(status, "closed") && strcmp(status, "dismissed");
+	bool waiting = strcmp(status, "waiting") == 0;
+
+	json_object_set_new(o, "may_acknowledge", json_boolean(strcmp(status, "open") == 0));
+	json_object_set_new(o, "may_contact", json_boolean(unresolved && !waiting && strcmp(status, "open") != 0));
+	json_object_set_new(o, "may_start", json_boolean(waiting));
+	json_object_set_new(o, "may_resolve", json_boolean(unresolved));
+	json_object_set_new(o, "may_wait", json_boolean(unresolved && !waiting));
+	json_object_set_new(o, "may_close", json_boolean(strcmp(status, "resolved") == 0));
+	json_object_set_new(o, "may_reopen", json_boolean(!unresolved));
+	put_causes(v, o);
+	view_put_people(v, o, text_of(c, "owner"));
+}
+
+/* ---- why, and who is next ---- */
+
+static void put_why(struct visit *v, json_t *o, const json_t *found)
+{
+	const json_t *events = json_object_get(found, "events"), *next = json_object_get(found, "next"),
+		     *c = json_object_get(found, "case");
+	const json_t *opened = json_object_get(json_array_get(events, json_array_size(events) - 1), "details");
+	const char *owner = text_of(c, "owner"), *value = text_of(opened, "value"), *target = text_of(next, "target");
+	json_t *context = json_object();
+
+	put_text(context, "owner", view_name(v, owner));
+	put_text(context, "value", value);
+	put_text(context, "team", text_of(c, "team"));
+	json_object_set_new(o, "why",
+			    visit_say(v,
+				      !str_eq(owner, v->person)                                 ? "why_other"
+				      : json_integer_value(json_object_get(c, "handovers")) > 0 ? "why_assigned"
+				      : value && str_eq(text_of(opened, "owner"), owner)        ? "why_value"
+												: "why_owner",
+				      context));
+	if (target) {
+		if (strncmp(target, "person:", 7) == 0)
+			put_text(context, "next", view_name(v, target + 7));
+		else if (strcmp(target, "manager") == 0)
+			json_object_set_new(context, "next", visit_say(v, "the_manager", NULL));
+		else
+			put_text(context, "next", target);
+		json_object_set_new(context, "by", view_moment(v->page->view, v->language, "by", json_object_get(next, "at")));
+		json_object_set_new(o, "next",
+				    visit_say(v,
+					      str_eq(text_of(next, "condition"), "unacknowledged") ? "next_unacknowledged"
+												   : "next_unresolved",
+					      context));
+	}
+	json_decref(context);
+}
+
+/* ---- the whole ---- */
+
+static void put_head(struct visit *v, json_t *o, const json_t *found)
+{
+	const json_t *c = json_object_get(found, "case"), *r = json_object_get(found, "response");
+	const char *priority = text_of(c, "priority"), *status = text_of(c, "status");
+	json_t *score = view_score(v, json_object_get(r, "score")), *who = view_who(v, r), *before;
+
+	put_text(o, "case", arena_printf(v->arena, "C-%lld", (long long)json_integer_value(json_object_get(c, "id"))));
+	put_text(o, "case_path", arena_printf(v->arena, "/case/%lld", (long long)json_integer_value(json_object_get(c, "id"))));
+	put_text(o, "title", arena_printf(v->arena, "%s · %s", text_of(o, "case"), json_string_value(who)));
+	put_text(o, "priority_id",
+		 strcmp(status, "resolved") && strcmp(status, "closed") && strcmp(status, "dismissed") ? priority : "good");
+	json_object_set_new(o, "priority", visit_say(v, arena_printf(v->arena, "priority_%s", priority), NULL));
+	json_object_set_new(o, "status", visit_say(v, arena_printf(v->arena, "status_%s", status), NULL));
+	json_object_set_new(o, "who", who);
+	json_object_set_new(o, "score", score);
+	json_object_set_new(o, "touchpoint", view_touchpoint(v, text_of(r, "touchpoint")));
+	json_object_set_new(o, "answered", view_moment(v->page->view, v->language, "time", json_object_get(r, "at")));
+	before = json_array_get(json_object_get(found, "before"), 0);
+	if (before)
+		json_object_set_new(o, "last_time", answer_view(v, before));
+	put_text(o, "comment", text_of(r, "comment"));
+	json_object_set(o, "mine", json_object_get(found, "mine"));
+	json_object_set(o, "version", json_object_get(c, "version"));
+	json_object_set_new(o, "ping_pong", json_boolean(json_is_true(json_object_get(c, "ping_pong"))));
+}
+
+json_t *case_view(struct visit *v, const json_t *found)
+{
+	const json_t *c = json_object_get(found, "case"), *r = json_object_get(found, "response");
+	const char *outcome = text_of(c, "outcome"), *language = text_of(r, "language");
+	json_t *o = json_object(), *list;
+
+	put_head(v, o, found);
+	put_band(v, o, c);
+	put_contact(v, o, r);
+	put_actions(v, o, c);
+	put_notice(v, o, found);
+	put_why(v, o, found);
+	put_text(o, "token", visit_form_token(v, json_integer_value(json_object_get(c, "id"))));
+	put_text(o, "draft", text_of(found, "draft"));
+	put_text(o, "owner_name", view_name(v, text_of(c, "owner")));
+	put_text(o, "resolution", text_of(c, "resolution"));
+	if (outcome)
+		json_object_set_new(o, "outcome", visit_say(v, arena_printf(v->arena, "outcome_%s", outcome), NULL));
+	list = ratings_view(v, json_object_get(r, "ratings"));
+	json_object_set_new(o, "has_ratings", json_boolean(json_array_size(list) > 0));
+	json_object_set_new(o, "ratings", list);
+	json_object_set_new(o, "details", details_view(v, json_object_get(r, "attributes")));
+	list = answers_view(v, json_object_get(found, "more"));
+	json_object_set_new(o, "has_more", json_boolean(json_array_size(list) > 0));
+	json_object_set_new(o, "more", list);
+	list = answers_view(v, json_object_get(found, "before"));
+	json_object_set_new(o, "has_before", json_boolean(json_array_size(list) > 0));
+	json_object_set_new(o, "before", list);
+	json_object_set_new(o, "events", events_view(v, json_object_get(found, "events")));
+	if (language)
+		put_text(o, "spoken", language);
+	return o;
+}

@@ -1,0 +1,621 @@
+"""
+Pages: from the link in a mail to a closed case.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import base64
+import hashlib
+import hmac
+import html
+import http.client
+import json
+import re
+import signal
+import socket
+import struct
+import time
+import urllib.parse
+
+import pytest
+
+from company import text_of
+
+LINK_KEY = "0123456789abcdef0123456789abcdef-links"
+
+
+OTHER_KEY = "fedcba9876543210fedcba9876543210-links"
+PROXY_SECRET = "what the proxy proves itself with"
+TOKENS = {"crm": "a token of the CRM, read and transition", "wall": "a token of the wall display, read"}
+
+
+def write_secret(site, name, *lines):
+    path = site.folder / name
+    path.touch(0o600)
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def http_section(site, more=""):
+    return (f'{{ listen = "127.0.0.1:{site.http_port}"; public_url = "http://127.0.0.1:{site.http_port}";'
+            f' link_key_file = "link-key"; {more} }}')
+
+
+@pytest.fixture
+def paged(site):
+    write_secret(site, "link-key", LINK_KEY)
+    write_secret(site, "proxy-secret", PROXY_SECRET)
+    for name, token in TOKENS.items():
+        write_secret(site, f"{name}-token", token)
+    site.daemon(http=http_section(
+        site, 'proxy: { peers = [ "127.0.0.1" ]; secret_file = "proxy-secret"; };'
+              ' tokens: { crm: { token_file = "crm-token"; scopes = [ "read", "transition" ]; };'
+              '           wall: { token_file = "wall-token"; }; };'),
+        people="""{
+  minsu: { name = "김민수"; email = "minsu@halden.example"; language = "ko"; timezone = "Asia/Seoul"; reports_to = "olga"; login = "minsu"; };
+  anna:  { name = "Anna Groß"; email = "anna@halden.example"; language = "de"; reports_to = "olga"; };
+  ben:   { name = "Ben Hall"; email = "ben@halden.example"; language = "en"; reports_to = "olga"; };
+  olga:  { name = "Olga Hart"; email = "olga@halden.example"; language = "en"; };
+  zoe:   { name = "Zoe Stranger"; email = "zoe@halden.example"; language = "en"; };
+}""", teams="""{
+  care:  { members = [ "ben", "olga" ]; lead = "olga"; assign = "least-open"; };
+  field: { members = [ "anna", "ben", "minsu" ]; assign = "round-robin"; };
+}""")
+    return site
+
+
+def sign(purpose, person, address, case=0, epoch=0, ttl=3600, key=LINK_KEY, version=1):
+    """A link as settings/link.c makes it."""
+    key = key.encode()
+    record = bytes([version, ord(purpose)]) + hmac.new(key, b"closeloop key id", hashlib.sha256).digest()[:4]
+    record += int(time.time() + ttl).to_bytes(5, "big") + struct.pack(">qi", case, epoch)
+    record += hashlib.sha256(address.lower().encode()).digest()[:8] + bytes([len(person)]) + person.encode()
+    record += hmac.new(key, record, hashlib.sha256).digest()[:16]
+    return base64.urlsafe_b64encode(record).decode().rstrip("=")
+
+
+def signed_in(site, person, ttl=3600):
+    browser = Browser(site)
+    browser.cookies["closeloop"] = sign("s", person, f"{person}@halden.example", ttl=ttl)
+    return browser
+
+
+class Answer:
+    def __init__(self, response):
+        self.status, self.headers = response.status, response.headers
+        self.body = response.read().decode("utf-8")
+
+    def field(self, name):
+        return html.unescape(re.search(f'name="{name}" value="([^"]*)"', self.body)[1])
+
+
+class Browser:
+    """As much of a browser as forms and cookies need; follows no redirect by itself."""
+
+    def __init__(self, site):
+        self.site, self.cookies = site, {}
+
+    def ask(self, method, path, fields=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.site.http_port, timeout=20)
+        path = urllib.parse.urlsplit(path)._replace(scheme="", netloc="").geturl()
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in self.cookies.items())
+        body = None
+        if fields is not None:
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+            body = fields if isinstance(fields, (str, bytes)) else urllib.parse.urlencode(fields)
+        connection.request(method, path, body, headers)
+        answer = Answer(connection.getresponse())
+        connection.close()
+        for cookie in answer.headers.get_all("Set-Cookie") or []:
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self.cookies[name] = value
+            if "Max-Age=0" in cookie:
+                del self.cookies[name]
+        return answer
+
+    def get(self, path, **headers):
+        return self.ask("GET", path, **headers)
+
+    def post(self, path, **fields):
+        return self.ask("POST", path, fields)
+
+    def open(self, link):
+        """Follows the link of a mail to its page."""
+        answer = self.get(link)
+        assert answer.status == 303, answer.body
+        return self.get(answer.headers["Location"])
+
+    def act(self, page, path, action, **fields):
+        """Presses a button of a page that is open."""
+        return self.post(path, token=page.field("token"), version=page.field("version"), action=action, **fields)
+
+
+def link_in(mail, kind="c"):
+    return re.search(rf"http://127\.0\.0\.1:\d+/{kind}/[\w-]+", text_of(mail))[0]
+
+
+def case_of(site, **values):
+    """A response, its alert, and the link in it."""
+    site.respond(**values)
+    mail = site.mails(1)[0]
+    return mail, link_in(mail)
+
+
+def test_from_the_mail_to_a_closed_case(paged):
+    _, link = case_of(paged, nps=2, account="hanbit", customer_id="c-17", customer_name="이서연", customer_phone="+82 2 123 4567",
+                      comment="장비가 사흘째 멈춰 있습니다.", touchpoint="installation", contact_requested=True)
+    browser = Browser(paged)
+    page = browser.open(link)
+    assert page.status == 200 and '<html lang="ko">' in page.body
+    assert "장비가 사흘째" in page.body and "2/10" in page.body and 'href="tel:+8221234567"' in page.body
+    case = paged.one("SELECT id FROM closeloop.cases")
+    path = f"/case/{case}"
+    done = browser.act(page, path, "acknowledge")
+    assert done.status == 303 and done.headers["Location"] == path
+    assert paged.one("SELECT status, acknowledged_by FROM closeloop.cases") == ("acknowledged", "minsu")
+    page = browser.get(path)
+    assert 'value="undo"' in page.body
+    browser.act(page, path, "contacted", how="phone", reached="true")
+    page = browser.get(path)
+    browser.act(page, path, "resolve", cause="late", note="기사님이 내일 갑니다.")
+    assert paged.one("SELECT status, root_cause, resolution FROM closeloop.cases") == ("resolved", "late", "기사님이 내일 갑니다.")
+    page = browser.get(path)
+    browser.act(page, path, "close")
+    assert paged.one("SELECT status FROM closeloop.cases") == "closed"
+
+
+def state(site):
+    """All that a page could change."""
+    return site.q("SELECT id, status, version, owner FROM closeloop.cases ORDER BY id"), site.q(
+        "SELECT count(*) FROM closeloop.case_events")
+
+
+def opened(site, **values):
+    """A case of Minsu's and its path."""
+    response = site.respond(**{"account": "hanbit", "customer_id": "c-1", **values})
+    site.wait(lambda: site.one("SELECT id FROM closeloop.cases WHERE response_id = %s", response), "the case")
+    return f"/case/{site.one('SELECT id FROM closeloop.cases WHERE response_id = %s', response)}"
+
+
+def reload(site):
+    site.run("reload")
+    site.wait(lambda: Browser(site).get("/").status == 200, "the pages")  # who works here is read anew
+
+
+# -- links
+
+
+def test_a_scanner_changes_nothing(paged):
+    mail, link = case_of(paged, account="hanbit", customer_id="c-1")
+    before = state(paged)
+    for url in set(re.findall(r"http://127[^\s\"<>]+", text_of(mail) + text_of(mail, "html"))):
+        for method in ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE"):
+            Browser(paged).ask(method, html.unescape(url))
+    browser = Browser(paged)
+    page = browser.open(link)
+    for action in re.findall(r'action="([^"]+)"', page.body):
+        for fields in ({}, {"action": "acknowledge"}, {"action": "acknowledge", "version": "1", "token": "x" * 80}):
+            assert browser.ask("POST", action, fields).status in (403, 405, 303, 200)
+    for href in re.findall(r'href="(/[^"]*)"', page.body):
+        for method in ("GET", "HEAD", "POST"):
+            browser.ask(method, html.unescape(href))
+    assert state(paged) == before
+
+
+def test_every_bad_link_gets_the_same_page(paged):
+    _, link = case_of(paged, account="hanbit", customer_id="c-1")
+    case = paged.one("SELECT id FROM closeloop.cases")
+    address, good = "minsu@halden.example", link.rsplit("/", 1)[1]
+    assert Browser(paged).get("/c/" + sign("c", "minsu", address, case)).status == 303
+    bad = {
+        "garbage": "/c/x", "none": "/c/", "cut": f"/c/{good[:-1]}", "longer": f"/c/{good}A", "changed": f"/c/B{good[1:]}",
+        "expired": "/c/" + sign("c", "minsu", address, case, ttl=-1),
+        "another purpose": "/c/" + sign("i", "minsu", address, case),
+        "a session": "/i/" + sign("s", "minsu", address),
+        "another key": "/c/" + sign("c", "minsu", address, case, key=OTHER_KEY),
+        "an unknown case": "/c/" + sign("c", "minsu", address, 999999),
+        "an unknown person": "/c/" + sign("c", "nobody", "nobody@halden.example", case),
+        "an address of before": "/c/" + sign("c", "minsu", "minsu@old.example", case),
+        "a later epoch": "/c/" + sign("c", "minsu", address, case, epoch=7),
+        "a future version": "/c/" + sign("c", "minsu", address, case, version=2),
+    }
+    pages = {name: Browser(paged).get(path, Accept_Language="en") for name, path in bad.items()}
+    assert {name: page.status for name, page in pages.items()} == dict.fromkeys(bad, 404)
+    assert len({page.body for page in pages.values()}) == 1
+    assert not any(page.headers.get("Set-Cookie") for page in pages.values())
+    assert 'action="/link"' in pages["cut"].body
+
+
+def test_who_guesses_is_slowed_down(paged):
+    for _ in range(25):
+        assert Browser(paged).get("/c/guess").status == 404
+    # A good link from there is not opened any more, and looks like every other.
+    path = "/i/" + sign("i", "minsu", "minsu@halden.example")
+    assert Browser(paged).get(path).status == 404
+    assert Browser(paged).get(path, X_Forwarded_For="192.0.2.77").status == 303
+    # Only what the proxy wrote last counts.
+    assert Browser(paged).get(path, X_Forwarded_For="192.0.2.78, 127.0.0.1").status == 303
+
+
+def test_a_link_dies_with_a_hand_over(paged):
+    _, link = case_of(paged, account="hanbit", customer_id="c-1")
+    assert Browser(paged).get(link).status == 303
+    paged.run("--as", "minsu", "case", "assign", f"C-{paged.one('SELECT id FROM closeloop.cases')}", "--to", "anna")
+    assert Browser(paged).get(link).status == 404
+    paged.mails(1, to="anna")
+
+
+def test_keys_change_without_breaking_links(paged):
+    _, link = case_of(paged, account="hanbit", customer_id="c-1")
+    write_secret(paged, "link-key", OTHER_KEY, LINK_KEY)
+    reload(paged)
+    browser = Browser(paged)
+    assert browser.get(link).status == 303  # the old key verifies, the new one signs
+    write_secret(paged, "link-key", OTHER_KEY)
+    reload(paged)
+    assert Browser(paged).get(link).status == 404
+    assert browser.get("/inbox").status == 200
+
+
+def test_a_fresh_link_is_mailed(paged):
+    path = opened(paged)
+    paged.mails(1)
+    known = Browser(paged).post("/link", email="MINSU@halden.example")
+    unknown = Browser(paged).post("/link", email="nobody@elsewhere.example")
+    by_id = Browser(paged).post("/link", email="minsu")
+    assert known.status == unknown.status == by_id.status == 200 and known.body == unknown.body == by_id.body
+    mail = next(m for m in paged.mails(2) if "/i/" in text_of(m))
+    assert mail.recipient == "minsu@halden.example" and mail.message.is_multipart()
+    browser = Browser(paged)
+    inbox = browser.open(link_in(mail, "i"))
+    assert inbox.status == 200 and path in inbox.body
+    for _ in range(5):
+        Browser(paged).post("/link", email="minsu@halden.example")
+    assert paged.one("SELECT count(*) FROM closeloop.link_requests") == 3  # in a quarter of an hour
+    paged.wait(lambda: paged.one("SELECT count(*) FROM closeloop.messages WHERE kind = 'link' AND state = 'sent'") == 3, "the mails")
+
+
+# -- sessions and forms
+
+
+def test_another_site_changes_nothing(paged):
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    page = browser.get(path)
+    fields = {"token": page.field("token"), "version": page.field("version"), "action": "acknowledge"}
+    before = state(paged)
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"},
+                    {"Origin": f"http://127.0.0.1:{paged.http_port + 1}"}):
+        assert browser.ask("POST", path, fields, **headers).status == 403
+    other = signed_in(paged, "olga")  # sees it, but this form was shown to somebody else
+    assert other.ask("POST", path, fields).status == 403
+    for token in ("", sign("f", "minsu", "minsu@halden.example", 999), sign("s", "minsu", "minsu@halden.example")):
+        assert browser.ask("POST", path, {**fields, "token": token}).status == 403
+    assert browser.ask("POST", path, fields, Content_Type="text/plain").status == 400
+    assert state(paged) == before
+    own = f"http://127.0.0.1:{paged.http_port}"
+    assert browser.ask("POST", path, fields, Origin=own, Sec_Fetch_Site="same-origin").status == 303
+    assert state(paged) != before
+
+
+def test_a_note_outlives_the_session(paged):
+    path = opened(paged)
+    paged.mails(1)
+    page = signed_in(paged, "minsu").get(path)
+    browser = signed_in(paged, "minsu", ttl=-5)
+    before = state(paged)
+    ended = browser.act(page, path, "resolve", cause="late", note="Drei Tage gewartet, <b>Teil</b> kommt morgen")
+    assert ended.status == 403 and state(paged) == before
+    link = next(link_in(m) for m in paged.mails(2) if not m.message["In-Reply-To"])
+    page = Browser(paged).open(link)
+    assert "Drei Tage gewartet, &lt;b&gt;Teil&lt;/b&gt; kommt morgen</textarea>" in page.body
+
+
+def test_two_managers_press_at_once(paged):
+    path = opened(paged)
+    minsu, olga = signed_in(paged, "minsu"), signed_in(paged, "olga")
+    first, second = minsu.get(path), olga.get(path)
+    assert minsu.act(first, path, "resolve", cause="late", note="done").headers["Location"] == path
+    answer = olga.act(second, path, "assign", to="Anna Groß", note="Anna, please call")
+    assert answer.headers["Location"] == f"{path}?not=assign"
+    page = olga.get(answer.headers["Location"])
+    assert 'role="alert"' in page.body and "Anna, please call" in page.body
+    assert paged.one("SELECT status, owner FROM closeloop.cases") == ("resolved", "minsu")
+
+
+def test_two_taps_are_one(paged):
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    page = browser.get(path)
+    for action, fields in (("acknowledge", {}), ("contacted", {"how": "phone", "reached": "true"}),
+                           ("resolve", {"cause": "late", "note": "done"})):
+        first = browser.act(page, path, action, **fields)
+        second = browser.act(page, path, action, **fields)
+        page = browser.get(second.headers["Location"])
+        assert first.status == second.status == 303 and 'role="alert"' not in page.body, action
+        assert "done</textarea>" not in page.body
+    kinds = [k for k, in paged.q("SELECT kind FROM closeloop.case_events ORDER BY id")]
+    assert kinds == ["opened", "acknowledged", "contacted", "resolved"]
+
+
+def test_undo_within_ten_minutes(paged):
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    browser.act(browser.get(path), path, "resolve", cause="late", note="done")
+    page = browser.get(path)
+    browser.post(path, token=page.field("token"), action="undo")
+    assert paged.one("SELECT status, acknowledged_at FROM closeloop.cases") == ("open", None)
+    browser.act(browser.get(path), path, "acknowledge")
+    assert 'value="undo"' not in signed_in(paged, "olga").get(path).body
+    paged.q("UPDATE closeloop.case_events SET at = at - interval '11 minutes'")
+    assert 'value="undo"' not in browser.get(path).body
+
+
+def test_who_may_see_a_case(paged):
+    path = opened(paged)
+    assert signed_in(paged, "olga").get(path).status == 200  # Minsu reports to her
+    for nobody in (signed_in(paged, "anna"), signed_in(paged, "zoe")):
+        page = nobody.get(path)
+        assert page.status == 404 and "too late" not in page.body
+        form = sign("f", "zoe", "zoe@halden.example", int(path.rsplit("/", 1)[1]))
+        assert nobody.post(path, token=form, action="acknowledge").status in (403, 404)
+    assert Browser(paged).get(path).status == 403
+    assert signed_in(paged, "minsu").get("/case/99999").status == 404
+    for odd in ("/case/", "/case/0", "/case/1x", "/case/-1", "/case/99999999999999999999", "/case/1/2"):
+        assert signed_in(paged, "minsu").get(odd).status == 404
+    assert paged.one("SELECT status FROM closeloop.cases") == "open"
+
+
+def test_the_proxy_says_who_it_is(paged):
+    path = opened(paged)
+    assert Browser(paged).get(path, X_Remote_User="minsu").status == 403
+    assert Browser(paged).get(path, X_Remote_User="minsu", X_Proxy_Secret="wrong").status == 403
+    assert Browser(paged).get(path, X_Remote_User="nobody", X_Proxy_Secret=PROXY_SECRET).status == 403
+    browser = Browser(paged)
+    page = browser.get(path, X_Remote_User="minsu", X_Proxy_Secret=PROXY_SECRET)
+    assert page.status == 200 and 'action="/leave"' not in page.body
+    fields = {"token": page.field("token"), "version": page.field("version"), "action": "acknowledge"}
+    assert browser.ask("POST", path, fields, X_Remote_User="minsu", X_Proxy_Secret=PROXY_SECRET).status == 303
+    assert paged.one("SELECT acknowledged_by FROM closeloop.cases") == "minsu"
+
+
+def test_headers(paged):
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    page = browser.get(path)
+    assert page.headers["Content-Security-Policy"] == ("default-src 'none'; style-src 'self'; form-action 'self';"
+                                                       " frame-ancestors 'none'; base-uri 'none'")
+    assert page.headers["Referrer-Policy"] == "same-origin" and page.headers["Cache-Control"] == "no-store"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    style = browser.get(re.search(r'href="(/style/[^"]+)"', page.body)[1])
+    assert style.status == 200 and "immutable" in style.headers["Cache-Control"] and len(style.body) + len(page.body) < 50000
+    assert "<script" not in page.body and "style=" not in page.body and "http://" not in style.body
+    cookie = Browser(paged).get("/i/" + sign("i", "minsu", "minsu@halden.example")).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
+    assert browser.ask("HEAD", path).body == ""
+    assert browser.ask("PUT", path).status == 405
+    left = browser.post("/leave", token=page.body.split('action="/leave"')[1].split('value="')[1].split('"')[0])
+    assert left.status == 303 and "Max-Age=0" in left.headers["Set-Cookie"]
+
+
+def test_a_strangers_words_are_only_words(paged):
+    hostile = "</textarea><script>alert(1)</script><img src=x onerror=alert(1)>{{w.home}} {{{svg}}} \" onmouseover='x' \u202e \u0007 &amp;"
+    path = opened(paged, comment=hostile, customer_name=hostile, account_name=hostile, touchpoint=hostile,
+                  customer_email='"><script>x</script>@x.example', customer_phone="javascript:alert(1)",
+                  ratings={"<script>x</script>": 1})
+    browser = signed_in(paged, "minsu")
+    for page in (browser.get(path), browser.get("/inbox"), browser.get("/reports"),
+                 browser.get("/inbox?" + urllib.parse.urlencode({"q": hostile[:180].replace("\u0007", ""), "touchpoint": hostile.replace("\u0007", ""),
+                                                                 "status": "open"}))):
+        assert page.status == 200
+        for sign_of_trouble in ("<script", "<img", "onmouseover='", "javascript:", "\u0007"):
+            assert sign_of_trouble not in page.body, sign_of_trouble
+    page = browser.get(path)
+    browser.act(page, path, "note", note=hostile.replace("\u0007", ""))
+    assert "<script" not in browser.get(path).body
+
+
+# -- the list
+
+
+def test_the_list(paged):
+    paths = [opened(paged, customer_id=f"k{i}", nps=i % 7, contact_requested=i % 4 == 0, customer_name=f"Kunde {i}",
+                    touchpoint="delivery" if i % 2 else "service") for i in range(40)]
+    browser = signed_in(paged, "minsu")
+    first = browser.get("/inbox")
+    seen = re.findall(r'href="(/case/\d+)"', first.body)
+    assert len(seen) == 30
+    rest = browser.get("/inbox" + html.unescape(re.search(r'href="/inbox(\?[^"]*after[^"]*)"', first.body)[1]))
+    seen += re.findall(r'href="(/case/\d+)"', rest.body)
+    assert sorted(seen) == sorted(paths) and "after=" not in rest.body
+    order = [paged.one("SELECT priority FROM closeloop.cases WHERE id = %s", int(p.rsplit("/", 1)[1])) for p in seen]
+    assert order == sorted(order, key=("urgent", "high", "normal", "low").index)
+
+    def found(**filters):
+        return re.findall(r'href="(/case/\d+)"', browser.get("/inbox?" + urllib.parse.urlencode(filters)).body)
+    assert len(found(priority="urgent")) == 10
+    assert found(q="kunde 17") == [paths[17]]
+    assert found(q="C-" + paths[3].rsplit("/", 1)[1]) == [paths[3]]
+    assert len(found(touchpoint="delivery")) == 20
+    assert found(status="done") == [] and found(q="%") == [] and found(q="'; DROP TABLE x") == []
+    for odd in ("after=x", "after=[1,2]", "after=[0,%22now%22,1]", "status=nonsense", "priority=9", "team=field"):
+        assert browser.get("/inbox?" + odd).status == 200
+    assert len(re.findall(r'href="(/case/\d+)"', signed_in(paged, "olga").get("/inbox?team=all").body)) == 30
+    assert found(team="all") == seen[:30]  # answers for nobody else
+    page = browser.get("/inbox")
+    chosen = [("token", page.field("token"))] + [("case", p.rsplit("/", 1)[1]) for p in paths[:3]] + [("case", "999999")]
+    assert browser.post("/inbox", **{}).status == 403
+    assert browser.ask("POST", "/inbox", urllib.parse.urlencode(chosen)).status == 303
+    assert paged.one("SELECT count(*) FROM closeloop.cases WHERE status = 'acknowledged' AND acknowledged_by = 'minsu'") == 3
+    assert len(found(status="acknowledged")) == 3
+
+
+def test_absence(paged):
+    browser = signed_in(paged, "minsu")
+    page = browser.get("/inbox")
+    token = page.field("token")
+    assert browser.post("/away", token=token, **{"from": "", "until": "", "deputy": "Anna Groß"}).status == 303
+    assert paged.q("SELECT person, deputy, ends_at FROM closeloop.absences") == [("minsu", "anna", None)]
+    paged.wait(lambda: "Anna Groß" in browser.get("/inbox").body, "the absence")
+    paged.respond(account="hanbit", customer_id="c-9")
+    paged.mails(1, to="anna")
+    browser.post("/away", token=token, action="back")
+    assert paged.one("SELECT count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now()") == 0
+    for wrong in ({"from": "2027-03-05", "until": "2027-03-01"}, {"deputy": "nobody"}, {"deputy": "minsu"}, {"from": "soon"}):
+        answer = browser.post("/away", token=token, **wrong)
+        assert answer.headers["Location"] == "/inbox?not=away#away", wrong
+        assert 'role="alert"' in browser.get("/inbox?not=away").body
+    assert paged.one("SELECT count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now()") == 0
+
+
+# -- results
+
+
+def test_results(paged):
+    browser = signed_in(paged, "anna")
+    empty = browser.get("/reports")
+    assert empty.status == 200 and "<svg" not in empty.body
+    paged.q("""INSERT INTO closeloop.responses (customer_id, touchpoint, nps, csat, ratings)
+        SELECT 'x' || i, 'shop', CASE WHEN i <= 50 THEN 10 WHEN i <= 70 THEN 5 ELSE 8 END, 4, '{"staff": 4}' FROM generate_series(1, 100) i""")
+    time.sleep(0)
+    paged.stop_daemons()
+    paged.start()  # what was added up is kept for a minute
+    page = browser.get("/reports")
+    assert page.status == 200 and page.body.count('<svg class="chart"') == 3
+    assert '<strong class="big num">30</strong>' in page.body and "15 … 45" in page.body  # 30 ± 15.3
+    assert "shop" in page.body and "staff" in page.body
+
+
+# -- the API
+
+
+class Program:
+    def __init__(self, site, token=TOKENS["crm"]):
+        self.browser, self.token = Browser(site), token
+
+    def ask(self, method, path, body=None, **headers):
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if body is not None:
+            headers.setdefault("Content_Type", "application/json")
+            body = body if isinstance(body, (str, bytes)) else json.dumps(body)
+        answer = self.browser.ask(method, path, body, **headers)
+        assert answer.headers["Content-Type"] == "application/json", answer.body
+        answer.json = json.loads(answer.body)
+        return answer
+
+
+def test_api(paged):
+    for i in range(5):
+        opened(paged, customer_id=f"c-{i}", nps=i)
+    crm = Program(paged)
+    listed = crm.ask("GET", "/api/v1/cases?limit=3")
+    assert listed.status == 200 and len(listed.json["cases"]) == 3
+    rest = crm.ask("GET", f"/api/v1/cases?after={listed.json['next']}")
+    assert rest.json["next"] is None
+    cases = listed.json["cases"] + rest.json["cases"]
+    assert [c["id"] for c in cases] == [i for i, in paged.q("SELECT id FROM closeloop.cases ORDER BY id")]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", cases[0]["opened_at"]) and cases[0]["resolved_at"] is None
+    assert cases[0]["url"].endswith(f"/case/{cases[0]['id']}")
+    assert "too late" not in listed.body and "customer_email" not in listed.body
+    case = cases[0]
+    path = f"/api/v1/cases/{case['id']}/transition"
+    done = crm.ask("POST", path, {"action": "acknowledge", "version": case["version"]})
+    assert done.status == 200 and done.json["status"] == "acknowledged" and done.json["acknowledged_by"] == "api:crm"
+    assert crm.ask("POST", path, {"action": "start", "version": case["version"]}).status == 409
+    stale = crm.ask("POST", path, {"action": "start", "version": case["version"]})
+    assert stale.json["error"] == "stale"
+    assert crm.ask("POST", path, {"action": "contacted", "details": {"how": "phone", "reached": True}}).json["status"] == "in_progress"
+    assert crm.ask("POST", path, {"action": "assign", "details": {"to": "anna"}}).json["owner"] == "anna"
+    refused = crm.ask("POST", path, {"action": "close"})
+    assert refused.status == 409 and refused.json["error"] == "not_allowed" and refused.json["hint"]
+    assert [c["id"] for c in crm.ask("GET", "/api/v1/cases?owner=anna&status=unresolved").json["cases"]] == [case["id"]]
+
+
+def test_api_refuses(paged):
+    path = f"/api/v1/cases{opened(paged)[5:]}/transition"
+    crm = Program(paged)
+    before = state(paged)
+    for body in ("", "x", "[]", "{}", {"action": "explode"}, {"action": "note", "note": 5}, {"action": "note", "details": "x"},
+                 {"action": "acknowledge", "version": "1"}, {"action": "acknowledge", "extra": 1}, '{"action":"start","action":"start"}',
+                 {"action": "assign", "details": {"to": "nobody"}}, b'{"action": "note", "note": "\xff"}'):
+        assert crm.ask("POST", path, body).status == 400, body
+    assert crm.ask("POST", path, {"action": "acknowledge"}, Content_Type="text/plain").status == 400
+    assert crm.ask("POST", "/api/v1/cases/999999/transition", {"action": "acknowledge"}).status == 404
+    assert crm.ask("POST", "/api/v1/cases/x/transition", {"action": "acknowledge"}).status == 404
+    for query in ("limit=0", "limit=x", "limit=1001", "after=-1", "status=odd", "priority=odd", "after=%"):
+        assert crm.ask("GET", f"/api/v1/cases?{query}").status == 400, query
+    assert Program(paged, TOKENS["wall"]).ask("POST", path, {"action": "acknowledge"}).status == 403
+    assert Program(paged, TOKENS["wall"]).ask("GET", "/api/v1/cases").status == 200
+    unknown = Program(paged, "wrong").ask("GET", "/api/v1/cases")
+    assert unknown.status == 401 and unknown.headers["WWW-Authenticate"] == "Bearer"
+    assert Program(paged, None).ask("POST", path, {"action": "acknowledge"}).status == 401
+    assert state(paged) == before
+    cookie = signed_in(paged, "minsu")  # a person's cookie is no token
+    assert cookie.ask("POST", path, '{"action":"acknowledge"}', Content_Type="application/json").status == 401
+
+
+# -- limits
+
+
+def test_caps(paged):
+    browser = signed_in(paged, "minsu")
+    path = opened(paged)
+    assert browser.ask("POST", path, "note=" + "x" * 70000).status == 413
+    assert browser.ask("POST", path, "&".join("a=1" for _ in range(500))).status == 400
+    assert browser.ask("POST", path, "a=%ff").status == 400
+    assert browser.get("/inbox?q=%00").status == 400
+    page = browser.get(path)
+    assert browser.act(page, path, "note", note="x" * 20000).status == 400
+    codes = [browser.get("/", X_Forwarded_For="192.0.2.9").status for _ in range(130)]
+    assert 429 in codes and browser.get("/").status != 429
+
+
+def test_slow_clients_do_not_delay_alerts(paged):
+    opened(paged)
+    loris = []
+    for i in range(200):
+        s = socket.create_connection(("127.0.0.1", paged.http_port), timeout=5)
+        s.sendall(f"GET /case/{i} HTTP/1.1\r\nHost: x\r\nX-Slow: ".encode())
+        loris.append(s)
+    sent = time.monotonic()
+    paged.respond(account="hanbit", customer_id="c-2")
+    paged.mails(2, seconds=5)
+    assert time.monotonic() - sent < 3
+    assert signed_in(paged, "minsu").get("/inbox").status == 200
+    for s in loris:
+        s.close()
+
+
+def test_the_database_goes_away(own_site):
+    write_secret(own_site, "link-key", LINK_KEY)
+    own_site.daemon(http=http_section(own_site))
+    path = opened(own_site)
+    browser = signed_in(own_site, "minsu")
+    page = browser.get(path)
+    own_site.server.stop(signal.SIGQUIT)
+    down = browser.act(page, path, "acknowledge")
+    assert down.status == 503 and down.headers["Retry-After"]
+    assert browser.get("/inbox").status == 503
+    own_site.server.start()
+    own_site.wait(lambda: browser.get(path).status == 200, "the pages", 40)
+    assert browser.act(page, path, "acknowledge").status == 303
+
+
+def test_pages_have_a_role_of_their_own(paged):
+    opened(paged)
+    signed_in(paged, "minsu").get("/inbox")
+    roles = paged.q("SELECT 1 FROM pg_roles WHERE rolname = 'closeloop_pages'")
+    paged.run("migrate", "--roles")
+    paged.stop_daemons()
+    paged.start()
+    browser = signed_in(paged, "minsu")
+    path = opened(paged, customer_id="c-5")
+    page = browser.get(path)
+    assert page.status == 200 and browser.act(page, path, "acknowledge").status == 303
+    for address in ("/inbox", "/inbox?status=done", "/inbox?q=x", "/reports"):
+        assert browser.get(address).status == 200, address
+    assert Program(paged).ask("GET", "/api/v1/cases").status == 200
+    assert Browser(paged).post("/link", email="minsu@halden.example").status == 200
+    assert browser.post("/away", token=browser.get("/inbox").field("token"), deputy="Ben Hall").status == 303
+    assert roles is not None
