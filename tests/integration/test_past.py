@@ -176,6 +176,29 @@ def test_an_answer_that_cannot_be_read_is_no_past(site):
     site.may_differ.add("inbox")
 
 
+def test_a_row_alone_is_judged_with_its_past(site):
+    """A batch that fails is halved, and its rows are claimed one by one, with other statements."""
+    site.q("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+              BEGIN
+                IF NEW.customer_id = 'poison' THEN RAISE EXCEPTION 'this one can''t be stored'; END IF;
+                RETURN NEW;
+              END $$""")
+    site.q("CREATE TRIGGER refuse BEFORE INSERT ON closeloop.cases FOR EACH ROW EXECUTE FUNCTION refuse()")
+    site.configure(rules='{ again: { when = "history.responses(90d) >= 1 and previous.nps = 9 and nps <= 6"; }; }')
+    site.q("INSERT INTO closeloop.responses (nps, customer_id, responded_at) SELECT 9, who, now() - interval '2 days'"
+           " FROM unnest(ARRAY['a', 'b', 'c', 'poison']) AS who")
+    site.q("INSERT INTO closeloop.responses (nps, customer_id) SELECT 1, who FROM unnest(ARRAY['a', 'poison', 'b', 'new', 'c']) AS who")
+    site.start()
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.inbox WHERE set_aside_at IS NOT NULL"), "the row is set aside", 40)
+    site.settled()
+    assert site.q("SELECT r.customer_id, c.facts -> 'history' ->> 'responses(90d)' FROM closeloop.case_responses AS c"
+                  " JOIN closeloop.responses AS r ON r.id = c.response_id ORDER BY 1") == [("a", "1"), ("b", "1"), ("c", "1")]
+    # Given back, it is judged by the statement for one.
+    site.q("DROP TRIGGER refuse ON closeloop.cases")
+    site.run("inbox", "retry", "--all")
+    assert len(site.cases(4)) == 4
+
+
 def test_hours_and_weekdays_are_postgresqls(site):
     """The table that a zone becomes against AT TIME ZONE: gaps, folds, half hours, and years for which there is only a rule."""
     zones = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Casablanca", "America/St_Johns",
