@@ -35,7 +35,7 @@ static struct live *app_load(const char *path)
 	struct buf text CLEANUP(buf_fini) = BUF_INIT(1024 * 1024);
 	struct live *live = live_load(path, diags);
 
-	if (getenv("JOURNAL_STREAM")) {
+	if (log_is_journal()) {
 		diag_log(diags, "configuration");
 	} else {
 		diag_print(diags, &text);

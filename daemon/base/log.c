@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOG_LINE_BYTES 2048
@@ -20,6 +21,16 @@ static atomic_int log_level_now = LOG_LEVEL_INFO;
 void log_set_level(enum log_level level)
 {
 	atomic_store(&log_level_now, (int)level);
+}
+
+bool log_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == device && st.st_ino == inode;
 }
 
 /* The line without control characters; UTF-8 passes, C1 controls (C2 80..9F) don't. */
@@ -55,7 +66,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (getenv("JOURNAL_STREAM"))
+	if (log_is_journal())
 		head = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);
 	else
 		head = (size_t)snprintf(line, sizeof(line), "%s %s", wall_text(wall_now(), when),

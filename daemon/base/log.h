@@ -1,7 +1,7 @@
 /*
  * Log lines on stderr: ids and key=value, never a customer's words or address.
  *
- * Under journald (JOURNAL_STREAM is set) a line starts with its "<N>" priority; on a terminal with
+ * Under journald (log_is_journal()) a line starts with its "<N>" priority; on a terminal with
  * the time. The level is the one writable global of the tree. Callers pass ids, counts and SQLSTATEs;
  * control characters of whatever is printed are escaped, so a line is always one line. Any thread.
  *
@@ -15,6 +15,8 @@
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
 void log_set_level(enum log_level level);
+/* stderr is a stream of the journal: $JOURNAL_STREAM names it (systemd.exec(5)), and it wasn't redirected since. */
+bool log_is_journal(void);
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

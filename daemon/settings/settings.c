@@ -49,18 +49,22 @@ static void hex(const unsigned char *bytes, size_t n, char *ret)
 		sprintf(ret + 2 * i, "%02x", bytes[i]);
 }
 
-/* What `rulesets` keeps: where the database is and who connects is no part of the rules. */
-static void keep_text(struct settings *s, const struct source *src, struct text_span database)
+/* What `rulesets` keeps: where the database is and where this host listens is no part of the rules. */
+static void keep_text(struct settings *s, const struct source *src, const struct text_spans *local)
 {
 	const char *text = buf_str(&src->text);
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	char *kept = arena_alloc(s->arena, src->text.n + 1);
-	size_t tail = src->text.n - database.to, n = database.from;
 	unsigned digest_n = 0;
+	size_t n = 0, from = 0;
 
-	memcpy(kept, text, database.from);
-	memcpy(kept + n, text + database.to, tail);
-	n += tail;
+	for (int i = 0; i < local->n; i++) {
+		memcpy(kept + n, text + from, local->items[i].from - from);
+		n += local->items[i].from - from;
+		from = local->items[i].to;
+	}
+	memcpy(kept + n, text + from, src->text.n - from);
+	n += src->text.n - from;
 	kept[n] = '\0';
 	s->text = kept;
 	EVP_Digest(kept, n, digest, &digest_n, EVP_sha256(), NULL);
@@ -85,15 +89,15 @@ static void settings_read(struct settings *s, const struct source *src, enum loa
 			 .source = src,
 			 .folder = path_folder(s->arena, s->path),
 			 .files = files};
-	struct text_span database;
+	struct text_spans local;
 	config_t config;
 
-	if (!syntax_check(src, diags, &database))
+	if (!syntax_check(src, diags, &local))
 		return;
 	config_init(&config);
 	if (split_read(&config, src)) {
 		load_settings(&l, config_root_setting(&config));
-		keep_text(s, src, database);
+		keep_text(s, src, &local);
 	} else {
 		parser_error(src, &config, diags);
 	}

@@ -228,7 +228,7 @@ struct rule {
 struct settings {
 	struct arena *arena;
 	const char *path; /* of the main file */
-	const char *text; /* what is kept in `rulesets`: all files joined, without the database section */
+	const char *text; /* what is kept in `rulesets`: all files joined, without `database` and `http.listen` */
 	char sha256[65];  /* of text */
 
 	const char *instance, *timezone, *redirect_to, *templates_dir; /* templates_dir NULL: only the built-in ones */

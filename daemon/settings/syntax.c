@@ -26,7 +26,8 @@ struct parser {
 	struct token before;   /* the token before now */
 	int depth;
 	bool good, broken; /* broken: the grammar failed, stop */
-	struct text_span *database;
+	bool in_http;      /* the top-level group */
+	struct text_spans *local;
 };
 
 struct names { /* of one group */
@@ -352,10 +353,16 @@ static void no_name(struct parser *p, const struct token *open)
 	broken(p, open ? "a name or '}'" : "a name", hint);
 }
 
+static bool name_is(const struct token *t, const char *name)
+{
+	return t->n == strlen(name) && memcmp(t->at, name, t->n) == 0;
+}
+
 static void parse_setting(struct parser *p, struct names *names, bool top)
 {
 	struct token name = p->now;
 	size_t from = (size_t)(name.at - p->lx.text);
+	bool local = top ? name_is(&name, "database") : p->depth == 1 && p->in_http && name_is(&name, "listen");
 
 	name_add(p, names, &name);
 	if (p->broken)
@@ -366,11 +373,13 @@ static void parse_setting(struct parser *p, struct names *names, bool top)
 		return;
 	}
 	advance(p);
+	if (top)
+		p->in_http = name_is(&name, "http");
 	parse_value(p);
 	if (!p->broken && (token_is(&p->now, ';') || token_is(&p->now, ',')))
 		advance(p);
-	if (top && name.n == strlen("database") && memcmp(name.at, "database", name.n) == 0 && p->database->to == 0)
-		*p->database = (struct text_span){from, (size_t)(p->before.at + p->before.n - p->lx.text)};
+	if (local && p->local->n < SYNTAX_LOCAL_MAX)
+		p->local->items[p->local->n++] = (struct text_span){from, (size_t)(p->before.at + p->before.n - p->lx.text)};
 }
 
 /*
@@ -408,11 +417,11 @@ static void parse_settings(struct parser *p, const struct token *open)
 	}
 }
 
-bool syntax_check(const struct source *src, struct diag_list *diags, struct text_span *ret_database)
+bool syntax_check(const struct source *src, struct diag_list *diags, struct text_spans *ret_local)
 {
-	struct parser p = {.src = src, .diags = diags, .good = true, .database = ret_database};
+	struct parser p = {.src = src, .diags = diags, .good = true, .local = ret_local};
 
-	*ret_database = (struct text_span){0};
+	*ret_local = (struct text_spans){.n = 0};
 	tokens_init(&p.lx, buf_str(&src->text), src->text.n);
 	advance(&p);
 	p.before.n = 0;

@@ -22,13 +22,19 @@
 struct text_span {
 	size_t from, to;
 };
+/* What belongs to the machine and not to the rules: the top-level `database`, and `listen` of the top-level `http`. */
+#define SYNTAX_LOCAL_MAX 2
+struct text_spans {
+	struct text_span items[SYNTAX_LOCAL_MAX]; /* as they stand in the text */
+	int n;
+};
 
 /*
  * syntax_check() - false when the text is no libconfig, with the reason in diags
  * The first mistake of the grammar ends the check, as the rest would be guesses; doubled names and numbers out of
  * range are all reported.
- * @ret_database: the top-level `database` setting
+ * @ret_local: what of the text is this machine's own
  */
-bool syntax_check(const struct source *src, struct diag_list *diags, struct text_span *ret_database);
+bool syntax_check(const struct source *src, struct diag_list *diags, struct text_spans *ret_local);
 
 #endif

@@ -151,10 +151,10 @@ static void file_read(struct test_file *f, const struct settings *s, const struc
 			 .folder = path_folder(f->arena, f->path)},
 		.file = f,
 	};
-	struct text_span database;
+	struct text_spans local;
 	config_t config;
 
-	if (!syntax_check(src, diags, &database))
+	if (!syntax_check(src, diags, &local))
 		return;
 	config_init(&config);
 	if (config_read_string(&config, buf_str(&src->text)))

@@ -4,7 +4,9 @@ A new configuration becomes live, or the old one stays and everybody is told: SI
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -14,13 +16,6 @@ OTHER = '{ only-very-bad: { when = "nps <= 1"; priority = "low"; }; }'
 
 def sha(site):
     return site.one("SELECT ruleset FROM closeloop.daemons WHERE stopped_at IS NULL")
-
-
-def start_without_port(site):
-    """A daemon that shares its file with others, and so has no port of its own to be asked at."""
-    daemon = site.start(wait=False)
-    site.wait(lambda: "ready: instance" in daemon.log, "ready")
-    return daemon
 
 
 def test_reload_without_a_signal(site):
@@ -94,7 +89,9 @@ def test_a_broken_file_is_seen_before_anybody_reloads(site):
 def test_a_signal_and_systemd_are_told_the_same_way(site):
     """Under journald every line of a bad reload has its priority, and the first of them is where the mistake is."""
     site.own(("account", "hanbit", "minsu"))
-    daemon = site.start(JOURNAL_STREAM="8:1")
+    log = site.folder / "closeloopd-1.log"
+    log.touch()
+    daemon = site.start(JOURNAL_STREAM=f"{log.stat().st_dev}:{log.stat().st_ino}")
     site.configure(rules=BROKEN, people=site.sections["people"].replace('language = "de"', 'language = "xx"'))
     daemon.hang_up()
     site.wait(lambda: "old one stays" in daemon.log, "the complaint")
@@ -102,6 +99,11 @@ def test_a_signal_and_systemd_are_told_the_same_way(site):
     mistakes = [line for line in lines if "reload: " in line]
     assert len(mistakes) >= 4 and all(line.startswith("<3>reload: ") for line in mistakes), mistakes
     assert site.wait(lambda: site.one("SELECT config_error FROM closeloop.daemons"), "the answer in the row")
+    assert all(line.startswith("<") for line in daemon.log.splitlines())
+    # A person's terminal isn't the journal, whatever the environment says.
+    done = subprocess.run([os.environ["CLOSELOOPD"], "-c", str(site.configuration), "--check"], capture_output=True, text=True,
+                          check=False, env=site.environment() | {"JOURNAL_STREAM": "8:1"})
+    assert done.returncode == 78 and done.stderr.startswith(str(site.configuration))
     # A good one again, whose warnings are warnings.
     site.configure(rules='{ a: { when = "nps != 3 and not touchpoint = \'x\'"; }; }', people=site.sections["people"].replace('"xx"', '"de"'))
     daemon.hang_up()
@@ -130,15 +132,16 @@ def test_an_old_request_is_no_news_for_a_new_daemon(site):
 
 
 def test_several_daemons_answer_each_for_itself(site):
-    """Same file: one set. One of them with another file: named in status and counted in a metric."""
-    site.configure(http='{ listen = "127.0.0.1:0"; }')
-    start_without_port(site)
-    start_without_port(site)
-    site.configure(http='{ listen = "127.0.0.1:0"; }', rules=OTHER)
+    """Same rules: one set, though each listens elsewhere. One of them with other rules: named in status and counted in a metric."""
+    first = site.start()
+    site.start(configuration=site.second_configuration())
+    site.configure(rules=OTHER)
+    site.configure(path=site.daemons[1].configuration)
+    site.http_port = first.port
     out = site.run("reload")
     assert len(re.findall(r" → ", out)) == 2
-    assert "different" not in site.closeloop("status").stdout
-    del site.sections["http"]
+    assert "different" not in site.closeloop("status").stdout and first.metric("rulesets_live") == 1
+    site.sections["rules"] = OTHER.replace("nps <= 1", "nps <= 2")
     third = site.start(configuration=site.second_configuration())
     site.wait(lambda: third.metric("rulesets_live") == 2, "the metric", 40)
     told = " ".join(site.closeloop("status").stdout.split())

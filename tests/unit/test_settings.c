@@ -581,13 +581,22 @@ static void test_kept_text(void **state)
 	assert_non_null(strstr(s->text, "public_url"));
 	assert_non_null(strstr(s->text, "rules: {"));
 	assert_int_equal(strlen(s->sha256), 64);
-	/* Another database is no other set of rules. */
+	assert_null(strstr(s->text, "[::1]:0"));
+	/* Another database or port is no other set of rules. */
 	moved = strdup(example);
 	at = strstr(moved, "very_private");
 	memcpy(at, "other_db_xyz", strlen("other_db_xyz"));
 	other = load(moved, 0);
 	assert_string_equal(other->sha256, s->sha256);
 	assert_string_equal(other->conninfo, "dbname=other_db_xyz");
+	settings_free(other);
+	memcpy(strstr(moved, "[::1]:0"), "[::1]:9", strlen("[::1]:9"));
+	other = load(moved, 0);
+	assert_string_equal(other->sha256, s->sha256);
+	assert_int_equal(other->http.port, 9);
+	settings_free(other);
+	other = load("http = { tokens: { }, listen = \"127.0.0.1:1\" } webhooks: { }; database = { conninfo: \"\"; }", 0);
+	assert_string_equal(other->text, "http = { tokens: { },  } webhooks: { }; \n");
 }
 
 /* Groups of many names are given to libconfig in another shape; nothing of what a person writes may show it. */
