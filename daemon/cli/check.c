@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/literals.h"
 #include "cli/reach.h"
+#include "cli/scales.h"
 #include "cli/schema.h"
 #include "cli/verbs.h"
 
@@ -20,7 +21,7 @@
 #define REACH_US (5 * US_PER_S)
 
 const struct option check_options[] = {
-	{"--online", NULL, "also try database, mail server and webhooks, look up people, and texts that never occur"},
+	{"--online", NULL, "also try database, mail server and webhooks; people, texts and answers nobody expects"},
 	{0},
 };
 
@@ -209,6 +210,25 @@ static void tell_notice(struct check *k, const struct literal_notice *n)
 	k->n_online++;
 }
 
+/* Answers that a scale doesn't hold: the scale is wrong, or something else was sent. */
+static int check_scales(struct check *k)
+{
+	const struct scale_notice *notices;
+	int n, r = scales_check(k->c, &notices, &n);
+
+	for (int i = 0; r == 0 && i < n; i++) {
+		const char *text = arena_printf(k->c->arena, "notice: %s: %s", notices[i].name, notices[i].text);
+
+		if (k->c->json) {
+			tell(k, notices[i].name, NULL, notices[i].text, 0);
+			continue;
+		}
+		escape_terminal(&k->online, text, strlen(text));
+		buf_putc(&k->online, '\n');
+	}
+	return r;
+}
+
 /* Texts in rules that no answer has: most are typing mistakes, some are yet to come. */
 static int check_literals(struct check *k)
 {
@@ -246,7 +266,9 @@ static int check_database(struct check *k)
 	r = check_live(k);
 	if (r == 0)
 		r = check_people(k);
-	return r ? r : check_literals(k);
+	if (r == 0)
+		r = check_literals(k);
+	return r ? r : check_scales(k);
 }
 
 static int check_online(struct check *k)

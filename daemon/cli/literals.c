@@ -10,7 +10,6 @@
 
 #include "base/escape.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +17,7 @@
 #define VALUES_MAX 50000     /* of one column */
 #define NEAREST_CODES_MAX 64 /* longer texts have no nearest one */
 #define FREQUENT_SHOWN 3
+#define COUNT_BYTES_MAX 64
 #define VALUE_SHOWN_BYTES_MAX 60
 
 struct value {
@@ -238,16 +238,10 @@ static const struct value *nearest_value(const struct place *p, const char *fold
 /* "1,204 responses" */
 static const char *responses_text(struct arena *a, int64_t n)
 {
-	char digits[24], text[32];
-	int length = snprintf(digits, sizeof(digits), "%lld", (long long)n), k = 0;
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(COUNT_BYTES_MAX);
 
-	for (int i = 0; i < length; i++) {
-		if (i && (length - i) % 3 == 0)
-			text[k++] = ',';
-		text[k++] = digits[i];
-	}
-	text[k] = '\0';
-	return arena_printf(a, "%s response%s", text, n == 1 ? "" : "s");
+	text_put_count(&text, n);
+	return arena_printf(a, "%s response%s", buf_str(&text), n == 1 ? "" : "s");
 }
 
 static const char *quoted(struct arena *a, const char *text)

@@ -189,6 +189,16 @@ void text_put_wrapped(struct buf *out, const char *s, int columns, int indent)
 	}
 }
 
+void text_put_count(struct buf *out, int64_t n)
+{
+	if (n < 1000) {
+		buf_printf(out, "%lld", (long long)n);
+	} else {
+		text_put_count(out, n / 1000);
+		buf_printf(out, ",%03lld", (long long)(n % 1000));
+	}
+}
+
 void text_put_duration(struct buf *out, int64_t us)
 {
 	int64_t s = (us < 0 ? -us : us) / US_PER_S;

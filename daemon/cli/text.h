@@ -27,6 +27,8 @@ void text_put_cell(struct buf *out, const char *s, int columns, bool right);
  */
 void text_put_wrapped(struct buf *out, const char *s, int columns, int indent);
 
+/* "1,204" */
+void text_put_count(struct buf *out, int64_t n);
 /* "22 s", "41 min", "2 h", "12 d": the largest unit, of a duration's absolute value. */
 void text_put_duration(struct buf *out, int64_t us);
 /* "22 s ago", "in 2 h", "now"; "-" when t is WALL_NONE. */

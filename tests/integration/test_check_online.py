@@ -88,6 +88,25 @@ def test_what_customers_wrote_stays_harmless_and_short(site):
     assert not UNSAFE.search(site.run("--json", "check", "--online"))
 
 
+def test_answers_beyond_their_scale(site):
+    site.configure(facts='{ unhappy = "nps <= 6 or any rating <= 2"; }', rules='{ low: { when = "unhappy"; }; }',
+                   scales='{ q1: { min = 1; max = 10; }; mark: { min = 1; max = 6; low_is = "good"; }; }')
+    respond(site, 3, ratings={"q1": 10, "mark": 6, "delivery": 5})
+    assert "notice" not in site.run("check", "--online")
+    respond(site, 2, ratings={"q1": 99, "mark": 1, "delivery": 2.5, "odd": "99"})
+    respond(site, 1, ratings={"q1": 0, "q2": 9, "\x1b[31m" + "x" * 90: -1})
+    respond(site, 1, ratings={"q1": -7}, responded_at="2020-01-01T00:00:00Z")
+    text = site.run("check", "--online")
+    assert ("notice: rating q1: 3 of 6 answers of the last 90 days are outside its scale from 1 to 10: they go from 0 to 99\n") in text
+    assert "notice: rating q2: answers from 9 to 9 in the last 90 days, but no scale, so they count as stars from 1 to 5" in text
+    assert "delivery" not in text and "mark" not in text and "odd" not in text and not UNSAFE.search(text)
+    names = [o["name"] for o in json.loads(site.run("--json", "check", "--online"))["online"]]
+    assert "rating q1" in names and "rating q2" in names
+    # Rules that ask for no rating don't care.
+    site.configure(facts='{ unhappy = "nps <= 6"; }')
+    assert "notice" not in site.run("check", "--online")
+
+
 def test_among_very_many_values_a_literal_is_found(site):
     """Past 50,000 values of one column only the frequent ones come back; a rare one that a rule names must still count as there."""
     site.configure(rules='{ a: { when = "customer_id in (\'C-Straße 59999\', \'c-none\') and nps <= 6"; }; }')
