@@ -228,6 +228,10 @@ def test_what_is_not_judged_yet(site):
     assert f"response {aside} · set aside · " in text and f"closeloop inbox retry {row}" in re.sub(r"\s+", " ", text)
     states = [object_of(site, "explain", str(r))["state"] for r in (waiting, early, aside)]
     assert states == ["waiting", "settling", "set_aside"]
+    broken = site.respond(customer_id="k4", ratings={f"q{i}": 1 for i in range(201)})
+    text = explain(site, broken)
+    assert "it can't be read: more than 200 ratings" in text and "MATCH" not in text
+    assert object_of(site, "explain", str(broken))["why_no_rules"] == "it can't be read: more than 200 ratings"
     site.q("DELETE FROM closeloop.inbox WHERE response_id = %s", waiting)
     assert "nothing is recorded about it" in explain(site, waiting), "no trigger was there, or it changed after it was judged"
     site.q("DELETE FROM closeloop.inbox")
