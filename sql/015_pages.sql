@@ -334,7 +334,11 @@ CREATE OR REPLACE FUNCTION closeloop.api_case(c closeloop.cases, public_url text
 	SELECT jsonb_object_agg(k.key, CASE WHEN k.key ~ '_(at|until|since)$' AND k.value <> 'null'
 			THEN to_jsonb(to_char((k.value #>> '{}')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ELSE k.value END)
 		|| jsonb_build_object('url', public_url || '/case/' || c.id)
-	FROM jsonb_each(to_jsonb(c) - ARRAY['follow_up_version', 'waited', 'fired', 'unheard_handovers', 'link_epoch']) AS k
+	FROM jsonb_each(to_jsonb(c)) AS k
+	WHERE k.key = ANY (ARRAY['id', 'response_id', 'customer_id', 'status', 'priority', 'owner', 'team', 'route', 'follow_up', 'rules',
+		'opened_at', 'acknowledged_at', 'acknowledged_by', 'first_action_at', 'contacted_at', 'resolved_at', 'closed_at',
+		'acknowledge_due_at', 'resolve_due_at', 'next_action_at', 'waiting_since', 'waiting_until', 'root_cause', 'resolution',
+		'outcome', 'reopened', 'handovers', 'unreached', 'ping_pong', 'ruleset', 'version'])
 $$;
 COMMENT ON FUNCTION closeloop.api_case(closeloop.cases, text) IS 'A case as the API shows it: its columns, times in RFC 3339 UTC, and the address of its page.';
 
