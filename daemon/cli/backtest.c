@@ -242,7 +242,10 @@ static int read_all(struct verb_run *v)
 	sigprocmask(SIG_BLOCK, &wanted, &before);
 	v->signals = signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
 	v->began = v->shown = mono_now();
-	r = backtest_read(v->b, v->c->db, on_turn, v, &error);
+	r = backtest_real(v->b, v->c->db, on_turn, v, &error);
+	if (r == 0)
+		r = backtest_read(v->b, v->c->db, on_turn, v, &error);
+	backtest_end(v->b);
 	v->report.took_us = mono_now().us - v->began.us;
 	if (v->terminal)
 		fputs("\r\033[K", stderr);

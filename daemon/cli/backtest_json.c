@@ -139,6 +139,67 @@ static void put_rules(const struct backtest_report *r, struct buf *out)
 	buf_putc(out, '}');
 }
 
+/* {"opened": 588, …}: what the cases and mails of a set would have been. */
+static void put_side(const struct backtest_side *side, const char *name, struct buf *out)
+{
+	buf_putc(out, ',');
+	put_name(out, name);
+	buf_puts(out, "{\"opened\":");
+	buf_put_int(out, side->opened);
+	put_number(out, "joined", side->joined);
+	put_number(out, "reopened", side->reopened);
+	put_number(out, "cooldown", side->cooled);
+	put_number(out, "praised", side->praised);
+	put_number(out, "noted", side->noted);
+	put_number(out, "ignored", side->ignored);
+	put_number(out, "mails", side->mails);
+	put_number(out, "in_digests", side->digested);
+	buf_putc(out, '}');
+}
+
+static void put_owners(const struct backtest *b, struct buf *out)
+{
+	const struct backtest_side *side = &b->sides[0];
+	double days = backtest_days(b);
+	char text[WALL_TEXT_BYTES];
+
+	buf_puts(out, ",\"owners\":{");
+	for (int i = 0; i < side->n_owners; i++) {
+		const struct backtest_owner *o = &side->owners[i];
+
+		buf_puts(out, i ? "," : "");
+		put_name(out, o->id);
+		buf_puts(out, "{\"alerts\":");
+		buf_put_int(out, o->alerts);
+		buf_printf(out, ",\"per_day\":%.3f", days > 0 ? (double)o->alerts / days : 0);
+		put_number(out, "peak", o->peak);
+		buf_puts(out, ",\"over_budget\":[");
+		for (int k = 0; k < o->n_over; k++) {
+			wall_text((struct wall_time){o->over[k] * 86400 * US_PER_S}, text);
+			buf_printf(out, "%s\"%.10s\"", k ? "," : "", text);
+		}
+		buf_puts(out, "]}");
+	}
+	buf_putc(out, '}');
+}
+
+static void put_never(const struct backtest *b, struct buf *out)
+{
+	buf_puts(out, ",\"never_occurs\":[");
+	for (int i = 0; i < b->n_never; i++) {
+		const struct backtest_literal *n = &b->never[i];
+
+		buf_puts(out, i ? ",{\"rule\":" : "{\"rule\":");
+		json_put_string(out, n->literal->name);
+		put_text(out, n->literal->is_attribute ? "attribute" : "column", n->literal->value);
+		put_text(out, "text", n->literal->text);
+		put_text(out, "nearest", n->nearest);
+		put_number(out, "nearest_responses", n->nearest_n);
+		buf_putc(out, '}');
+	}
+	buf_putc(out, ']');
+}
+
 void backtest_put_json(const struct backtest_report *r, struct buf *out)
 {
 	struct buf json CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
@@ -155,8 +216,12 @@ void backtest_put_json(const struct backtest_report *r, struct buf *out)
 	buf_printf(&json, ",\"same\":%s", b->same ? "true" : "false");
 	put_number(&json, "unreadable", b->unreadable);
 	put_number(&json, "matched", b->sides[0].matched);
-	put_number(&json, "ignored", b->sides[0].ignored);
+	put_side(&b->sides[0], "cases", &json);
+	if (r->old_name)
+		put_side(&b->sides[b->n_sides - 1], "cases_against", &json);
 	put_rules(r, &json);
+	put_owners(b, &json);
+	put_never(b, &json);
 	put_examples(r, "uncaught", &b->uncaught, &json);
 	buf_printf(&json, ",\"seconds\":%.3f}", (double)r->took_us / (double)US_PER_S);
 	text_put_json(out, buf_str(&json), json.n);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define NAME_COLUMNS_LEAST 12
 #define NAME_COLUMNS_MAX 40
@@ -21,6 +22,8 @@
 #define DIFFERENCES_SHOWN 6 /* rules of which examples are shown */
 #define WARNINGS_SHOWN 10
 #define FACTS_SHOWN 3
+#define OWNERS_SHOWN 20
+#define OVER_DAYS_SHOWN 5
 #define TOUCHPOINT_COLUMNS 24
 #define LINE_BYTES_MAX (32 * 1024)
 
@@ -213,7 +216,121 @@ static void put_table(const struct backtest_report *r, struct buf *out)
 			put_gone(&t, &b->sides[1].rules[i]);
 }
 
+/* ---- cases, mails, owners ---- */
+
+/* "cases 588 (live 588) · mails 941, of these 118 in digests"; below it what else became of those that matched. */
+static void put_cases(const struct backtest_report *r, struct buf *out)
+{
+	const struct backtest_side *side = &r->b->sides[0], *old = &r->b->sides[r->b->n_sides - 1];
+	struct buf line CLEANUP(buf_fini) = BUF_INIT(LINE_BYTES_MAX);
+	const struct {
+		const char *words;
+		int64_t n;
+	} more[] = {{"joined a case", side->joined}, {"reopened one", side->reopened}, {"noted within cooldown", side->cooled},
+		    {"praise", side->praised},       {"notes", side->noted},           {"ignored", side->ignored}};
+	bool first = true;
+
+	buf_puts(&line, "cases ");
+	put_count(&line, side->opened);
+	if (r->old_word) {
+		buf_printf(&line, " (%s ", r->old_word);
+		put_count(&line, old->opened);
+		buf_putc(&line, ')');
+	}
+	buf_puts(&line, " · mails ");
+	put_count(&line, side->mails);
+	if (side->digested) {
+		buf_puts(&line, ", of these ");
+		put_count(&line, side->digested);
+		buf_puts(&line, " in digests");
+	}
+	put_line(&line, out);
+	buf_reset(&line);
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
+		if (!more[i].n)
+			continue;
+		buf_printf(&line, "%s%s ", first ? "      " : " · ", more[i].words);
+		put_count(&line, more[i].n);
+		first = false;
+	}
+	if (!first)
+		put_line(&line, out);
+}
+
+/* 18 Jan */
+static void put_day(struct buf *out, int64_t day)
+{
+	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	struct tm tm;
+	time_t t = (time_t)(day * 86400);
+
+	if (gmtime_r(&t, &tm))
+		buf_printf(out, "%d %s", tm.tm_mday, months[tm.tm_mon]);
+}
+
+static void put_over(struct buf *out, const struct backtest_owner *o)
+{
+	int from = MAX(o->n_over - OVER_DAYS_SHOWN, 0);
+
+	if (o->n_over == 0) {
+		buf_putc(out, '-');
+		return;
+	}
+	buf_printf(out, "%d day%s: %s", o->n_over, s_of(o->n_over), from ? "…, " : "");
+	for (int i = from; i < o->n_over; i++) {
+		buf_puts(out, i > from ? ", " : "");
+		put_day(out, o->over[i]);
+	}
+}
+
+static void put_owners(const struct backtest_report *r, struct buf *out)
+{
+	const struct backtest_side *side = &r->b->sides[0];
+	double days = backtest_days(r->b);
+	int columns = NAME_COLUMNS_LEAST, shown = MIN(side->n_owners, OWNERS_SHOWN);
+
+	if (shown == 0)
+		return;
+	for (int i = 0; i < shown; i++)
+		columns = MAX(columns, text_columns(side->owners[i].id, strlen(side->owners[i].id)));
+	columns = MIN(columns, NAME_COLUMNS_MAX);
+	text_put_cell(out, "owner", columns, false);
+	buf_puts(out, " alerts/day mean   peak   over budget\n");
+	for (int i = 0; i < shown; i++) {
+		const struct backtest_owner *o = &side->owners[i];
+
+		text_put_cell(out, o->id, columns, false);
+		buf_printf(out, " %15.1f %6d   ", days > 0 ? (double)o->alerts / days : 0, o->peak);
+		put_over(out, o);
+		buf_putc(out, '\n');
+	}
+	if (side->n_owners > shown)
+		buf_printf(out, "%d more get fewer alerts: --json has all\n", side->n_owners - shown);
+}
+
 /* ---- what is missing ---- */
+
+static void put_never(const struct backtest_report *r, struct buf *out)
+{
+	const struct backtest *b = r->b;
+
+	for (int i = 0; i < MIN(b->n_never, WARNINGS_SHOWN); i++) {
+		const struct backtest_literal *n = &b->never[i];
+		struct buf line CLEANUP(buf_fini) = BUF_INIT(LINE_BYTES_MAX);
+
+		buf_printf(&line, "! %s: '%s' never occurs in %s%s", n->literal->name, n->literal->text,
+			   n->literal->is_attribute ? "attr." : "", n->literal->value);
+		if (n->nearest) {
+			buf_printf(&line, "; nearest '%s' (", n->nearest);
+			put_count(&line, n->nearest_n);
+			buf_printf(&line, " response%s)", s_of(n->nearest_n));
+		}
+		put_line(&line, out);
+	}
+	if (b->n_never > WARNINGS_SHOWN)
+		buf_printf(out, "! %d more texts never occur: --json has all\n", b->n_never - WARNINGS_SHOWN);
+}
 
 /* The facts that were missing most, the first first; returns how many. */
 static int most_missing(const struct backtest_side *side, const struct backtest_rule *rule, int ret[FACTS_SHOWN])
@@ -395,6 +512,9 @@ void backtest_put_text(const struct backtest_report *r, struct buf *out)
 		buf_printf(out, " response%s left out: more than a response may have; the daemon sets such aside\n",
 			   s_of(b->unreadable));
 	}
+	put_cases(r, out);
+	put_owners(r, out);
+	put_never(r, out);
 	put_all_undecided(r, out);
 	put_uncaught(r, out);
 	put_differences(r, out);

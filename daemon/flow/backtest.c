@@ -3,9 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "flow/backtest.h"
+#include "flow/backtest_inner.h"
 #include "intake/decode.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,17 +16,34 @@
 #define LOW_STARS 2
 #define BLAMED_MAX 16 /* facts that one rule may miss in one response */
 
+/* Two sets that ask the same are answered once. */
+static int need_place(struct backtest *b, const struct history_need *need)
+{
+	for (int i = 0; i < b->n_needs; i++)
+		if (b->needs[i].what == need->what && b->needs[i].of == need->of && b->needs[i].window_us == need->window_us)
+			return i;
+	b->needs[b->n_needs] = *need;
+	return b->n_needs++;
+}
+
 static void side_init(struct backtest *b, struct backtest_side *side, const struct backtest_source *from)
 {
 	const struct settings *s = from->settings;
 
 	side->settings = s;
+	side->directory = from->directory;
 	side->rehearsal = rehearsal_new(s, from->directory, from->owners, from->n_owners);
 	side->scratch = rule_scratch_new(s->ruleset);
 	side->n_rules = s->n_rules;
 	side->rules = arena_new_array(b->arena, struct backtest_rule, (size_t)MAX(s->n_rules, 1));
 	for (int i = 0; i < s->n_rules; i++)
 		side->rules[i] = (struct backtest_rule){.rule = &s->rules[i], .twin = -1};
+	side->cases = sim_cases_new(s, side->rehearsal);
+	side->mail = sim_mail_new(s, b->arena);
+	side->n_needs = ruleset_history(s->ruleset, &side->needs);
+	for (int i = 0; i < side->n_needs; i++)
+		side->need_places[i] = side->needs[i].what == HISTORY_CASES ? -1 : need_place(b, &side->needs[i]);
+	b->needs_previous |= ruleset_needs_previous(s->ruleset);
 }
 
 struct by_id {
@@ -69,6 +87,8 @@ struct backtest *backtest_new(const struct backtest_source *new, const struct ba
 	b->since = since;
 	b->until = until;
 	b->first = WALL_NONE;
+	b->crowd = crowd_new();
+	b->literals = literals_new(new->settings->ruleset, b->arena);
 	b->scales = scales_copy(new->settings->scales, new->settings->n_scales, b->arena);
 	side_init(b, &b->sides[b->n_sides++], new);
 	if (old && strcmp(old->settings->sha256, new->settings->sha256) == 0) {
@@ -90,9 +110,14 @@ struct backtest *backtest_free(struct backtest *b)
 				free(side->rules[k].weeks);
 				free(side->rules[k].missing);
 			}
+			sim_cases_free(side->cases);
+			sim_mail_free(side->mail);
 			rule_scratch_free(side->scratch);
 			rehearsal_free(side->rehearsal);
 		}
+		crowd_free(b->crowd);
+		literals_free(b->literals);
+		free(b->ends);
 		arena_free(b->scratch);
 		arena_free(b->arena);
 		free(b);
@@ -178,20 +203,193 @@ static bool is_low(struct backtest *b, struct backtest_response *r)
 	return false;
 }
 
+/* ---- its past ---- */
+
+/* Of the customer; NULL: the past is known. */
+static const char *why_unknown(const struct backtest_side *side, const struct response *r, uint32_t crowd)
+{
+	if (!sim_key(r->customer_id))
+		return "no customer id";
+	if (settings_is_anonymous(side->settings, r->customer_id))
+		return "anonymous id";
+	return crowd > HISTORY_A_DAY_MOST ? "more than 50 a day" : NULL;
+}
+
+static double count_of(const struct backtest_side *side, const struct backtest_response *r, int need, uint64_t key)
+{
+	const struct history_need *n = &side->needs[need];
+
+	if (key == 0)
+		return NAN;
+	if (side->need_places[need] >= 0)
+		return r->counted ? MIN(r->counted[side->need_places[need]], HISTORY_MOST) : NAN;
+	return sim_cases_count(side->cases, key, n->of == PER_ACCOUNT, r->response.responded_at.us - n->window_us);
+}
+
+/* Who it is to this set, and what they said before. */
+static void give_past(struct backtest_side *side, struct backtest_response *r, uint32_t crowd)
+{
+	side->past.why_missing = why_unknown(side, &r->response, crowd);
+	side->customer = side->past.why_missing ? 0 : sim_key(r->response.customer_id);
+	side->account = sim_key(r->response.account);
+	if (!side->n_needs && !ruleset_needs_previous(side->settings->ruleset))
+		return;
+	side->past.previous = side->past.why_missing ? NULL : r->previous;
+	side->past.counts = side->counts;
+	for (int i = 0; i < side->n_needs; i++)
+		side->counts[i] = count_of(side, r, i, side->needs[i].of == PER_ACCOUNT ? side->account : side->customer);
+	r->response.past = &side->past;
+}
+
+/* ---- what follows ---- */
+
+static int end_order(const void *pa, const void *pb)
+{
+	int64_t a = ((const struct real_end *)pa)->response_id, b = ((const struct real_end *)pb)->response_id;
+
+	return (a > b) - (a < b);
+}
+
+/* A case that opens now ends when the real one did, else when it is promised to. */
+static void assume_end(const struct backtest *b, const struct plan *p, const struct response *r, struct sim_response *ret)
+{
+	const struct follow_up *f = p->rule->follow_up;
+	const struct real_end key = {r->id, 0}, *real = NULL;
+	int64_t promised_s = f ? promise_seconds(&f->resolve_within) : DURATION_NONE;
+
+	if (b->n_ends)
+		real = bsearch(&key, b->ends, (size_t)b->n_ends, sizeof(key), end_order);
+	ret->promised = promised_s == DURATION_NONE ? INT64_MAX : ret->at + promised_s * US_PER_S;
+	ret->end = real ? real->end_us : ret->promised;
+}
+
+static void send(struct backtest_side *side, const struct person *to, const char *team, const struct plan *p, bool asked)
+{
+	const struct sim_letter letter = {
+		.person = to,
+		.team = team,
+		.at = p->claimed->response.responded_at.us,
+		.urgent = p->priority == PRIORITY_URGENT && p->action != PLAN_PRAISE,
+		.asked = asked,
+	};
+
+	sim_mail_send(side->mail, &letter);
+}
+
+/* The owner's mail counts for the team it was found through. */
+static void send_all(struct backtest_side *side, const struct plan *p, const struct person *owner, const char *team)
+{
+	bool theirs = owner == p->owner.person; /* else a case that it comes back to had another one */
+
+	for (int i = 0; i < p->n_recipients; i++) {
+		const struct recipient *to = &p->recipients[i];
+
+		if (to->is_owner && !theirs && p->action == PLAN_OPEN)
+			send(side, owner, team, p, to->asked);
+		else
+			send(side, to->person, to->reason == REASON_TEAM ? to->value : NULL, p, to->asked);
+	}
+}
+
+static void take_case(struct backtest *b, struct backtest_side *side, struct backtest_response *r, uint32_t crowd,
+		      const struct plan *p)
+{
+	const struct settings *set = side->settings;
+	const char *key = merge_key(set, &r->response), *customer = r->response.customer_id;
+	bool anonymous = crowd > HISTORY_A_DAY_MOST || settings_is_anonymous(set, customer);
+	struct sim_response s = {.customer = anonymous ? 0 : sim_key_of(customer),
+				 .account = set->cases.merge_by == MERGE_BY_ACCOUNT ? sim_key_of(key) : side->account,
+				 .at = r->response.responded_at.us,
+				 .owner = &p->owner,
+				 .priority = p->priority,
+				 .contact = r->response.contact_requested};
+	const struct person *owner;
+	const char *team;
+
+	if (r->response.nps == SCORE_MISSING)
+		backtest_ratings(b, r);
+	s.score = sim_score_of(&r->response, b->scales, b->sides[0].settings->n_scales);
+	assume_end(b, p, &r->response, &s);
+	switch (sim_cases_take(side->cases, &s, &owner, &team)) {
+	case SIM_OPENED:
+		side->opened++;
+		send_all(side, p, owner, team);
+		break;
+	case SIM_JOINED_WORSE:
+		if (owner)
+			send(side, owner, team, p, false);
+		side->joined++;
+		break;
+	case SIM_JOINED: side->joined++; break;
+	case SIM_REOPENED:
+		if (owner)
+			send(side, owner, team, p, false);
+		side->reopened++;
+		break;
+	case SIM_COOLED: side->cooled++; break;
+	}
+}
+
+static void follow(struct backtest *b, struct backtest_side *side, struct backtest_response *r, uint32_t crowd)
+{
+	struct wall_time at = r->response.responded_at;
+	struct plan p;
+
+	sim_cases_until(side->cases, at.us);
+	sim_mail_until(side->mail, at.us);
+	if (!verdict_matched(&side->verdict))
+		return;
+	rehearse_plan(side->rehearsal, &r->response, &side->verdict, at, b->scratch, &p);
+	if (p.action == PLAN_OPEN) {
+		take_case(b, side, r, crowd, &p);
+	} else if (p.action == PLAN_PRAISE) {
+		side->praised++;
+		send_all(side, &p, NULL, NULL);
+	} else {
+		side->noted++;
+	}
+}
+
+/* ---- the whole ---- */
+
 void backtest_add(struct backtest *b, struct backtest_response *r)
 {
 	int week = (int)((b->until.us - 1 - r->response.responded_at.us) / WEEK_US);
+	const char *customer = r->response.customer_id;
 	const struct verdict *v = &b->sides[0].verdict;
+	uint32_t crowd = customer && *customer ? crowd_add(b->crowd, sim_key(customer), r->response.responded_at.us) : 0;
 
+	if (r->response.responded_at.us < b->since.us)
+		return;
 	if (!wall_is_set(b->first))
 		b->first = r->response.responded_at;
 	b->responses++;
-	for (int i = 0; i < b->n_sides; i++)
-		ruleset_judge(b->sides[i].settings->ruleset, b->sides[i].scratch, &r->response, &b->sides[i].verdict);
+	for (int i = 0; i < b->n_sides; i++) {
+		struct backtest_side *side = &b->sides[i];
+
+		give_past(side, r, crowd);
+		ruleset_judge(side->settings->ruleset, side->scratch, &r->response, &side->verdict);
+		follow(b, side, r, crowd);
+	}
 	for (int i = 0; i < b->n_sides; i++)
 		count_side(&b->sides[i], b->n_sides == 2 ? &b->sides[1 - i] : NULL, r->response.id, week);
+	literals_add(b->literals, &r->response);
 	if (!verdict_matched(v) && !v->ignored && is_low(b, r))
 		examples_add(&b->uncaught, r->response.id);
+}
+
+void backtest_end(struct backtest *b)
+{
+	for (int i = 0; i < b->n_sides; i++) {
+		sim_mail_until(b->sides[i].mail, b->until.us);
+		sim_mail_report(b->sides[i].mail, &b->sides[i], b->arena);
+	}
+	b->n_never = b->responses ? literals_end(b->literals, b->arena, &b->never) : 0;
+}
+
+struct wall_time backtest_from(const struct backtest *b)
+{
+	return (struct wall_time){b->since.us - CROWD_US};
 }
 
 /* ---- reading the counts ---- */
@@ -204,6 +402,11 @@ int backtest_weeks(const struct backtest *b)
 		return 0;
 	us = b->until.us - b->first.us;
 	return (int)((us + WEEK_US - 1) / WEEK_US);
+}
+
+double backtest_days(const struct backtest *b)
+{
+	return wall_is_set(b->first) ? (double)(b->until.us - b->first.us) / (24.0 * 3600 * (double)US_PER_S) : 0;
 }
 
 uint32_t backtest_peak(const struct backtest_rule *r)

@@ -1,10 +1,11 @@
 /*
  * A backtest: what a set of rules, and another beside it, would have made of the responses of the past.
  *
- *   backtest_read.c    SQL → one response at a time, in order of responded_at
- *   backtest.c         rules judge it; per rule, week and difference it is counted
- *   backtest_cases.c   what matched opens a case, joins one or comes back to one
- *   backtest_mail.c    who is told, within budgets and quiet hours, with which digests
+ *   backtest_read.c       SQL → one response at a time, in order of responded_at, with its past where rules ask for it
+ *   backtest.c            rules judge it; per rule, week and difference it is counted
+ *   backtest_literals.c   which texts of the rules occur
+ *   backtest_cases.c      what matched opens a case, joins one or comes back to one (backtest_crowd.c: but not for ids that many share)
+ *   backtest_mail.c       who is told, within budgets and quiet hours, with which digests
  *
  * Nothing is kept of a response but numbers: memory grows with rules, weeks and open cases, never with the number of responses. Nothing here
  * writes to the database.
@@ -36,15 +37,47 @@ struct backtest_rule {
 	struct backtest_examples only; /* matched here, and its twin did not */
 };
 
+/* Somebody who gets mails: a person, or a team whose members take turns. */
+struct backtest_owner {
+	const char *id; /* "minsu-kim", "team:cx" */
+	int64_t alerts;
+	int peak;            /* on one day */
+	const int64_t *over; /* days on which a mail was held over budget, since 1970 in the configured zone */
+	int n_over;
+};
+
+/* A text that no response had. */
+struct backtest_literal {
+	const struct rule_literal *literal;
+	const char *nearest; /* what they had instead; NULL */
+	int64_t nearest_n;
+};
+
+struct sim_cases;
+struct sim_mail;
 struct backtest_side {
 	const struct settings *settings;
+	const struct directory *directory;
 	struct rehearsal *rehearsal;
 	struct rule_scratch *scratch;
 	struct backtest_rule *rules; /* as in settings */
 	int n_rules;
 	int64_t matched; /* responses of which there is something to record */
-	int64_t ignored;
-	struct verdict verdict; /* of the response at hand */
+	int64_t ignored, noted, praised;
+	int64_t opened, joined, reopened, cooled; /* what came of those that a case rule matched */
+	int64_t mails, digested;                  /* alerts by mail; of these in digests */
+	const struct backtest_owner *owners;      /* the most alerts first */
+	int n_owners;
+	/* inside */
+	struct sim_cases *cases;
+	struct sim_mail *mail;
+	const struct history_need *needs; /* ruleset_history() */
+	int n_needs;
+	int need_places[RULE_HISTORY_MAX]; /* among backtest.needs; -1: cases, counted here */
+	double counts[RULE_HISTORY_MAX];   /* of the response at hand */
+	struct past past;
+	uint64_t customer, account; /* 0: none that this set knows as one */
+	struct verdict verdict;
 };
 
 struct backtest {
@@ -55,10 +88,20 @@ struct backtest {
 	int n_sides;
 	bool same; /* both are one text: judged once, no difference */
 	int64_t responses;
-	int64_t unreadable;                /* the daemon would set them aside */
-	struct backtest_examples uncaught; /* low scores that no rule of the new set says anything about */
-	const struct scale *scales;        /* of the new set, for rating_stars() */
-	struct arena *scratch;             /* of the response at hand */
+	int64_t unreadable;                   /* the daemon would set them aside */
+	struct backtest_examples uncaught;    /* low scores that no rule of the new set says anything about */
+	const struct backtest_literal *never; /* texts of the new set that never occur; by backtest_end() */
+	int n_never;
+	/* inside */
+	struct history_need needs[2 * RULE_HISTORY_MAX]; /* what PostgreSQL counts for the sets */
+	int n_needs;
+	bool needs_previous;
+	const struct scale *scales; /* of the new set, for rating_stars() */
+	struct arena *scratch;      /* of the response at hand */
+	struct crowd *crowd;
+	struct literals *literals;
+	struct real_end *ends; /* of real cases, by the response that opened them */
+	int64_t n_ends, room_ends;
 };
 
 /*
@@ -81,17 +124,33 @@ struct backtest_response {
 	struct response response;
 	const char *ratings_json; /* NULL: response.ratings stand */
 	size_t ratings_bytes;
+	const double *counted;           /* beside backtest.needs; NULL when there are none */
+	const struct response *previous; /* NULL: none, or nobody asks */
 };
-/* Responses come in order of (responded_at, id). */
+/* Responses come in order of (responded_at, id). Those of the day before `since` are seen, and not judged. */
 void backtest_add(struct backtest *b, struct backtest_response *r);
+/* After the last one: what is only known then. */
+void backtest_end(struct backtest *b);
 
 /* Takes the JSON apart, if that wasn't done yet; false: it can't be read. */
 bool backtest_ratings(struct backtest *b, struct backtest_response *r);
 
 /* Weeks that the responses span: since the first one, or since `since`. */
 int backtest_weeks(const struct backtest *b);
+double backtest_days(const struct backtest *b);
 /* Of a rule: how many in the fullest week. */
 uint32_t backtest_peak(const struct backtest_rule *r);
+
+/* From which response on b must see them: a day before `since`. */
+struct wall_time backtest_from(const struct backtest *b);
+
+/* ---- backtest_real.c ---- */
+
+/*
+ * backtest_real() - the cases that there really were: those that were open at `since` may be joined; of the others, when they ended
+ * To be called before backtest_read(), and returns as it does.
+ */
+int backtest_real(struct backtest *b, struct pg_sync *db, int (*on_turn)(void *arg), void *arg, struct pg_error *error);
 
 /* ---- backtest_read.c ---- */
 

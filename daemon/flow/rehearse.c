@@ -27,6 +27,8 @@ struct rehearsal {
 	int n_loads;
 	struct owner_position *positions; /* of every round-robin team */
 	int n_positions;
+	struct owner_load *loads_before; /* the last plan */
+	struct owner_position *positions_before;
 	struct buf folded;
 };
 
@@ -105,6 +107,8 @@ static void take_teams(struct rehearsal *r)
 		members += (size_t)s->teams[i].members.n;
 	r->loads = arena_new_array(r->arena, struct owner_load, members + 1);
 	r->positions = arena_new_array(r->arena, struct owner_position, (size_t)s->n_teams + 1);
+	r->loads_before = arena_new_array(r->arena, struct owner_load, members + 1);
+	r->positions_before = arena_new_array(r->arena, struct owner_position, (size_t)s->n_teams + 1);
 	for (int i = 0; i < s->n_teams; i++) {
 		const struct team *team = &s->teams[i];
 
@@ -116,6 +120,12 @@ static void take_teams(struct rehearsal *r)
 			if (!rehearsal_load(r, team->members.items[m]))
 				r->loads[r->n_loads++] = (struct owner_load){team->members.items[m], 0};
 	}
+}
+
+void rehearse_undo(struct rehearsal *r)
+{
+	memcpy(r->loads, r->loads_before, sizeof(*r->loads) * (size_t)r->n_loads);
+	memcpy(r->positions, r->positions_before, sizeof(*r->positions) * (size_t)r->n_positions);
 }
 
 void rehearsal_restart(struct rehearsal *r)
@@ -187,6 +197,8 @@ void rehearse_plan(struct rehearsal *r, const struct response *response, const s
 	};
 	*ret = (struct plan){
 		.claimed = claimed, .acknowledge_due = WALL_NONE, .resolve_due = WALL_NONE, .next_action = WALL_NONE};
+	memcpy(r->loads_before, r->loads, sizeof(*r->loads) * (size_t)r->n_loads);
+	memcpy(r->positions_before, r->positions, sizeof(*r->positions) * (size_t)r->n_positions);
 	judge_decide(&j, v, ret);
 	judge_own(&j, ret);
 	judge_address(&j, ret);

@@ -60,6 +60,9 @@ void rehearse_plan(struct rehearsal *r, const struct response *response, const s
 void rehearse(struct rehearsal *r, const struct response *response, struct wall_time at, struct arena *arena, struct plan *ret,
 	      struct verdict *ret_verdict);
 
+/* Takes back what the last plan did to the teams: it opens no case after all, or somebody else's. */
+void rehearse_undo(struct rehearsal *r);
+
 /*
  * Open cases of a member of a least-open team, to be set or counted down by a caller that knows of cases that end. NULL:
  * nobody asks for this person's.
