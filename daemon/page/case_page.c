@@ -52,6 +52,7 @@ struct case_visit {
 	int64_t id;
 	json_t *found; /* NULL: no such case for this person */
 	const char *action;
+	const char *why; /* it was not done: the word refused_WHY */
 };
 
 static const char *case_address(struct visit *v, const char *rest)
@@ -112,25 +113,33 @@ static void kept(struct visit *v)
 {
 	const struct case_visit *c = v->data;
 
-	visit_redirect(v, case_address(v, arena_printf(v->arena, "?not=%s", c->action)), COOKIE_KEEP);
+	visit_redirect(v, case_address(v, arena_printf(v->arena, "?not=%s&why=%s", c->action, c->why)), COOKIE_KEEP);
 }
 
-/* The case has moved on, or what was asked for can't be done now: the page as it is, with what was typed. */
-static void refused(struct visit *v, const struct pg_error *error)
+/* The page as it is, with what was typed, and why nothing was done. */
+static void not_done(struct visit *v, const char *why)
 {
 	const char *note = form_get(&v->form, "note");
 	struct case_visit *c = v->data;
-	struct pg_params *p;
+	struct pg_params *p = visit_params(v);
 
-	if (strcmp(error->sqlstate, "CL003") == 0) {
-		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
-		return;
-	}
-	p = visit_params(v);
+	c->why = why;
 	pg_add_int8(p, c->id);
 	pg_add_text(p, v->person);
 	pg_add_text(p, note ? note : "");
 	visit_ask(v, &(struct visit_question){.stmt = &page_keep_stmt, .params = p, .then = kept});
+}
+
+static void refused(struct visit *v, const struct pg_error *error)
+{
+	const struct case_visit *c = v->data;
+
+	if (strcmp(error->sqlstate, "CL003") == 0)
+		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
+	else
+		not_done(v, strcmp(error->sqlstate, "CL001") == 0 ? "stale"
+			    : strcmp(c->action, "wait") == 0      ? "time"
+								  : "state");
 }
 
 static void kept_and_mailed(struct visit *v)
@@ -208,7 +217,7 @@ static void act(struct visit *v)
 	}
 	details = action_details(v, c->action);
 	if (!details) {
-		refused(v, &(struct pg_error){.sqlstate = "CL002"});
+		not_done(v, "who");
 		return;
 	}
 	text = json_dumps(details, JSON_COMPACT);

@@ -278,21 +278,24 @@ static json_t *events_view(struct visit *v, const json_t *events)
 /* "Acknowledged 13:28 · Undo", while it can be undone; or why the last press did nothing. */
 static void put_notice(struct visit *v, json_t *o, const json_t *found)
 {
+	static const char *const reasons[] = {"stale", "state", "time", "who"};
 	const json_t *last = json_array_get(json_object_get(found, "events"), 0);
-	const char *undo = text_of(found, "undo"), *not = form_get(&v->query, "not");
-	const char *said = not ? arena_printf(v->arena, "event_%s", not ) : NULL;
-	bool own = str_eq(text_of(last, "actor"), v->person);
-	json_t *context;
+	const char *undo = text_of(found, "undo"), *not = form_get(&v->query, "not"), *why = form_get(&v->query, "why");
+	json_t *event = event_view(v, last), *context;
 
-	if (undo)
-		json_object_set_new(o, "undo", event_view(v, last));
 	/* The second of two taps comes too late, and did what was meant. */
-	if (!not || !said || (own && undo && strncmp(undo, not, 4) == 0))
-		return;
-	context = json_object();
-	json_object_set_new(context, "what", last ? json_incref(json_object_get(event_view(v, last), "what")) : json_null());
-	json_object_set_new(o, "refused", visit_say(v, "refused", context));
-	json_decref(context);
+	if (not &&why && !(undo && str_eq(why, "stale") && strncmp(undo, not, 4) == 0))
+		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+			if (strcmp(why, reasons[i]) == 0) {
+				context = json_object();
+				json_object_set(context, "what", json_object_get(event, "what"));
+				json_object_set_new(o, "refused",
+						    visit_say(v, arena_printf(v->arena, "refused_%s", why), context));
+				json_decref(context);
+			}
+	if (undo)
+		json_object_set(o, "undo", event);
+	json_decref(event);
 }
 
 /* ---- what can be done ---- */

@@ -130,12 +130,14 @@ static json_t *after_of(const struct inbox_visit *in)
 {
 	json_t *after = in->after ? json_loads(in->after, 0, NULL) : NULL;
 	size_t n = in->done ? 1 : 3;
+	const char *due = json_string_value(json_array_get(after, 1));
 	bool good = json_array_size(after) == n && json_is_integer(json_array_get(after, n - 1));
+	struct wall_time time;
 
 	if (good && !in->done)
-		good = json_is_integer(json_array_get(after, 0)) && json_is_string(json_array_get(after, 1)) &&
-		       strspn(json_string_value(json_array_get(after, 1)), "0123456789-+:.T infity") ==
-			       json_string_length(json_array_get(after, 1));
+		good = json_is_integer(json_array_get(after, 0)) && json_integer_value(json_array_get(after, 0)) >= 0 &&
+		       json_integer_value(json_array_get(after, 0)) < PRIORITY_COUNT && due &&
+		       (strcmp(due, "infinity") == 0 || wall_parse(due, &time) == 0);
 	if (good)
 		return after;
 	json_decref(after);

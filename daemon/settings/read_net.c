@@ -59,6 +59,9 @@ static void read_public_url(struct load *l, const struct item *it, void *field)
 		return;
 	if (strchr(it->text, '?'))
 		load_error(l, it, NULL, "expected the address of the pages, without a '?' part");
+	else if (u.path[0] && strcmp(u.path, "/") != 0)
+		load_error(l, it, NULL, "the pages need a host name of their own: expected nothing behind it, got '%s'",
+			   u.path);
 	while (n > 0 && it->text[n - 1] == '/')
 		n--;
 	*(const char **)field = arena_strndup(l->arena, it->text, n);

@@ -320,7 +320,7 @@ def test_two_managers_press_at_once(paged):
     first, second = minsu.get(path), olga.get(path)
     assert minsu.act(first, path, "resolve", cause="late", note="done").headers["Location"] == path
     answer = olga.act(second, path, "assign", to="Anna Groß", note="Anna, please call")
-    assert answer.headers["Location"] == f"{path}?not=assign"
+    assert answer.headers["Location"] == f"{path}?not=assign&why=stale"
     page = olga.get(answer.headers["Location"])
     assert 'role="alert"' in page.body and "Anna, please call" in page.body
     assert paged.one("SELECT status, owner FROM closeloop.cases") == ("resolved", "minsu")
@@ -339,6 +339,22 @@ def test_two_taps_are_one(paged):
         assert "done</textarea>" not in page.body
     kinds = [k for k, in paged.q("SELECT kind FROM closeloop.case_events ORDER BY id")]
     assert kinds == ["opened", "acknowledged", "contacted", "resolved"]
+
+
+def test_what_can_not_be_done_says_why(paged):
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    for action, fields, why in (("assign", {"to": "Nobody Known"}, "who"), ("wait", {"until": "2020-01-01T10:00"}, "time"),
+                                ("wait", {"until": "2027-02-31T10:00"}, "time"), ("close", {}, "state"), ("assign", {"to": "a"}, "who")):
+        answer = browser.act(browser.get(path), path, action, note="what I wrote", **fields)
+        assert answer.headers["Location"] == f"{path}?not={action}&why={why}"
+        page = browser.get(answer.headers["Location"])
+        assert 'role="alert"' in page.body and "what I wrote" in page.body
+    browser.act(browser.get(path), path, "wait", until="2027-03-04T10:00", note="Teil bestellt")
+    assert paged.one("SELECT waiting_until FROM closeloop.cases").isoformat() == "2027-03-04T01:00:00+00:00"  # in Seoul
+    assert "what I wrote" not in browser.get(path).body
+    for odd in ("?not=x&why=y", "?not=&why=stale", "?why=who", "?not=%3Cb%3E&why=who"):
+        assert browser.get(path + odd).status == 200
 
 
 def test_undo_within_ten_minutes(paged):
@@ -441,7 +457,7 @@ def test_the_list(paged):
     assert found(q="C-" + paths[3].rsplit("/", 1)[1]) == [paths[3]]
     assert len(found(touchpoint="delivery")) == 20
     assert found(status="done") == [] and found(q="%") == [] and found(q="'; DROP TABLE x") == []
-    for odd in ("after=x", "after=[1,2]", "after=[0,%22now%22,1]", "status=nonsense", "priority=9", "team=field"):
+    for odd in ("after=x", "after=[1,2]", "after=[0,%22now%22,1]", "after=[99999999999,%22infinity%22,1]", "after=[0,%220000%22,1]", "status=nonsense", "priority=9", "team=field"):
         assert browser.get("/inbox?" + odd).status == 200
     assert len(re.findall(r'href="(/case/\d+)"', signed_in(paged, "olga").get("/inbox?team=all").body)) == 30
     assert found(team="all") == seen[:30]  # answers for nobody else
