@@ -14,6 +14,8 @@
 #define CELL_BYTES_MAX 8192
 #define NAMES_SHOWN 2
 #define GAP 2
+#define LAST_MIN 20 /* columns for the last cell */
+#define CUT_MIN 8   /* a column isn't made narrower */
 
 enum { TOUCHPOINT, ACCOUNT, LANGUAGE, ROUTE, RESPONSES, TOLD, THROUGH, CELLS };
 
@@ -145,6 +147,23 @@ static void measure(struct table *t, struct buf *cell)
 	}
 }
 
+/* The widest give way until the line fits and leaves room for the last column. */
+static void fit(struct table *t)
+{
+	for (;;) {
+		int used = LAST_MIN, most = -1;
+
+		for (int i = 0; i < CELLS - 1; i++) {
+			used += t->widths[i] ? t->widths[i] + GAP : 0;
+			if (t->widths[i] > CUT_MIN && i != RESPONSES && (most < 0 || t->widths[i] > t->widths[most]))
+				most = i;
+		}
+		if (used <= text_terminal_columns() || most < 0)
+			return;
+		t->widths[most]--;
+	}
+}
+
 static void put_row(const struct table *t, const struct coverage_row *row, struct buf *cell, struct buf *out)
 {
 	int used = 0;
@@ -157,7 +176,7 @@ static void put_row(const struct table *t, const struct coverage_row *row, struc
 		else
 			buf_reset(cell), buf_puts(cell, headings[i]);
 		if (i == CELLS - 1) {
-			text_put_clipped(out, buf_str(cell), MAX(text_terminal_columns() - used, 20));
+			text_put_clipped(out, buf_str(cell), MAX(text_terminal_columns() - used, CUT_MIN));
 			break;
 		}
 		text_put_cell(out, buf_str(cell), t->widths[i], i == RESPONSES);
@@ -175,6 +194,7 @@ static void put_table(const struct coverage_told *told, struct buf *out)
 	int hidden = 0;
 
 	measure(&t, &cell);
+	fit(&t);
 	put_row(&t, NULL, &cell, out);
 	for (int i = 0; i < r->n_rows; i++) {
 		if (is_shown(&t, i))

@@ -90,10 +90,10 @@ static void put_changed(const struct listed *l, bool first, struct buf *out)
 		buf_puts(out, "comments and layout only");
 }
 
-static void put_list_row(const struct pg_rows *rows, int i, const struct listed *l, const int widths[2], struct buf *out)
+static void put_list_row(const struct pg_rows *rows, int i, const struct listed *l, const int widths[2], struct buf *ret)
 {
-	struct buf changed CLEANUP(buf_fini) = BUF_INIT(LINE_BYTES_MAX);
-	int used = 9 + 18 + 18 + widths[0] + 2 + 7 + widths[1] + 2;
+	struct buf changed CLEANUP(buf_fini) = BUF_INIT(LINE_BYTES_MAX), line CLEANUP(buf_fini) = BUF_INIT(LINE_BYTES_MAX);
+	struct buf *out = &line;
 
 	buf_printf(out, "%.7s  %-16s  %-16s  ", pg_get_text(rows, i, LIST_SHA, NULL), pg_get_text(rows, i, LIST_SINCE, NULL),
 		   pg_get_text(rows, i, LIST_UNTIL, NULL));
@@ -105,7 +105,18 @@ static void put_list_row(const struct pg_rows *rows, int i, const struct listed 
 	text_put_cell(out, pg_get_text(rows, i, LIST_BY, NULL), widths[1], false);
 	buf_puts(out, "  ");
 	put_changed(l, i + 1 == pg_count(rows), &changed);
-	text_put_clipped(out, buf_str(&changed), MAX(text_terminal_columns() - used, 24));
+	buf_puts(out, buf_str(&changed));
+	text_put_clipped(ret, buf_str(out), text_terminal_columns());
+	buf_putc(ret, '\n');
+}
+
+static void put_list_head(const int widths[2], struct buf *out)
+{
+	struct buf line CLEANUP(buf_fini) = BUF_INIT(LINE_BYTES_MAX);
+
+	buf_printf(&line, "SET      LIVE SINCE        UNTIL             %-*s  RULES  %-*s  CHANGED", widths[0], "DAEMONS",
+		   widths[1], "BY");
+	text_put_clipped(out, buf_str(&line), text_terminal_columns());
 	buf_putc(out, '\n');
 }
 
@@ -156,8 +167,7 @@ static void put_list(struct cli *c, const struct pg_rows *rows, int n)
 	if (c->json)
 		buf_putc(&out, '[');
 	else if (n)
-		buf_printf(&out, "SET      LIVE SINCE        UNTIL             %-*s  RULES  %-*s  CHANGED\n", widths[0],
-			   "DAEMONS", widths[1], "BY");
+		put_list_head(widths, &out);
 	for (int i = 0; i < n; i++) {
 		struct listed l;
 

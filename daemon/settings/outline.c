@@ -91,7 +91,11 @@ static void put_value(struct buf *out, const struct key *k, const config_setting
 	int n = config_setting_length(s);
 
 	switch (config_setting_type(s)) {
-	case CONFIG_TYPE_STRING: put_text(out, k, config_setting_get_string(s)); break;
+	case CONFIG_TYPE_STRING:
+		put_text(out, k, config_setting_get_string(s));
+		if (!k && !config_setting_get_string(s)[0]) /* within a list */
+			buf_puts(out, "''");
+		break;
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64: buf_printf(out, "%lld", config_setting_get_int64(s)); break;
 	case CONFIG_TYPE_FLOAT: buf_printf(out, "%.15g", config_setting_get_float(s)); break;
@@ -130,9 +134,9 @@ static const char *fallback_value(struct walk *w, const struct key *k)
 	}
 	for (; (p = strchr(p, '"')); p = end + 1) {
 		end = strchr(p + 1, '"');
-		if (out.n)
-			buf_puts(&out, ", ");
+		buf_puts(&out, out.n ? ", " : "");
 		buf_add(&out, p + 1, (size_t)(end - p) - 1);
+		buf_puts(&out, end == p + 1 ? "''" : "");
 	}
 	return out.n ? arena_strdup(w->arena, buf_str(&out)) : "none";
 }

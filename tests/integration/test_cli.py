@@ -19,7 +19,7 @@ import pytest
 HOSTILE = "first\nline \x1b[31mred\x1b[0m \u202eevil\u202c \u009b1m\u2028 é한빛 " + "long " * 200
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 LISTS = [("case", "list"), ("response", "list"), ("inbox", "list"), ("message", "list"), ("endpoint", "list"), ("owner", "list"),
-         ("person", "list")]
+         ("person", "list"), ("rules", "list")]
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)$")
 
 
@@ -90,8 +90,11 @@ def test_nothing_is_wider_than_the_terminal(site, columns):
     site.run("case", "assign", str(cases[1]), "--to", "anna", "--note", HOSTILE[:300])
     site.q("UPDATE closeloop.cases SET ping_pong = true, acknowledge_due_at = now() - interval '1 h'")
     site.q("UPDATE closeloop.cases SET owner = 'nobody-whom-anybody-knows' WHERE id > 5")
+    site.q("INSERT INTO closeloop.rulesets (sha256, text) VALUES ('abcd', 'rules: { a-rule-with-a-long-name-that-nobody-would-type: { when = \"nps <= 1\"; }; };"
+           " routes: { }; labels = ( { for = \"account\"; value = \"x\"; en = \"' || repeat('long ', 60) || '\"; } );')")
+    site.q("INSERT INTO closeloop.ruleset_periods (daemon, sha256, asked_by) VALUES (%s, 'abcd', %s)", "host-" * 20, HOSTILE[:60])
     for verb in (("status",), ("case", "list"), ("case", "show", str(cases[1])), ("response", "list"), ("inbox", "list"), ("owner", "list"),
-                 ("message", "list", "--held"), ("case", "list", "--overdue")):
+                 ("message", "list", "--held"), ("case", "list", "--overdue"), ("coverage",), ("rules", "list"), ("rules", "diff")):
         done = site.closeloop(*verb, COLUMNS=str(columns))
         wide = [line for line in done.stdout.splitlines() if width(line) > columns and not line.startswith("                 closeloop ")]
         assert not wide, (verb, wide[0])
@@ -100,7 +103,7 @@ def test_nothing_is_wider_than_the_terminal(site, columns):
 def test_a_filled_database_is_shown_safely_one_line_a_row(site):
     cases = filled(site)
     site.q("INSERT INTO closeloop.endpoints (name, paused, reason) VALUES ('crm', true, %s)", HOSTILE[:80])
-    for verb in LISTS + [("case", "show", str(cases[0])), ("status",), ("case", "list", "--limit", "70")]:
+    for verb in LISTS + [("case", "show", str(cases[0])), ("status",), ("coverage",), ("case", "list", "--limit", "70")]:
         done = site.closeloop(*verb)
         bad = UNSAFE.search(done.stdout + done.stderr)
         assert not bad, repr((done.stdout + done.stderr)[max(0, bad.start() - 40):bad.end() + 20])
