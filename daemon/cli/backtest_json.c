@@ -171,7 +171,7 @@ static void put_owners(const struct backtest *b, struct buf *out)
 		put_name(out, o->id);
 		buf_puts(out, "{\"alerts\":");
 		buf_put_int(out, o->alerts);
-		buf_printf(out, ",\"per_day\":%.3f", days > 0 ? (double)o->alerts / days : 0);
+		buf_printf(out, ",\"per_day\":%.3f", (double)o->alerts / days);
 		put_number(out, "peak", o->peak);
 		buf_puts(out, ",\"over_budget\":[");
 		for (int k = 0; k < o->n_over; k++) {

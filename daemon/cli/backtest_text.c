@@ -301,7 +301,7 @@ static void put_owners(const struct backtest_report *r, struct buf *out)
 		const struct backtest_owner *o = &side->owners[i];
 
 		text_put_cell(out, o->id, columns, false);
-		buf_printf(out, " %15.1f %6d   ", days > 0 ? (double)o->alerts / days : 0, o->peak);
+		buf_printf(out, " %15.1f %6d   ", (double)o->alerts / days, o->peak);
 		put_over(out, o);
 		buf_putc(out, '\n');
 	}

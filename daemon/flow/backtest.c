@@ -406,7 +406,9 @@ int backtest_weeks(const struct backtest *b)
 
 double backtest_days(const struct backtest *b)
 {
-	return wall_is_set(b->first) ? (double)(b->until.us - b->first.us) / (24.0 * 3600 * (double)US_PER_S) : 0;
+	double days = wall_is_set(b->first) ? (double)(b->until.us - b->first.us) / (24.0 * 3600 * (double)US_PER_S) : 1;
+
+	return MAX(days, 1);
 }
 
 uint32_t backtest_peak(const struct backtest_rule *r)

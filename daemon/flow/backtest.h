@@ -137,6 +137,7 @@ bool backtest_ratings(struct backtest *b, struct backtest_response *r);
 
 /* Weeks that the responses span: since the first one, or since `since`. */
 int backtest_weeks(const struct backtest *b);
+/* The same in days, at least one. */
 double backtest_days(const struct backtest *b);
 /* Of a rule: how many in the fullest week. */
 uint32_t backtest_peak(const struct backtest_rule *r);

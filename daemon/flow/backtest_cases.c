@@ -14,19 +14,28 @@
 #include <string.h>
 
 #define CASES_FIRST 1024
+#define LATER_US INT64_C(20000) /* 2.7 years fit */
+#define ENDS_ALIKE 8
 #define STANDING_MOST 20 /* as many as the daemon looks at */
 #define NEVER INT64_MAX
-#define LOW_LEVEL 0.6F /* closeloop.is_worse() */
+#define LOW_LEVEL (SIM_BEST * 6 / 10) /* closeloop.is_worse() */
 
 struct sim_case {
-	uint64_t customer, account;      /* 0: none */
-	int64_t opened, last, end;       /* us; end NEVER: not resolved */
-	int32_t of_customer, of_account; /* the next older one in the same slot; -1: none */
-	struct sim_score worst;          /* of its responses */
+	uint64_t customer;      /* 0: none */
+	int64_t opened, end;    /* us; end NEVER: not resolved */
+	uint32_t later;         /* when its last response was given, after the opening, in LATER_US; rounded down */
+	int32_t of_customer;    /* the next older one in the same slot; -1: none */
+	struct sim_score worst; /* of its responses */
 	uint16_t holder;
 	int8_t priority;
 	bool dismissed : 1; /* nothing comes back to it */
 	bool contact : 1;   /* was asked for */
+};
+
+/* Beside it, where accounts matter. */
+struct sim_account {
+	uint64_t account; /* 0: none */
+	int32_t of_account;
 };
 
 struct sim_holder { /* whose cases are */
@@ -35,18 +44,22 @@ struct sim_holder { /* whose cases are */
 };
 #define HOLDERS_MAX UINT16_MAX
 
-struct sim_end { /* somebody's case is done then: their load falls */
+struct sim_end { /* cases of somebody are done then: their load falls */
 	int64_t at;
 	int *load;
+	int n;
 };
 
 struct sim_cases {
 	const struct case_settings *settings;
 	struct rehearsal *rehearsal;
+	bool by_account;   /* cases are found by their account, too */
 	int64_t window_us; /* of the longest history.cases() */
 	struct sim_case *cases;
+	struct sim_account *of_accounts; /* NULL: nobody asks */
 	int32_t n, room;
-	int32_t *customers, *accounts; /* slots: the newest case; room of each, a power of two */
+	int32_t *customers, *accounts; /* slots: the newest case */
+	int32_t n_slots;               /* of each; a power of two */
 	struct sim_holder *holders;
 	int n_holders, room_holders;
 	struct sim_end *ends; /* a heap: the earliest first */
@@ -57,18 +70,19 @@ struct sim_cases {
 
 static int32_t *slot_of(const struct sim_cases *s, int32_t *slots, uint64_t key)
 {
-	return &slots[(key ^ key >> 32) & (uint64_t)(s->room - 1)];
+	return &slots[(key ^ key >> 32) & (uint64_t)(s->n_slots - 1)];
 }
 
 static void link_case(struct sim_cases *s, int32_t i)
 {
-	struct sim_case *c = &s->cases[i];
-	int32_t *slot = slot_of(s, s->customers, c->customer);
+	int32_t *slot = slot_of(s, s->customers, s->cases[i].customer);
 
-	c->of_customer = *slot;
+	s->cases[i].of_customer = *slot;
 	*slot = i;
-	slot = slot_of(s, s->accounts, c->account);
-	c->of_account = *slot;
+	if (!s->of_accounts)
+		return;
+	slot = slot_of(s, s->accounts, s->of_accounts[i].account);
+	s->of_accounts[i].of_account = *slot;
 	*slot = i;
 }
 
@@ -76,8 +90,28 @@ static void set_room(struct sim_cases *s, int32_t room)
 {
 	s->room = room;
 	s->cases = xrealloc(s->cases, sizeof(*s->cases) * (size_t)room);
-	s->customers = xrealloc(s->customers, sizeof(*s->customers) * (size_t)room);
-	s->accounts = xrealloc(s->accounts, sizeof(*s->accounts) * (size_t)room);
+	while (s->n_slots < room)
+		s->n_slots = MAX(s->n_slots * 2, CASES_FIRST);
+	s->customers = xrealloc(s->customers, sizeof(*s->customers) * (size_t)s->n_slots);
+	memset(s->customers, 0xff, sizeof(*s->customers) * (size_t)s->n_slots);
+	if (!s->by_account)
+		return;
+	s->of_accounts = xrealloc(s->of_accounts, sizeof(*s->of_accounts) * (size_t)room);
+	s->accounts = xrealloc(s->accounts, sizeof(*s->accounts) * (size_t)s->n_slots);
+	memset(s->accounts, 0xff, sizeof(*s->accounts) * (size_t)s->n_slots);
+}
+
+static int64_t last_of(const struct sim_case *c)
+{
+	return c->opened + c->later * LATER_US;
+}
+
+static void set_last(struct sim_case *c, int64_t at)
+{
+	int64_t later = (at - c->opened) / LATER_US;
+
+	if (later > c->later)
+		c->later = (uint32_t)MIN(later, UINT32_MAX);
 }
 
 /* Nothing can come back to it from now on. */
@@ -85,23 +119,25 @@ static bool is_over(const struct sim_cases *s, const struct sim_case *c, int64_t
 {
 	const struct case_settings *set = s->settings;
 
-	return (c->end <= now || c->last + set->merge_within_s * US_PER_S < now) &&
+	return (c->end <= now || last_of(c) + LATER_US + set->merge_within_s * US_PER_S < now) &&
 	       (c->end == NEVER || c->dismissed || c->end + set->outcome_within_s * US_PER_S < now) &&
 	       c->opened + set->cooldown_s * US_PER_S < now && c->opened + s->window_us < now;
 }
 
-/* Forgets what is over; doubles when that wasn't enough. */
+/* Forgets what is over; grows when that wasn't enough. */
 static void make_room(struct sim_cases *s, int64_t now)
 {
 	int32_t kept = 0;
 
-	for (int32_t i = 0; i < s->n; i++)
-		if (!is_over(s, &s->cases[i], now))
-			s->cases[kept++] = s->cases[i];
+	for (int32_t i = 0; i < s->n; i++) {
+		if (is_over(s, &s->cases[i], now))
+			continue;
+		if (s->of_accounts)
+			s->of_accounts[kept] = s->of_accounts[i];
+		s->cases[kept++] = s->cases[i];
+	}
 	s->n = kept;
-	set_room(s, s->n > s->room / 4 * 3 ? s->room * 2 : s->room);
-	memset(s->customers, 0xff, sizeof(*s->customers) * (size_t)s->room);
-	memset(s->accounts, 0xff, sizeof(*s->accounts) * (size_t)s->room);
+	set_room(s, s->n > s->room / 4 * 3 ? s->room / 4 * 5 : s->room);
 	for (int32_t i = 0; i < s->n; i++)
 		link_case(s, i);
 }
@@ -115,8 +151,11 @@ struct sim_cases *sim_cases_new(const struct settings *settings, struct rehearsa
 	s->settings = &settings->cases;
 	s->rehearsal = rehearsal;
 	for (int i = 0; i < n; i++)
-		if (needs[i].what == HISTORY_CASES)
+		if (needs[i].what == HISTORY_CASES) {
 			s->window_us = MAX(s->window_us, needs[i].window_us);
+			s->by_account |= needs[i].of == PER_ACCOUNT;
+		}
+	s->by_account |= s->settings->merge_by == MERGE_BY_ACCOUNT;
 	set_room(s, CASES_FIRST);
 	make_room(s, 0);
 	return s;
@@ -126,6 +165,7 @@ struct sim_cases *sim_cases_free(struct sim_cases *s)
 {
 	if (s) {
 		free(s->cases);
+		free(s->of_accounts);
 		free(s->customers);
 		free(s->accounts);
 		free(s->holders);
@@ -152,20 +192,25 @@ uint64_t sim_key(const char *text)
 	return text && text[strspn(text, " \t\r\n")] ? sim_key_of(text) : 0;
 }
 
+static struct sim_score score_of(int question, double level)
+{
+	return (struct sim_score){(uint8_t)question, (uint16_t)lround(MIN(MAX(level, 0), 1) * SIM_BEST)};
+}
+
 /* As closeloop.score_levels(): from 0, the worst, to 1. */
 struct sim_score sim_score_of(const struct response *r, const struct scale *scales, int n_scales)
 {
 	double sum = 0;
 
 	if (r->nps != SCORE_MISSING)
-		return (struct sim_score){1, (float)r->nps / 10};
+		return score_of(1, (double)r->nps / 10);
 	if (r->csat != SCORE_MISSING)
-		return (struct sim_score){2, (float)(r->csat - 1) / 4};
+		return score_of(2, (double)(r->csat - 1) / 4);
 	if (r->ces != SCORE_MISSING)
-		return (struct sim_score){3, (float)(r->ces - 1) / 6};
+		return score_of(3, (double)(r->ces - 1) / 6);
 	for (int i = 0; i < r->n_ratings; i++)
 		sum += rating_stars(&r->ratings[i], scales, n_scales);
-	return (struct sim_score){r->n_ratings ? 4 : 0, r->n_ratings ? (float)((sum / r->n_ratings - 1) / 4) : 0};
+	return r->n_ratings ? score_of(4, (sum / r->n_ratings - 1) / 4) : (struct sim_score){0};
 }
 
 /* ---- whose they are ---- */
@@ -190,15 +235,22 @@ static uint16_t holder_of(struct sim_cases *s, const struct person *person, cons
 
 static void add_end(struct sim_cases *s, int64_t at, int *load)
 {
-	int i = s->n_ends++;
+	int i;
 
+	/* Of a storm that came at one moment: the last ones lie at the end. */
+	for (i = s->n_ends - 1; i >= MAX(s->n_ends - ENDS_ALIKE, 0); i--)
+		if (s->ends[i].at == at && s->ends[i].load == load) {
+			s->ends[i].n++;
+			return;
+		}
+	i = s->n_ends++;
 	if (s->n_ends > s->room_ends) {
-		s->room_ends = MAX(s->room_ends * 2, 256);
+		s->room_ends = MAX(s->room_ends / 4 * 5, 256);
 		s->ends = xrealloc(s->ends, sizeof(*s->ends) * (size_t)s->room_ends);
 	}
 	for (; i > 0 && s->ends[(i - 1) / 2].at > at; i = (i - 1) / 2)
 		s->ends[i] = s->ends[(i - 1) / 2];
-	s->ends[i] = (struct sim_end){at, load};
+	s->ends[i] = (struct sim_end){at, load, 1};
 }
 
 static void take_first_end(struct sim_cases *s)
@@ -238,18 +290,20 @@ static void uncount(struct sim_cases *s, const struct person *owner)
 void sim_cases_until(struct sim_cases *s, int64_t now)
 {
 	while (s->n_ends && s->ends[0].at <= now) {
-		--*s->ends[0].load;
+		*s->ends[0].load -= s->ends[0].n;
 		take_first_end(s);
 	}
 }
 
 /* ---- what a response comes to ---- */
 
-static void add_case(struct sim_cases *s, const struct sim_case *c, int64_t now)
+static void add_case(struct sim_cases *s, const struct sim_case *c, uint64_t account, int64_t now)
 {
 	if (s->n == s->room)
 		make_room(s, now);
 	s->cases[s->n] = *c;
+	if (s->of_accounts)
+		s->of_accounts[s->n] = (struct sim_account){account, -1};
 	link_case(s, s->n);
 	s->n++;
 }
@@ -257,8 +311,8 @@ static void add_case(struct sim_cases *s, const struct sim_case *c, int64_t now)
 /* Those of a key, the newest first; i: where to look, -1 at the end. */
 static int32_t find_key(const struct sim_cases *s, int32_t i, uint64_t key, bool account)
 {
-	while (i >= 0 && (account ? s->cases[i].account : s->cases[i].customer) != key)
-		i = account ? s->cases[i].of_account : s->cases[i].of_customer;
+	while (i >= 0 && (account ? s->of_accounts[i].account : s->cases[i].customer) != key)
+		i = account ? s->of_accounts[i].of_account : s->cases[i].of_customer;
 	return i;
 }
 
@@ -269,7 +323,7 @@ static int32_t first_of(const struct sim_cases *s, uint64_t key, bool account)
 
 static int32_t next_of(const struct sim_cases *s, int32_t i, uint64_t key, bool account)
 {
-	return find_key(s, account ? s->cases[i].of_account : s->cases[i].of_customer, key, account);
+	return find_key(s, account ? s->of_accounts[i].of_account : s->cases[i].of_customer, key, account);
 }
 
 static struct merge_case seen(const struct sim_cases *s, int32_t i, enum merge_what what)
@@ -285,7 +339,7 @@ static struct merge_case seen(const struct sim_cases *s, int32_t i, enum merge_w
 				   .team = h->team,
 				   .priority = (enum priority)c->priority,
 				   .opened_at = {c->opened},
-				   .last_response_at = {c->last}};
+				   .last_response_at = {last_of(c)}};
 }
 
 /* As closeloop.merge_look(). */
@@ -334,7 +388,7 @@ static enum sim_effect join(struct sim_case *c, const struct sim_response *r)
 	bool worse = is_worse(&c->worst, &r->score);
 	bool tell = worse || r->priority > (enum priority)c->priority || (r->contact && !c->contact);
 
-	c->last = MAX(c->last, r->at);
+	set_last(c, r->at);
 	c->priority = (int8_t)MAX((int)c->priority, (int)r->priority);
 	c->contact |= r->contact;
 	if (worse)
@@ -344,7 +398,7 @@ static enum sim_effect join(struct sim_case *c, const struct sim_response *r)
 
 static enum sim_effect reopen(struct sim_cases *s, struct sim_case *c, const struct sim_response *r)
 {
-	c->last = MAX(c->last, r->at);
+	set_last(c, r->at);
 	c->end = r->promised;
 	c->priority = (int8_t)MAX((int)c->priority, (int)r->priority);
 	c->contact |= r->contact;
@@ -356,9 +410,7 @@ static enum sim_effect reopen(struct sim_cases *s, struct sim_case *c, const str
 static void open_case(struct sim_cases *s, const struct sim_response *r, const struct sim_holder *h)
 {
 	const struct sim_case fresh = {.customer = r->customer,
-				       .account = r->account,
 				       .opened = r->at,
-				       .last = r->at,
 				       .end = r->end,
 				       .holder = holder_of(s, h->person, h->team),
 				       .worst = r->score,
@@ -366,7 +418,7 @@ static void open_case(struct sim_cases *s, const struct sim_response *r, const s
 				       .contact = r->contact};
 
 	if (r->customer || r->account)
-		add_case(s, &fresh, r->at);
+		add_case(s, &fresh, r->account, r->at);
 }
 
 enum sim_effect sim_cases_take(struct sim_cases *s, const struct sim_response *r, const struct person **ret_owner,
@@ -408,20 +460,19 @@ enum sim_effect sim_cases_take(struct sim_cases *s, const struct sim_response *r
 
 void sim_cases_seed(struct sim_cases *s, const struct sim_response *r, int64_t last_us, bool dismissed)
 {
-	const struct sim_case c = {.customer = r->customer,
-				   .account = r->account,
-				   .opened = r->at,
-				   .last = last_us,
-				   .end = r->end,
-				   .holder = holder_of(s, r->owner->person, r->owner->team),
-				   .worst = r->score,
-				   .priority = (int8_t)r->priority,
-				   .dismissed = dismissed,
-				   .contact = r->contact};
+	struct sim_case c = {.customer = r->customer,
+			     .opened = r->at,
+			     .end = r->end,
+			     .holder = holder_of(s, r->owner->person, r->owner->team),
+			     .worst = r->score,
+			     .priority = (int8_t)r->priority,
+			     .dismissed = dismissed,
+			     .contact = r->contact};
 
+	set_last(&c, last_us);
 	if (c.end > last_us)
 		count_load(s, r->owner->person, c.end, false);
-	add_case(s, &c, r->at);
+	add_case(s, &c, r->account, r->at);
 }
 
 double sim_cases_count(const struct sim_cases *s, uint64_t key, bool account, int64_t from_us)

@@ -1,8 +1,9 @@
 /*
  * Ids that many share: how many responses of an id lie in the last 24 hours; see backtest_inner.h.
  *
- * Two structures that grow only with the busiest day: what came in, in order, to take it out again a day later; and a table of counts. A key is
- * kept by its upper half in a slot that its lower half chooses; two ids in a thousand million days are taken for one.
+ * Two structures that grow only with the busiest day: what came in, in order, to take it out again a day later; and a table of counts. A million
+ * responses of one day take 16 MiB, so keys have 32 bits here: should two ids have the same, both would have to give dozens of
+ * answers a day for anybody to notice.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,7 +20,7 @@ struct chunk {
 	struct chunk *next;
 	int64_t base_us;
 	int from, n;
-	uint64_t keys[CHUNK];
+	uint32_t keys[CHUNK];
 	uint32_t after_us[CHUNK];
 };
 
@@ -57,21 +58,22 @@ struct crowd *crowd_free(struct crowd *c)
 	return NULL;
 }
 
-static size_t home_of(const struct crowd *c, uint64_t key)
+static size_t home_of(const struct crowd *c, uint32_t key)
 {
-	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 16) & (c->room - 1);
+	return (size_t)key & (c->room - 1);
 }
 
-static uint32_t tag_of(uint64_t key)
+/* With its place in the table this is nearly the whole key. */
+static uint16_t tag_of(uint32_t key)
 {
-	return (uint32_t)(key >> 32 ^ key << 7) | 1;
+	return (uint16_t)(key >> 16 | 1);
 }
 
 /* Of the key, or the free one where it belongs. */
-static struct slot *find_slot(const struct crowd *c, uint64_t key)
+static struct slot *find_slot(const struct crowd *c, uint32_t key)
 {
 	size_t i = home_of(c, key);
-	uint32_t tag = tag_of(key);
+	uint16_t tag = tag_of(key);
 
 	while (c->slots[i].tag && c->slots[i].tag != tag)
 		i = (i + 1) & (c->room - 1);
@@ -91,7 +93,7 @@ static void rebuild(struct crowd *c, size_t room)
 
 			c->n += slot->tag == 0;
 			slot->tag = tag_of(k->keys[i]);
-			slot->count++;
+			slot->count += slot->count < UINT16_MAX;
 		}
 }
 
@@ -106,13 +108,20 @@ static void forget_chunk(struct crowd *c)
 	c->spare = k;
 }
 
+static void take_out(struct crowd *c, uint32_t key)
+{
+	struct slot *slot = find_slot(c, key);
+
+	slot->count -= slot->count > 0;
+}
+
 static void forget_before(struct crowd *c, int64_t us)
 {
 	while (c->first) {
 		struct chunk *k = c->first;
 
 		for (; k->from < k->n && k->base_us + k->after_us[k->from] < us; k->from++)
-			find_slot(c, k->keys[k->from])->count--;
+			take_out(c, k->keys[k->from]);
 		if (k->from < k->n)
 			return;
 		forget_chunk(c);
@@ -146,8 +155,9 @@ static size_t counting(const struct crowd *c)
 	return n;
 }
 
-uint32_t crowd_add(struct crowd *c, uint64_t key, int64_t at_us)
+uint32_t crowd_add(struct crowd *c, uint64_t whole_key, int64_t at_us)
 {
+	uint32_t key = (uint32_t)(whole_key * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 	struct chunk *k;
 	struct slot *slot;
 
@@ -160,5 +170,6 @@ uint32_t crowd_add(struct crowd *c, uint64_t key, int64_t at_us)
 	slot = find_slot(c, key);
 	c->n += slot->tag == 0;
 	slot->tag = tag_of(key);
-	return ++slot->count;
+	slot->count += slot->count < UINT16_MAX;
+	return slot->count;
 }

@@ -23,9 +23,10 @@ uint32_t crowd_add(struct crowd *c, uint64_t key, int64_t at_us);
 /* ---- backtest_cases.c ---- */
 
 /* What is compared to say that an answer is worse than the one before. */
+#define SIM_BEST 60000
 struct sim_score {
-	int8_t question; /* 0: no score */
-	float level;
+	uint8_t question; /* 0: no score */
+	uint16_t level;   /* from 0, the worst, to SIM_BEST */
 };
 
 struct sim_response {

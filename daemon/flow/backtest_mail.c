@@ -21,10 +21,11 @@
 
 enum held_for { HELD_BUDGET, HELD_QUIET, HELD_ASKED };
 
-struct held {
+struct held { /* mails of one moment that wait for the same */
 	int64_t at;
 	enum held_for why;
 	bool urgent;
+	int n;
 };
 
 /* The newest times, as many as the limit needs. */
@@ -216,11 +217,17 @@ static void times_add(struct times *t, int64_t at, int limit)
 
 static void hold(struct account *a, int64_t at, enum held_for why, bool urgent)
 {
+	struct held *last = a->n_held ? &a->held[a->n_held - 1] : NULL;
+
+	if (last && last->at == at && last->why == why && last->urgent == urgent) {
+		last->n++;
+		return;
+	}
 	if (a->n_held == a->room_held) {
 		a->room_held = MAX(a->room_held * 2, 8);
 		a->held = xrealloc(a->held, sizeof(*a->held) * (size_t)a->room_held);
 	}
-	a->held[a->n_held++] = (struct held){at, why, urgent};
+	a->held[a->n_held++] = (struct held){at, why, urgent, 1};
 }
 
 static void digest_by(struct sim_mail *m, struct account *a, int64_t at)
@@ -319,7 +326,7 @@ static void release(struct sim_mail *m, struct account *a, int64_t now)
 	const struct person *p = a->person;
 	int64_t hour_began = full_hour_after(a, now) - HOUR_US;
 	bool allowed, urgent_allowed, has_urgent = false, has_other = false;
-	int kept = 0, gone;
+	int kept = 0, gone = 0;
 
 	times_since(&a->left, now - HOUR_US);
 	times_since(&a->urgent, now - HOUR_US);
@@ -336,8 +343,8 @@ static void release(struct sim_mail *m, struct account *a, int64_t now)
 		}
 		has_urgent |= h.urgent;
 		has_other |= !h.urgent;
+		gone += h.n;
 	}
-	gone = a->n_held - kept;
 	a->n_held = kept;
 	m->digested += gone;
 	if (gone) {
@@ -456,7 +463,8 @@ void sim_mail_report(struct sim_mail *m, struct backtest_side *side, struct aren
 
 	/* What is still held leaves together some time. */
 	for (int i = 0; i < m->n_slots; i++)
-		m->digested += m->slots[i] ? m->slots[i]->n_held : 0;
+		for (int k = 0; m->slots[i] && k < m->slots[i]->n_held; k++)
+			m->digested += m->slots[i]->held[k].n;
 	for (int i = 0; i < m->n_owners; i++) {
 		const struct owner *o = &m->owners[i];
 

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -160,6 +161,84 @@ def test_nothing_a_customer_wrote_reaches_the_terminal_raw_and_no_line_is_too_wi
         assert done.returncode == 0 and not UNSAFE.search(done.stdout + done.stderr), done.stdout
     text = backtest(site, COLUMNS="100")
     assert all(width(line) <= 100 for line in text.splitlines()), text
+
+
+def test_cases_mails_and_whose_they_are(site):
+    site.configure(top={"timezone": "Europe/Berlin"}, cases='{ merge_within = "2d"; outcome_within = "0s"; }',
+                   people='{ minsu: { name = "M"; email = "minsu@halden.example"; alerts_per_hour = 2; };'
+                          ' anna: { name = "A"; email = "anna@halden.example"; }; ben: { name = "B"; email = "ben@halden.example"; }; }',
+                   teams='{ care: { members = [ "anna", "ben" ]; assign = "round-robin"; }; }',
+                   routes='{ account: { owner = [ "lookup:account", "team:care" ]; notify = [ "email:owner" ]; }; }',
+                   defaults='{ route = "account"; follow_up = "standard"; }',
+                   rules='{ low: { when = "nps <= 6"; }; call: { when = "contact_requested"; priority = "urgent"; }; }')
+    site.own(("account", "HANBIT", "minsu"))
+    at = "2026-03-02 10:00+01"
+    past(site, [{"nps": 3, "customer_id": f"c{i}", "account": "hanbit", "responded_at": at} for i in range(5)]
+         + [{"nps": 3, "customer_id": f"d{i}", "responded_at": at} for i in range(3)]
+         # The same customer within two days: worse, then not worse, then asking for a call; and once more a week later.
+         + [{"nps": n, "contact_requested": call, "customer_id": "c0", "account": "hanbit", "responded_at": f"2026-03-0{day}:00+01"}
+            for n, call, day in ((2, False, "3 12"), (4, False, "3 13"), (4, True, "4 08"), (4, False, "9 12"))])
+    found = report(site, "--since", "2026-03-01", "--until", "2026-03-20")
+    cases = found["cases"]
+    assert (cases["opened"], cases["joined"], cases["mails"], cases["in_digests"]) == (9, 3, 11, 3), cases
+    assert found["owners"]["minsu"] == {"alerts": 8, "per_day": pytest.approx(8 / 17.6, abs=0.03), "peak": 5, "over_budget": ["2026-03-02"]}
+    assert found["owners"]["team:care"]["alerts"] == 3 and set(found["owners"]) == {"minsu", "team:care"}
+    text = backtest(site, "--since", "2026-03-01", "--until", "2026-03-20")
+    assert "\ncases 9 · mails 11, of these 3 in digests\n      joined a case 3\n" in text
+    assert re.search(r"^owner +alerts/day mean +peak +over budget\nminsu +0\.5 +5   1 day: 2 Mar\nteam:care +0\.2 +3   -$", text, re.M), text
+
+
+def test_texts_that_never_occur(site):
+    past(site, [{"nps": 3, "touchpoint": ("Installation", "service ", HOSTILE[:40])[i % 3], "attributes": {"plan": "gold"}, "responded_at": days_ago(2)}
+                for i in range(9)])
+    site.configure(attributes='{ plan = "text"; size = "text"; manager = "text"; }',
+                   rules='{ field: { when = "touchpoint in (\'instalation\', \'SERVICE\')"; }; big: { when = "attr.plan = \'golden\' or attr.size is \'xl\'"; }; }')
+    found = {n["text"]: n for n in report(site)["never_occurs"]}
+    assert set(found) == {"instalation", "golden", "xl"}
+    assert (found["instalation"]["rule"], found["instalation"]["column"], found["instalation"]["nearest"], found["instalation"]["nearest_responses"]) == \
+        ("field", "touchpoint", "Installation", 3)
+    assert found["xl"]["attribute"] == "size" and found["xl"]["nearest"] is None
+    text = backtest(site)
+    assert "! field: 'instalation' never occurs in touchpoint; nearest 'Installation' (3 responses)\n" in text
+    assert "! big: 'xl' never occurs in attr.size\n" in text
+
+
+def test_what_the_past_says_before_the_first_day(site):
+    """A promoter of long ago, and detractors of the account just before: they count, and aren't counted."""
+    past(site, [{"nps": 10, "customer_id": "kim", "responded_at": days_ago(400)}, {"nps": 2, "customer_id": "kim", "account": "a", "responded_at": days_ago(3)},
+                {"nps": 2, "customer_id": "lee", "account": "a", "responded_at": days_ago(20)}, {"nps": 2, "customer_id": "anonymous", "responded_at": days_ago(2)},
+                {"nps": 2, "responded_at": days_ago(1)}]
+         + [{"nps": 2, "customer_id": "crowd", "responded_at": days_ago(4)} for _ in range(60)])
+    site.configure(rules='{ turned: { when = "previous.nps >= 9 and nps <= 6"; }; two: { when = "history.detractors(30d, account) >= 1"; };'
+                         ' many: { when = "history.responses(30d) >= 1"; }; first: { when = "history.responses(30d) = 0"; }; }')
+    found = report(site, "--since", "10d")
+    assert found["responses"] == 63
+    assert {k: (v["matched"], v["undecided"]) for k, v in found["rules"].items()} == \
+        {"turned": (1, 13), "two": (1, 62), "many": (49, 12), "first": (2, 12)}
+    assert found["rules"]["turned"]["missing"] == {"previous.nps": 13}, "an id of many is nobody's"
+
+
+def test_progress_on_a_terminal_only(site):
+    past(site, [{"nps": i % 11, "responded_at": days_ago(1)} for i in range(3000)])
+    master, slave = pty.openpty()
+    with site.connect().cursor() as cursor:
+        process = subprocess.Popen([os.environ["CLOSELOOP"], "-c", str(site.configuration), "backtest"], stdout=subprocess.PIPE, stderr=slave,
+                                   env=site.environment(), preexec_fn=servers.die_with_parent(signal.SIGKILL))
+        del cursor
+        os.close(slave)
+        out = process.stdout.read().decode()
+        process.wait(30)
+    shown = b""
+    try:
+        while part := os.read(master, 4096):
+            shown += part
+    except OSError:  # the terminal is gone
+        pass
+    os.close(master)
+    assert process.returncode == 0 and out.startswith("3,000 responses")
+    assert shown.endswith(b"\r\x1b[K") and b"\n" not in shown, "it leaves nothing behind"
+    done = site.closeloop("backtest")
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("rules", [0, 200])

@@ -179,3 +179,66 @@ def test_cases_that_were_resolved_are_resolved_in_the_replay(site):
     assert (later["cases"]["opened"], later["cases"]["reopened"], later["cases"]["joined"]) == (0, 1, 1), later["cases"]
     assert later["rules"]["twice"]["matched"] == 2
     site.stop_daemons()
+
+
+# ---- budgets ----
+
+LIMITS = "ROW('minsu', 'Asia/Seoul', %s, %s, 3, 2)::closeloop.alert_limits"
+
+
+class Account:
+    """What sql/008_budget.sql makes of mails in the past: the daemon's calls, with the time handed over."""
+
+    def __init__(self, site, quiet):
+        self.site, self.quiet, self.held, self.over = site, quiet, 0, set()
+
+    def release_until(self, at):
+        while True:
+            due = self.site.one("SELECT digest_at FROM closeloop.alert_budgets WHERE person = 'minsu' AND digest_at <= %s", at)
+            if due is None:
+                return
+            self.site.q(f"SELECT * FROM closeloop.digest_release(ARRAY[{LIMITS}], ARRAY[gen_random_uuid()], %s)", *self.quiet, due)
+
+    def take(self, case, at, priority, asked):
+        self.release_until(at)
+        held = self.site.q(f"SELECT why FROM closeloop.budget_take(ARRAY[{LIMITS}], ARRAY[1], ARRAY[%s], ARRAY[%s], %s)",
+                           *self.quiet, priority, asked, at)
+        if not held:
+            return
+        self.held += 1
+        if held[0][0] == "budget":
+            self.over.add((at + datetime.timedelta(hours=9)).date().isoformat())
+        self.site.q("INSERT INTO closeloop.messages (id, case_id, kind, channel, endpoint, recipient, payload, dedup_key, state, held_for, created_at)"
+                    " VALUES (gen_random_uuid(), %s, 'case.opened', 'email', 'email', 'minsu', '', gen_random_uuid()::text, 'held', %s, %s)",
+                    case, held[0][0], at)
+
+
+def test_budgets_hold_in_the_replay_what_postgresql_holds(site):
+    """300 alerts of three days to one person with a budget and quiet hours: urgent ones, others, and those asked for as digests."""
+    site.configure(top={"timezone": "Asia/Seoul"},
+                   people='{ minsu: { name = "김민수"; email = "minsu@halden.example"; timezone = "Asia/Seoul"; quiet_hours = "20:00-08:00";'
+                          ' alerts_per_hour = 3; urgent_per_hour = 2; }; }',
+                   teams="{ }", routes='{ now: { owner = [ "person:minsu" ]; notify = [ "email:owner" ]; };'
+                                       ' later: { owner = [ "person:minsu" ]; notify = [ "digest:owner" ]; }; }',
+                   defaults='{ route = "now"; follow_up = "standard"; }', cases='{ merge_within = "0s"; }',
+                   rules='{ urgent: { when = "nps <= 1"; priority = "urgent"; }; low: { when = "nps between 2 and 5"; };'
+                         ' asked: { when = "nps = 6"; route = "later"; }; }')
+    r = random.Random(3)
+    start = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(days=5)
+    # Storms and quiet times.
+    times = sorted(start + datetime.timedelta(seconds=r.choice([r.uniform(0, 3 * 86400), 30000 + r.uniform(0, 5000), 120000 + r.uniform(0, 9000)]))
+                   for _ in range(300))
+    account = Account(site, (20 * 60, 8 * 60))
+    site.q("ALTER TABLE closeloop.responses DISABLE TRIGGER USER")
+    for i, at in enumerate(times):
+        nps = r.choice([0, 1, 2, 3, 4, 5, 5, 6])
+        response = site.respond(nps=nps, customer_id=f"c{i}", responded_at=at)
+        case = site.one("INSERT INTO closeloop.cases (response_id, owner, priority, opened_at) VALUES (%s, 'minsu', %s, %s) RETURNING id",
+                        response, "urgent" if nps <= 1 else "normal", at)
+        account.take(case, at, 3 if nps <= 1 else 1, nps == 6)
+    found = json.loads(site.run("--json", "backtest", "--since", "10d"))
+    assert found["cases"]["opened"] == 300 and found["owners"]["minsu"]["alerts"] == 300
+    assert found["cases"]["in_digests"] == account.held and 100 < account.held < 290, (found["cases"], account.held)
+    assert found["owners"]["minsu"]["over_budget"] == sorted(account.over) and account.over
+    site.q("DELETE FROM closeloop.messages")
+    site.q("DELETE FROM closeloop.cases")
