@@ -59,12 +59,12 @@ CREATE OR REPLACE FUNCTION closeloop.page_may_see(c closeloop.cases, person text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT c.owner = ANY (people || person) OR c.team = ANY (teams)
+	SELECT coalesce(c.owner = ANY (people || person), false) OR coalesce(c.team = ANY (teams), false)
 		OR EXISTS (SELECT FROM closeloop.messages AS m WHERE m.case_id = c.id AND m.channel = 'email' AND m.recipient = person
 			AND m.state <> 'cancelled')
 $$;
 COMMENT ON FUNCTION closeloop.page_may_see(closeloop.cases, text, text[], text[]) IS
-	'Whether a person may see a case: it is theirs, of people or teams that they answer for, or they were told of it.';
+	'Whether a person may see a case: it is theirs, of people or teams that they answer for, or they were told of it. Never null.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_undoable(c closeloop.cases, person text) RETURNS text
 	LANGUAGE sql STABLE

@@ -673,3 +673,21 @@ def test_pages_have_a_role_of_their_own(paged):
     assert Browser(paged).post("/link", email="minsu@halden.example").status == 200
     assert browser.post("/away", token=browser.get("/inbox").field("token"), deputy="Ben Hall").status == 303
     assert roles is not None
+
+
+# -- rights and hostile programs
+
+
+def test_a_case_without_a_team_is_not_everybodys(paged):
+    """Anna is in a team, the case in none: what isn't known to be hers isn't."""
+    path = opened(paged)
+    case = int(path.rsplit("/", 1)[1])
+    assert paged.one("SELECT team FROM closeloop.cases") is None
+    before = state(paged)
+    anna = signed_in(paged, "anna")
+    form = sign("f", "anna", "anna@halden.example", case)
+    for action in ("acknowledge", "resolve", "note", "dismiss"):
+        assert anna.post(path, token=form, version="1", action=action, note="mine now").status == 404, action
+    inbox = anna.get("/inbox")
+    assert anna.post("/inbox", token=inbox.field("token"), case=str(case)).status == 303
+    assert state(paged) == before
