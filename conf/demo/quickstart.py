@@ -9,9 +9,12 @@ SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import base64
+import email
+import email.policy
 import itertools
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import signal
@@ -35,7 +38,7 @@ LEAVING_MAX = 400  # a mail catcher in Python is no match: the stream waits for 
 CONFIGURATION_FILES = ("closeloop.conf", "owners.csv")
 LOCAL = """# The servers of this run of ./quickstart.
 database: {{ conninfo = "{database}"; }};
-http: {{ listen = "127.0.0.1:{http}"; }};
+http: {{ listen = "127.0.0.1:{http}"; public_url = "http://127.0.0.1:{http}"; link_key_file = "link-key"; }};
 email: {{ url = "smtp://127.0.0.1:{smtp}"; tls = "off"; from = "Halden Care <care@halden.example>";
          reply_to = "care@halden.example"; connections = 2; }};
 webhooks: {{ crm: {{ url = "http://127.0.0.1:{hook}/crm"; secret_file = "crm-secret"; events = [ "case.*" ]; }}; }};
@@ -88,9 +91,19 @@ class Quickstart:
         (self.folder / "local.conf").write_text(LOCAL.format(
             database=self.postgres.conninfo("closeloop"), http=self.http_port, smtp=self.catcher.port,
             hook=self.hook.port), encoding="utf-8")
-        secret = self.folder / "crm-secret"
-        secret.touch(0o600)
-        secret.write_text("whsec_" + base64.b64encode(secrets.token_bytes(24)).decode() + "\n", encoding="ascii")
+        for name, prefix in (("crm-secret", "whsec_"), ("link-key", "")):
+            secret = self.folder / name
+            secret.touch(0o600)
+            secret.write_text(prefix + base64.b64encode(secrets.token_bytes(24)).decode() + "\n", encoding="ascii")
+
+    def link_of(self, case):
+        """The link in the mail about a case, as its manager got it; None: that mail isn't there."""
+        for path in sorted((self.mails / case["address"]).glob(f"*C-{case['id']}.eml"), reverse=True):
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            found = re.search(r"http://\S+/c/[\w-]+", mail.get_body(("plain",)).get_content())
+            if found:
+                return found[0]
+        return None
 
     def closeloop(self, *arguments):
         command = [str(self.program("closeloop")), "-c", str(self.configuration), *arguments]
@@ -185,13 +198,30 @@ class Quickstart:
             self.daemon.wait()
 
 
+def say_pages(demo, screen):
+    """Where to click: the link of a mail comes first, since it is what lets a browser in."""
+    site = f"http://127.0.0.1:{demo.http_port}"
+    for case in screen.worth_opening():
+        link = demo.link_of(case)
+        if link:
+            name = show.clean(screen.names.get(case["owner"], case["owner"]))
+            return f"""
+Be {name} for a minute and open the link of a mail: take the case on, write down the call, close it.
+  {link}
+and then, in the same browser:
+  {site}/inbox     what else waits for {name}
+  {site}/reports   what customers say, week by week
+"""
+    return f"\n  pages     {site}/\n"
+
+
 def say_hints(demo, screen, once):
     if once:
         screen.line("\nThat was --once: everything is taken away again. Without it, ./quickstart stays until Ctrl-C, and names the\n"
-                    "mails to read and commands to try.")
+                    "page to open, mails to read and commands to try.")
         return
     closeloop = f"{os.path.relpath(demo.program('closeloop'))} -c {demo.configuration}"
-    screen.line(f"""
+    screen.line(say_pages(demo, screen) + f"""
   mails     {demo.mails}/   (a folder per person, one .eml per mail)
   webhooks  {demo.hooks}
   rules     {demo.configuration}
@@ -244,7 +274,7 @@ def run(options):
         demo.start_daemon()
         screen = show.Show(demo.session(), show.names_of(demo.configuration.read_text(encoding="utf-8")))
         print(f"closeloopd is ready after {time.monotonic() - started:.1f} s: PostgreSQL {demo.postgres.folder}, mails to"
-              f" 127.0.0.1:{demo.catcher.port}, metrics on http://127.0.0.1:{demo.http_port}/metrics\n"
+              f" 127.0.0.1:{demo.catcher.port}, pages and metrics on http://127.0.0.1:{demo.http_port}\n"
               f"{show.number(total, 'response')} over {options.seconds:.0f} s; Ctrl-C ends it and takes everything away\n", flush=True)
         crowd = people.Nobody() if options.file else people.People(demo.session(), demo.closeloop, options.seconds)
         demo.pour(responses, total, options.seconds, screen, crowd)

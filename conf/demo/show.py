@@ -14,7 +14,7 @@ LINES_PER_TICK = 3  # a flood is counted, not printed
 EVENTS_AGAIN = 200  # of two transactions the one that began first may commit last
 FOLLOW_UP = (("reminded", "reminder", True), ("escalated", "escalation", True), ("acknowledged", "taken on", False),
              ("resolved", "solved", False), ("reopened", "reopened", False))
-EVENT_ORDER = ("outcome", "reopened", "escalated", "reminded", "resolved", "acknowledged")
+EVENT_ORDER = ("outcome", "reopened", "escalated", "joined", "reminded", "resolved", "acknowledged")
 WORST_FIRST = ("urgent", "high", "normal", "low")
 
 NEWS = """
@@ -44,7 +44,7 @@ SELECT json_build_object(
        AND m.channel = 'email' ORDER BY m.seq DESC LIMIT 1) AS told
     FROM closeloop.case_events AS e JOIN closeloop.cases AS c ON c.id = e.case_id
     JOIN closeloop.responses AS r ON r.id = c.response_id
-    WHERE e.id > {event} AND e.kind IN ('acknowledged', 'resolved', 'reminded', 'escalated', 'reopened', 'outcome')
+    WHERE e.id > {event} AND e.kind IN ('acknowledged', 'resolved', 'reminded', 'escalated', 'reopened', 'outcome', 'joined')
     ORDER BY e.id LIMIT 1000) AS x))
 """
 
@@ -65,6 +65,17 @@ SELECT json_build_object(
   'latency', (SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - queued_at))
      FROM closeloop.messages WHERE state = 'sent' AND channel = 'email' AND held_for IS NULL
        AND kind IN ('case.opened', 'praise.received')))
+"""
+
+# Its link opens as long as the case is its owner's. English and urgent first, and nobody has taken it on.
+OPENABLE = """
+SELECT json_agg(x) FROM (
+  SELECT c.id, c.owner, m.address FROM closeloop.cases AS c
+  JOIN closeloop.messages AS m ON m.case_id = c.id AND m.recipient = c.owner AND m.channel = 'email'
+  LEFT JOIN closeloop.responses AS r ON r.id = c.response_id
+  WHERE m.kind = 'case.opened' AND m.state = 'sent' AND m.digest_id IS NULL
+    AND c.status IN ('open', 'acknowledged', 'in_progress')
+  ORDER BY c.status, (r.language = 'en') IS NOT TRUE, r.comment IS NULL, c.priority DESC, c.id DESC LIMIT 20) AS x
 """
 
 
@@ -150,6 +161,8 @@ class Show:
             won = {"recovered": "1;32", "lost": "1;31"}.get(details["outcome"], "0")
             self.note(won, details["outcome"],
                       f"{case} · {clean(event['who'])}: from {clean(details['from'])} to {clean(details['to'])}")
+        elif event["kind"] == "joined":
+            self.note("36", "joined", f"{case} · {clean(event['who'])}: a further answer, no second case")
         elif event["kind"] == "reopened":
             self.note("1;31", "reopened", f"{case} → {owner}: the customer is unhappy again")
         else:
@@ -252,6 +265,8 @@ class Show:
         parts = [number(events[kind], word) if many else f"{events[kind]} {word}" for kind, word, many in FOLLOW_UP if kind in events]
         if parts:
             self.line("  follow-up " + " · ".join(parts))
+        if "joined" in events:
+            self.line(f"  joined    {number(events['joined'], 'further answer')} of customers with an open case (merge_within)")
         if outcomes:
             self.line(f"  outcomes  {number(sum(outcomes.values()), 'customer')} answered again: "
                       + ", ".join(f"{outcomes[o]} {o}" for o in ("recovered", "unchanged", "lost") if o in outcomes))
@@ -260,6 +275,10 @@ class Show:
         if messages.get("email held"):
             self.line(f"  held      {number(messages['email held'], 'mail')} over what one person reads in an hour (alerts_per_hour), "
                       "for a digest: closeloop message list --held")
+
+    def worth_opening(self):
+        """Cases whose owner has the mail and something left to do, best for a look at first: id, owner, address."""
+        return self.session.json(OPENABLE) or []
 
     def worth_showing(self):
         """The case to which most has happened."""

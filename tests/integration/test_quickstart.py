@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import pytest
 
@@ -79,6 +80,7 @@ def test_the_sample_responses_become_alerts(nothing_left):
     reminders, escalations, taken = map(int, re.search(
         r"follow-up (\d+) reminders? · (\d+) escalations? · (\d+) taken on", output).groups())
     assert reminders and escalations and taken and re.search(r"outcomes +\d+ customers? answered again: \d+ recovered", output)
+    assert int(re.search(r"joined +(\d+) further answer", output).group(1)) >= 1
     assert int(re.search(r"held +(\d+) mails", output).group(1)) > 50
     assert "closeloop-demo." not in output.split("latency")[-1]  # what is gone is not pointed to
 
@@ -111,6 +113,31 @@ def test_the_commands_it_names_work(nothing_left):
     assert shown.returncode == 0 and shown.stdout.startswith("case   ") and "daemon" in shown.stdout, shown
     assert held.returncode == 0 and "over budget" in held.stdout, held
     assert attempt.returncode == 0 and "lena-brandt" in attempt.stdout and "Subject" in attempt.stdout, attempt
+
+
+def test_the_pages_it_names_open(nothing_left):
+    with start(seconds="2") as process:
+        links = []
+        for line in process.stdout:
+            match = re.match(r"(?:Be (\S.*) for a minute|  (http://127\.0\.0\.1:\d+/\S+))", line)
+            if match:
+                links.append(match[1] or match[2])
+            if len(links) == 4:
+                break
+        name, case, inbox, reports = links
+        assert "/c/" in case and inbox.endswith("/inbox") and reports.endswith("/reports")
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(case) as answer:
+            page = answer.read().decode()
+            assert "/case/" in answer.url
+        assert 'name="action" value="acknowledge"' in page and "C-" in page
+        number = answer.url.rsplit("/", 1)[1]
+        for address, expected in ((inbox, f"/case/{number}"), (reports, "<svg")):
+            with browser.open(address) as answer:
+                assert answer.status == 200 and expected in answer.read().decode(), address
+        assert name  # whose mail it is
+        with browser.open(inbox) as answer:
+            assert name in answer.read().decode()
 
 
 def test_a_file_of_ones_own(nothing_left, tmp_path):
