@@ -10,7 +10,6 @@
 #include "page/page.h"
 
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,22 +26,6 @@ struct app {
 	struct deadline status;
 	int code;
 };
-
-/* The configuration, compiled; what is wrong with it is told whoever started us. NULL: it has errors. */
-static struct live *app_load(const char *path)
-{
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	struct buf text CLEANUP(buf_fini) = BUF_INIT(1024 * 1024);
-	struct live *live = live_load(path, diags);
-
-	if (log_is_journal()) {
-		diag_log(diags, "configuration");
-	} else {
-		diag_print(diags, &text);
-		fputs(buf_str(&text), stderr);
-	}
-	return live;
-}
 
 static void on_stop(void *arg, int signo)
 {
@@ -86,16 +69,6 @@ static void on_status(struct deadline *d)
 	deadline_arm(d, STATUS_EVERY_US);
 }
 
-static bool is_ready(void *flow, const char **ret_why)
-{
-	return flow_is_ready(flow, ret_why);
-}
-
-static void write_metrics(void *flow, struct buf *out)
-{
-	flow_metrics(flow, out);
-}
-
 static const struct page_company company = {company_settings, company_is_known, company_person, company_find,
 					    company_by_login, company_count,    company_at,     company_zone};
 
@@ -105,8 +78,8 @@ static int app_run(struct app *a, struct live *live)
 	const struct flow_options flow = {loop, live, a->path, on_stopped, on_unfit, a};
 	struct page_options page = {.http = &live->settings->http,
 				    .conninfo = live->settings->conninfo,
-				    .is_ready = is_ready,
-				    .metrics = write_metrics,
+				    .is_ready = company_is_ready,
+				    .metrics = company_metrics,
 				    .company = &company};
 	int r;
 
@@ -130,17 +103,6 @@ static int app_run(struct app *a, struct live *live)
 	a->page = page_free(a->page);
 	a->flow = flow_free(a->flow);
 	return a->code;
-}
-
-/*
- * A batch takes some MiB and gives them back at once. Handed to the kernel each time, they come back as fresh pages: a tenth of the
- * daemon's time. The rest of a burst is kept, the blocks of a huge batch are not.
- */
-static void keep_memory(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
-	mallopt(M_TOP_PAD, 256 * 1024);
 }
 
 int main(int argc, char **argv)
@@ -169,7 +131,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "closeloopd: unexpected argument '%s'\n%s", argv[optind], usage);
 		return EXIT_USAGE_ERROR;
 	}
-	live = app_load(a.path);
+	live = live_load_and_tell(a.path);
 	if (!live || check) {
 		live_free(live);
 		return live ? EXIT_DONE : EXIT_CONFIGURATION;

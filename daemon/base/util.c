@@ -9,6 +9,7 @@
 #include "base/util.h"
 
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,4 +72,15 @@ bool str_eq(const char *a, const char *b)
 	if (!a || !b)
 		return a == b;
 	return strcmp(a, b) == 0;
+}
+
+/*
+ * A batch takes some MiB and gives them back at once. Handed to the kernel each time, they come back as fresh pages: a tenth of the
+ * daemon's time. The rest of a burst is kept, the blocks of a huge batch are not.
+ */
+void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 256 * 1024);
 }

@@ -54,3 +54,13 @@ const char *company_zone(void *flow, const struct person *p)
 {
 	return directory_zone(directory_of(flow), p);
 }
+
+bool company_is_ready(void *flow, const char **ret_why)
+{
+	return flow_is_ready(flow, ret_why);
+}
+
+void company_metrics(void *flow, struct buf *out)
+{
+	flow_metrics(flow, out);
+}

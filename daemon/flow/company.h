@@ -8,6 +8,7 @@
 #ifndef FLOW_COMPANY_H
 #define FLOW_COMPANY_H
 
+#include "base/buf.h"
 #include "settings/settings.h"
 
 const struct settings *company_settings(void *flow);
@@ -21,5 +22,9 @@ int company_count(void *flow);
 const struct person *company_at(void *flow, int i);
 /* The person's zone, one that the server knows. */
 const char *company_zone(void *flow, const struct person *p);
+
+/* For /readyz and /metrics: flow_is_ready(), flow_metrics(). */
+bool company_is_ready(void *flow, const char **ret_why);
+void company_metrics(void *flow, struct buf *out);
 
 #endif

@@ -4,8 +4,11 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/live.h"
+
+#include "base/log.h"
 #include "pg/pg.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,5 +86,20 @@ struct live *live_load(const char *path, struct diag_list *diags)
 		r = live_new(TAKE(settings), diags, &live);
 	if (r < 0)
 		diag_add(diags, DIAG_ERROR, (struct text_pos){path, 0}, "%s", strerror(-r));
+	return live;
+}
+
+struct live *live_load_and_tell(const char *path)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(1024 * 1024);
+	struct live *live = live_load(path, diags);
+
+	if (log_is_journal()) {
+		diag_log(diags, "configuration");
+	} else {
+		diag_print(diags, &text);
+		fputs(buf_str(&text), stderr);
+	}
 	return live;
 }

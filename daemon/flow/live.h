@@ -40,5 +40,7 @@ struct past_reader live_past_reader(const struct live *l, struct arena *arena);
 void live_forget(struct live *l);
 /* Reads a configuration file and compiles it. NULL: it has errors, as diags say. */
 struct live *live_load(const char *path, struct diag_list *diags);
+/* The same at a start: diagnostics go to the journal or, as people read them, to stderr. */
+struct live *live_load_and_tell(const char *path);
 
 #endif
