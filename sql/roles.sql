@@ -11,6 +11,10 @@ BEGIN
 			EXECUTE format('CREATE ROLE %I NOLOGIN', r);
 		END IF;
 	END LOOP;
+	-- The daemon's pages ask under SET ROLE closeloop_pages, so that a page can't do what the daemon can.
+	IF NOT pg_has_role('closeloop_daemon', 'closeloop_pages', 'MEMBER') THEN
+		GRANT closeloop_pages TO closeloop_daemon;
+	END IF;
 	PERFORM closeloop.grant_roles();
 END
 $$;

@@ -245,7 +245,7 @@ static int create_roles(struct migrate *m)
 	if (r)
 		return r;
 	buf_puts(m->out, "the roles are there; make your login roles members of them (names on the right are yours):\n"
-			 "  GRANT closeloop_daemon TO closeloop;      -- closeloopd and the closeloop command\n"
+			 "  GRANT closeloop_daemon TO closeloop;      -- closeloopd, its pages, and the closeloop command\n"
 			 "  GRANT closeloop_writer TO survey_tool;    -- whatever writes responses\n"
 			 "  GRANT closeloop_pages TO case_app;        -- a program of yours that shows and moves cases\n"
 			 "  GRANT closeloop_reader TO reporting;      -- reports: the views only\n");

@@ -269,6 +269,7 @@ static void roles_are_made_and_keep_their_rights(void **state)
 	expect_words(s, "GRANT closeloop_daemon TO ");
 	assert_int_equal(number(s, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'closeloop\\_%' AND NOT rolcanlogin"), 4);
 	assert_int_equal(number(s, "SELECT has_table_privilege('closeloop_daemon', 'closeloop.cases', 'UPDATE')::int"), 1);
+	assert_int_equal(number(s, "SELECT pg_has_role('closeloop_daemon', 'closeloop_pages', 'MEMBER')::int"), 1);
 	assert_int_equal(migrate(s, (struct migrate_options){.roles = true}), 0);
 
 	/* A later migration gives the rights anew, roles asked for or not. */
