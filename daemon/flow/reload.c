@@ -99,7 +99,8 @@ void flow_reload_asked(struct flow *f)
 static bool live_needs_new_connections(const struct settings *a, const struct settings *b)
 {
 	return !str_eq(a->conninfo, b->conninfo) || !str_eq(a->listen_conninfo, b->listen_conninfo) ||
-	       !str_eq(a->instance, b->instance);
+	       !str_eq(a->instance, b->instance) || a->http.set != b->http.set || !str_eq(a->http.host, b->http.host) ||
+	       a->http.port != b->http.port || !a->http.public_url != !b->http.public_url;
 }
 
 static void on_new_directory(void *arg, const struct pg_error *error)
@@ -134,7 +135,8 @@ static void flow_swap(struct flow *f)
 	live_gather(f->live, &f->past_stmts);
 	f->reload.settled = f->reload.taken;
 	if (live_needs_new_connections(old->settings, f->live->settings))
-		log_warning("reload: database and instance are read at start only: restart to use the new ones");
+		log_warning(
+			"reload: conninfo, instance, http.listen and whether there are pages are read at start only: restart to use the new ones");
 	courier_reload(&f->courier);
 	log_info("reload: ruleset=%.7s rules=%d", f->live->settings->sha256, f->live->settings->n_rules);
 	live_free(old);

@@ -102,7 +102,7 @@ static const struct http_token *api_who(struct visit *v)
 
 static void on_answer(struct visit *v, const struct pg_rows *rows)
 {
-	((struct call *)v->data)->answer = pg_count(rows) ? visit_json(rows, 0, 0) : NULL;
+	((struct call *)v->data)->answer = visit_json(v, rows, 0);
 }
 
 static void answered(struct visit *v)
@@ -170,8 +170,12 @@ static void list_cases(struct visit *v)
 	pg_add_int4(p, (int32_t)(most > 0 ? most : CASES_AT_ONCE));
 	pg_add_text(p, visit_settings(v)->http.public_url);
 	v->data = arena_new_obj(v->arena, struct call);
-	visit_ask(v, &(struct visit_question){
-			     .stmt = &api_cases_stmt, .params = p, .on_rows = on_answer, .then = answered, .plain = true});
+	visit_ask(v, &(struct visit_question){.stmt = &api_cases_stmt,
+					      .params = p,
+					      .on_rows = on_answer,
+					      .then = answered,
+					      .plain = true,
+					      .slow = true});
 }
 
 static void cases_visit(struct visit *v)

@@ -68,7 +68,7 @@ static void on_case(struct visit *v, const struct pg_rows *rows)
 {
 	struct case_visit *c = v->data;
 
-	c->found = pg_count(rows) ? visit_json(rows, 0, 0) : NULL;
+	c->found = visit_json(v, rows, 0);
 }
 
 static void show_case(struct visit *v)

@@ -305,8 +305,8 @@ static void on_inbox(struct visit *v, const struct pg_rows *rows)
 {
 	struct inbox_visit *in = v->data;
 
-	in->found = visit_json(rows, 0, 0);
-	in->counts = visit_json(rows, 0, 1);
+	in->found = visit_json(v, rows, 0);
+	in->counts = visit_json(v, rows, 1);
 }
 
 static void ask_inbox(struct visit *v)
@@ -324,7 +324,8 @@ static void ask_inbox(struct visit *v)
 	visit_ask(v, &(struct visit_question){.stmt = in->done ? &page_done_stmt : &page_inbox_stmt,
 					      .params = p,
 					      .on_rows = on_inbox,
-					      .then = show_inbox});
+					      .then = show_inbox,
+					      .slow = in->words || in->touchpoint});
 }
 
 /* ---- what is done ---- */

@@ -41,12 +41,10 @@ struct page {
 	struct server *server;
 	struct view *view;       /* NULL: no pages, only health and metrics */
 	struct pg_conn *conn;    /* of the pages; NULL: no pages */
+	struct pg_conn *slow;    /* of searches and lists for programs, which may take seconds: no page waits for them */
 	struct rate requests;    /* per address */
 	struct rate bad_links;   /* per address */
-	bool secure;             /* public_url is https */
 	struct reports *reports; /* NULL: no pages */
-	struct cidr *peers;      /* of http.proxy */
-	int n_peers;
 };
 
 struct visit {
@@ -65,6 +63,9 @@ struct visit {
 
 	struct form query, form;
 	void *data; /* of the page */
+
+	json_t *read[2]; /* of the question under way: not to be lost with it */
+	int n_read;
 };
 
 typedef void visit_fn(struct visit *v);
@@ -124,6 +125,7 @@ struct visit_question {
 	visit_fn *then;
 	visit_refused_fn *on_refused;
 	bool plain; /* for a program: an error is answered in JSON */
+	bool slow;  /* may take seconds */
 };
 void visit_ask(struct visit *v, const struct visit_question *q);
 /* What an error of the database looks like; plain: in JSON. */
@@ -136,8 +138,9 @@ void visit_add_people(struct visit *v, struct pg_params *p);
 bool visit_answers_for_any(const struct visit *v);
 /* Who a form names: by id, address, name, or a part of one name only; NULL: nobody, or several. */
 const struct person *visit_person_named(struct visit *v, const char *text);
-/* A row's jsonb as a value of our own; NULL: null, or not to be had. */
-json_t *visit_json(const struct pg_rows *rows, int row, int column);
+/* The first row's jsonb as a value of our own, of which `then` disposes; NULL: null, or not to be had. */
+json_t *visit_json(struct visit *v, const struct pg_rows *rows, int column);
+json_t *page_json(const struct pg_rows *rows, int column);
 
 /* ---- door.c ---- */
 

@@ -44,6 +44,18 @@ static void on_readyz(void *arg, struct request *r)
 	request_answer(r, ready ? HTTP_OK : HTTP_UNAVAILABLE, TEXT, &body);
 }
 
+static void put_requests(struct buf *out, const struct server_stats *s)
+{
+	static const char *const classes[SERVER_CLASSES] = {NULL, NULL, "2xx", "3xx", "4xx", "5xx"};
+
+	exposition_family(out, METRIC_COUNTER, "closeloop_http_requests_total", "Requests answered, by status");
+	for (int i = 2; i < SERVER_CLASSES; i++)
+		exposition_sample(out, "closeloop_http_requests_total", LABELS("code", classes[i]), (double)s->answers[i]);
+	exposition_family(out, METRIC_COUNTER, "closeloop_http_slow_clients_total",
+			  "Connections closed because a client kept the server waiting in the middle of a request");
+	exposition_sample(out, "closeloop_http_slow_clients_total", NO_LABELS, (double)s->let_go);
+}
+
 static void on_metrics(void *arg, struct request *r)
 {
 	struct buf body = BUF_INIT(SERVER_BODY_BYTES_MAX);
@@ -51,6 +63,7 @@ static void on_metrics(void *arg, struct request *r)
 
 	if (p->o.metrics)
 		p->o.metrics(p->o.arg, &body);
+	put_requests(&body, server_stats(p->server));
 	request_answer(r, HTTP_OK, EXPOSITION_CONTENT_TYPE, &body);
 }
 
@@ -78,28 +91,29 @@ static const struct server_route page_routes[] = {
 	{"/style/", door_style, HTTP_READ},
 };
 
-/* The role has only the rights that pages need; where it isn't there, or not ours to take, the login's rights do. */
-#define SETUP_SQL                                                                                                                \
-	"DO $$ BEGIN IF to_regrole('closeloop_pages') IS NOT NULL"                                                               \
-	" AND pg_has_role(current_user, to_regrole('closeloop_pages'), 'MEMBER') THEN SET ROLE closeloop_pages; END IF; END $$;" \
+/*
+ * The role has only the rights that pages need. Where it isn't there, not ours to take, or without rights in this database (roles are
+ * of the whole cluster, and another site's migration may have made it), the login's rights do.
+ */
+#define SETUP_SQL                                                                                                            \
+	"DO $$ BEGIN IF pg_has_role(current_user, to_regrole('closeloop_pages'), 'MEMBER')"                                  \
+	" AND has_schema_privilege(to_regrole('closeloop_pages'), to_regnamespace('closeloop'), 'USAGE')"                    \
+	" AND has_function_privilege(to_regrole('closeloop_pages'),"                                                         \
+	" to_regprocedure('closeloop.report(int, text, text[])'), 'EXECUTE') THEN SET ROLE closeloop_pages; END IF; END $$;" \
 	" SET statement_timeout = "
 
 static void page_open(struct page *p, const struct page_options *o)
 {
 	const struct pg_conn_options conn = {.label = "pages", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
+	const struct pg_conn_options search = {.label = "search", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
 	const struct pg_conn_options slow = {.label = "reports", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'60s'"};
-	const struct string_list *peers = &o->http->proxy_peers;
 
 	p->view = view_new();
 	p->conn = pg_conn_new(p->loop, &conn);
+	p->slow = pg_conn_new(p->loop, &search);
 	p->reports = reports_new(p, &slow);
-	p->secure = strncmp(o->http->public_url, "https://", 8) == 0;
 	rate_init(&p->requests, REQUEST_EACH_US, REQUESTS_AT_ONCE, uuid_new().b[0]);
 	rate_init(&p->bad_links, BAD_LINK_EACH_US, BAD_LINKS_AT_ONCE, uuid_new().b[0]);
-	p->peers = xcalloc((size_t)peers->n + 1, sizeof(*p->peers));
-	for (int i = 0; i < peers->n; i++)
-		if (cidr_parse(peers->items[i], &p->peers[p->n_peers]) == 0)
-			p->n_peers++;
 }
 
 int page_new(struct loop *l, const struct page_options *o, struct page **ret)
@@ -123,7 +137,7 @@ int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 		server.routes = page_routes;
 		server.n_routes = ARRAY_SIZE(page_routes);
 		server.other = door_other;
-		server.connections_per_address = p->n_peers ? 0 : CONNECTIONS_PER_ADDRESS;
+		server.connections_per_address = o->http->proxy_peers.n > 0 ? 0 : CONNECTIONS_PER_ADDRESS;
 	}
 	r = server_new(l, &server, &p->server);
 	if (r < 0) {
@@ -139,13 +153,13 @@ struct page *page_free(struct page *p)
 {
 	if (!p)
 		return NULL;
+	pg_conn_free(p->slow);
 	pg_conn_free(p->conn); /* questions under way are answered with 503 */
 	reports_free(p->reports);
 	server_free(p->server);
 	view_free(p->view);
 	rate_fini(&p->requests);
 	rate_fini(&p->bad_links);
-	free(p->peers);
 	free(p);
 	return NULL;
 }

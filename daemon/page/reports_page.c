@@ -271,7 +271,7 @@ static void on_report(void *arg, const struct pg_rows *rows)
 	struct reports *r = arg;
 
 	json_decref(r->found);
-	r->found = visit_json(rows, 0, 0);
+	r->found = page_json(rows, 0);
 	r->found_at = mono_now();
 }
 

@@ -19,15 +19,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
 #define CONNECTION_BYTES_MAX (32 * 1024) /* request line and headers */
+#define CONNECTIONS_CROWDED 192          /* with more, those who keep us waiting make room */
 #define IDLE_TIMEOUT_S 30u
 #define PATIENCE_US (60 * US_PER_S)
+#define HEAD_PATIENCE_US (15 * US_PER_S)
+#define CROWDED_PATIENCE_US US_PER_S
 #define REQUEST_ARENA_BYTES 4096
 #define SWEEPS_PER_PATIENCE 4
+#define SWEEP_QUIET_US (15 * US_PER_S)
 #define RUNS_PER_TURN 8
 
 struct server {
@@ -37,18 +42,29 @@ struct server {
 	ev_io io;
 	struct deadline run;
 	struct deadline sweep;
+	int64_t head_patience_us;
 	struct list clients;
+	int n_clients;
 	struct list suspended; /* requests to be answered later */
+	struct server_stats stats;
 	int port;
 	bool resumed;
+	bool crowded; /* the next sweep comes soon */
+	bool closing; /* nobody is left who could answer */
 };
 
 /* A connection, watched for being slow. */
 struct client {
 	struct list link;
 	struct MHD_Connection *connection;
-	struct mono_time since; /* it began, or its last request was through */
-	bool answering;         /* a request is in */
+	struct mono_time since; /* of the stage */
+	enum client_stage {
+		CLIENT_HEAD,      /* it began, or a request line is in */
+		CLIENT_BODY,      /* the headers are in */
+		CLIENT_ANSWERING, /* the request is in: now we are the slow ones */
+		CLIENT_SENDING,   /* the answer goes out */
+		CLIENT_IDLE,      /* between two requests */
+	} stage;
 };
 
 struct request {
@@ -87,6 +103,28 @@ const char *request_header(const struct request *r, const char *name)
 	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
+struct joining {
+	struct arena *arena;
+	const char *name, *all;
+};
+
+static enum MHD_Result join_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct joining *j = arg;
+
+	if (strcasecmp(name, j->name) == 0)
+		j->all = j->all ? arena_printf(j->arena, "%s, %s", j->all, value ? value : "") : value;
+	return MHD_YES;
+}
+
+const char *request_header_all(struct request *r, const char *name)
+{
+	struct joining j = {.arena = r->arena, .name = name};
+
+	MHD_get_connection_values(r->connection, MHD_HEADER_KIND, join_header, &j);
+	return j.all;
+}
+
 const char *request_cookie(const struct request *r, const char *name)
 {
 	return MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, name);
@@ -108,6 +146,25 @@ bool request_peer(const struct request *r, struct address *ret)
 struct arena *request_arena(struct request *r)
 {
 	return r->arena;
+}
+
+/* ---- who sends it ---- */
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+static void client_is(struct MHD_Connection *connection, enum client_stage stage)
+{
+	struct client *client = client_of(connection);
+
+	if (!client)
+		return;
+	client->stage = stage;
+	client->since = mono_now();
 }
 
 /* ---- answers ---- */
@@ -177,6 +234,8 @@ static enum MHD_Result request_send(struct request *r)
 
 	if (!r->response)
 		return MHD_NO; /* out of memory: MHD closes the connection */
+	client_is(r->connection, CLIENT_SENDING);
+	r->server->stats.answers[MIN(r->status / 100, SERVER_CLASSES - 1)]++;
 	ok = MHD_queue_response(r->connection, (unsigned)r->status, r->response);
 	MHD_destroy_response(r->response);
 	r->response = NULL;
@@ -200,7 +259,10 @@ static void *server_on_uri(void *arg, const char *uri, struct MHD_Connection *co
 {
 	struct request *r = xcalloc(1, sizeof(*r));
 	const char *query = strchr(uri, '?');
+	struct client *client = client_of(connection);
 
+	if (client && client->stage == CLIENT_IDLE)
+		client_is(connection, CLIENT_HEAD);
 	list_init(&r->link);
 	r->server = arg;
 	r->connection = connection;
@@ -244,6 +306,7 @@ static enum MHD_Result request_begin(struct request *r, const char *path, const 
 	unsigned methods;
 
 	r->seen = true;
+	client_is(r->connection, CLIENT_BODY);
 	r->path = arena_strdup(r->arena, path);
 	r->route = route_find(r->server, path);
 	methods = r->route && r->route->methods ? r->route->methods : HTTP_READ;
@@ -263,6 +326,8 @@ static enum MHD_Result request_start(struct request *r)
 	request_fn *fn = r->route ? r->route->fn : r->server->o.other;
 
 	r->started = true;
+	if (r->server->closing)
+		return request_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "closing\n");
 	if (!fn)
 		return request_refuse(r, MHD_HTTP_NOT_FOUND, NULL, "not found\n");
 	fn(r->server->o.arg, r);
@@ -274,19 +339,11 @@ static enum MHD_Result request_start(struct request *r)
 	return MHD_YES;
 }
 
-static struct client *client_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info ? info->socket_context : NULL;
-}
-
 /* Called with the headers, then with each piece of a body, then without one, and again after being resumed. */
 static enum MHD_Result server_on_access(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
 					const char *version, const char *upload, size_t *upload_bytes, void **context)
 {
 	struct request *r = *context;
-	struct client *client;
 
 	if (!r->seen)
 		return request_begin(r, path, method);
@@ -295,23 +352,18 @@ static enum MHD_Result server_on_access(void *arg, struct MHD_Connection *connec
 		*upload_bytes = 0;
 		return r->upload.overflow ? MHD_NO : MHD_YES;
 	}
-	client = client_of(connection);
-	if (client)
-		client->answering = true;
+	if (!r->started)
+		client_is(connection, CLIENT_ANSWERING);
 	return r->started ? request_send(r) : request_start(r);
 }
 
 static void server_on_completed(void *arg, struct MHD_Connection *connection, void **context,
 				enum MHD_RequestTerminationCode code)
 {
-	struct client *client = client_of(connection);
 	struct request *r = *context;
 
 	*context = NULL;
-	if (client) {
-		client->answering = false;
-		client->since = mono_now();
-	}
+	client_is(connection, CLIENT_IDLE);
 	if (!r)
 		return;
 	list_remove(&r->link);
@@ -335,30 +387,70 @@ static void server_on_connection(void *arg, struct MHD_Connection *connection, v
 		client->connection = connection;
 		client->since = mono_now();
 		list_append(&s->clients, &client->link);
+		if (++s->n_clients == 1)
+			deadline_arm(&s->sweep, s->head_patience_us / SWEEPS_PER_PATIENCE);
+		if (s->n_clients > CONNECTIONS_CROWDED && !s->crowded) {
+			s->crowded = true;
+			deadline_arm(&s->sweep, MIN(CROWDED_PATIENCE_US, s->head_patience_us / SWEEPS_PER_PATIENCE));
+		}
 	} else if (client) {
 		*context = NULL;
 		list_remove(&client->link);
 		free(client);
+		s->n_clients--;
 	}
 }
 
-/* MHD's own timeout is for silence; a byte every now and then would hold a connection for ever. */
+static void client_let_go(struct server *s, struct client *client)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info)
+		shutdown(info->connect_fd, SHUT_RDWR);
+	if (client->stage != CLIENT_IDLE)
+		s->stats.let_go++;
+	client->stage = CLIENT_ANSWERING; /* MHD closes it in its next run: not to be let go twice */
+}
+
+/* Who has kept us waiting longest; NULL: nobody long enough. */
+static struct client *client_slowest(struct server *s, struct mono_time now)
+{
+	struct client *slowest = NULL;
+
+	list_for_each(it, &s->clients) {
+		struct client *client = list_entry(it, struct client, link);
+
+		if (client->stage != CLIENT_ANSWERING && now.us - client->since.us >= CROWDED_PATIENCE_US &&
+		    (!slowest || client->since.us < slowest->since.us))
+			slowest = client;
+	}
+	return slowest;
+}
+
+/*
+ * MHD's own timeout is for silence; a byte every now and then would hold a connection for ever. When there are hardly any
+ * connections left, those who have sent no whole request make room for those who do: a crowd of slow ones locks out nobody.
+ */
 static void server_on_sweep(struct deadline *d)
 {
 	struct server *s = container_of(d, struct server, sweep);
 	struct mono_time now = mono_now();
+	struct client *slowest;
+	int n = s->n_clients;
 
 	list_for_each(it, &s->clients) {
 		struct client *client = list_entry(it, struct client, link);
-		const union MHD_ConnectionInfo *info;
+		int64_t patience_us = client->stage == CLIENT_HEAD ? s->head_patience_us : s->o.patience_us;
 
-		if (client->answering || now.us - client->since.us < s->o.patience_us)
-			continue;
-		info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (info)
-			shutdown(info->connect_fd, SHUT_RDWR);
+		if (client->stage != CLIENT_ANSWERING && now.us - client->since.us >= patience_us)
+			client_let_go(s, client), n--;
 	}
-	deadline_arm(d, s->o.patience_us / SWEEPS_PER_PATIENCE);
+	for (; n > CONNECTIONS_CROWDED && (slowest = client_slowest(s, now)); n--)
+		client_let_go(s, slowest);
+	s->crowded = s->n_clients > CONNECTIONS_CROWDED;
+	deadline_arm(d, s->crowded          ? MIN(CROWDED_PATIENCE_US, s->head_patience_us / SWEEPS_PER_PATIENCE)
+			: s->n_clients == 0 ? SWEEP_QUIET_US
+					    : s->head_patience_us / SWEEPS_PER_PATIENCE);
 	/* Out of descriptors, MHD stops listening, and listens again in a run that nothing else would start. */
 	deadline_arm(&s->run, 0);
 }
@@ -465,6 +557,7 @@ int server_new(struct loop *l, const struct server_options *o, struct server **r
 	s->o.host = NULL; /* the caller's */
 	if (!s->o.patience_us)
 		s->o.patience_us = PATIENCE_US;
+	s->head_patience_us = MIN(HEAD_PATIENCE_US, s->o.patience_us);
 	s->port = port_of(fd, &v6);
 	list_init(&s->clients);
 	list_init(&s->suspended);
@@ -479,7 +572,7 @@ int server_new(struct loop *l, const struct server_options *o, struct server **r
 	ev_io_init(&s->io, server_on_io, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
 	ev_io_start(loop_ev(l), &s->io);
 	deadline_arm(&s->run, 0);
-	deadline_arm(&s->sweep, s->o.patience_us / SWEEPS_PER_PATIENCE);
+	deadline_arm(&s->sweep, SWEEP_QUIET_US);
 	*ret = s;
 	return 0;
 }
@@ -489,6 +582,7 @@ struct server *server_free(struct server *s)
 	if (!s)
 		return NULL;
 	ev_io_stop(loop_ev(s->loop), &s->io);
+	s->closing = true; /* the run below may read a new request, of a pipeline or of somebody new */
 	/* MHD aborts when it is stopped with a suspended connection. */
 	while (!list_empty(&s->suspended))
 		request_answer(list_entry(s->suspended.next, struct request, link), MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain",
@@ -499,6 +593,11 @@ struct server *server_free(struct server *s)
 	deadline_disarm(&s->sweep);
 	free(s);
 	return NULL;
+}
+
+const struct server_stats *server_stats(const struct server *s)
+{
+	return &s->stats;
 }
 
 int server_port(const struct server *s)

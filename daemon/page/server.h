@@ -3,7 +3,8 @@
  *
  * A function answers at once or later, from the loop; until then the connection is suspended. A path that no route has goes
  * to `other`, a method that the route doesn't take gets 405, a body of more than SERVER_UPLOAD_BYTES_MAX 413. Clients that
- * don't finish a request, or do nothing, are let go. HEAD is answered as GET is, without the body.
+ * don't finish a request, or do nothing, are let go; the slowest first when there are hardly any connections left. HEAD is
+ * answered as GET is, without the body.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -39,7 +40,7 @@ struct server_options {
 	int n_routes;
 	request_fn *other; /* for unknown paths; NULL: a plain 404 */
 	void *arg;
-	int64_t patience_us;         /* for a whole request to come in, and between two; 0: 60 s */
+	int64_t patience_us;         /* for a body, an answer, and between two requests; 0: 60 s. Headers have 15 s at most */
 	int connections_per_address; /* 0: as many as there are */
 };
 
@@ -48,6 +49,13 @@ int server_new(struct loop *l, const struct server_options *o, struct server **r
 /* Requests not answered yet get 503; whoever would have answered them must be gone. */
 struct server *server_free(struct server *s);
 int server_port(const struct server *s);
+
+#define SERVER_CLASSES 6
+struct server_stats {
+	uint64_t answers[SERVER_CLASSES]; /* by the first digit of their status */
+	uint64_t let_go;                  /* clients that kept us waiting in the middle of something */
+};
+const struct server_stats *server_stats(const struct server *s);
 
 /* ---- what was asked; texts live as long as the request ---- */
 
@@ -58,6 +66,8 @@ const char *request_path(const struct request *r);
 const char *request_query(const struct request *r);
 /* NULL: not sent. */
 const char *request_header(const struct request *r, const char *name);
+/* Each line of that name, with ", " between them, as one line would say it (RFC 9110 5.3). */
+const char *request_header_all(struct request *r, const char *name);
 const char *request_cookie(const struct request *r, const char *name);
 const char *request_body(const struct request *r, size_t *ret_n);
 /* The other end of the connection; false: it has no IP address. */

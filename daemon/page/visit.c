@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +19,18 @@
 #define PROXY_SECRET_HEADER "X-Proxy-Secret"
 #define RATE_RETRY_S 5
 #define REPORTS_MAX 16
+#define FORWARDED_BYTES_MAX 1000
 #define SESSION_REMEMBER_S (14 * 24 * 3600) /* a session that has ended is still told from none: its note is kept */
 
 const struct settings *visit_settings(const struct visit *v)
 {
 	return v->page->o.company->settings(v->page->o.arg);
+}
+
+/* The browser speaks TLS, with us or with a proxy. */
+static bool visit_secure(const struct visit *v)
+{
+	return strncmp(visit_settings(v)->http.public_url, "https://", 8) == 0;
 }
 
 json_t *visit_say(struct visit *v, const char *word, json_t *context)
@@ -41,17 +49,30 @@ static bool secret_is(const struct secret *secret, const char *text)
 	return same;
 }
 
+/* As the configuration says now: a peer that was taken out of it is none any more. */
+static bool is_peer(const struct visit *v, const struct address *a)
+{
+	const struct string_list *peers = &visit_settings(v)->http.proxy_peers;
+	struct cidr block;
+
+	for (int i = 0; i < peers->n; i++)
+		if (cidr_parse(peers->items[i], &block) == 0 && cidr_holds(&block, a))
+			return true;
+	return false;
+}
+
 /* The last address of X-Forwarded-For that isn't a proxy of ours: what stands before it anybody may have written. */
 static void visit_from(struct visit *v)
 {
-	const struct page *p = v->page;
-	const char *forwarded = request_header(v->request, "X-Forwarded-For");
+	const char *forwarded;
 	char *list, *one;
 
-	if (!request_peer(v->request, &v->from) || !cidr_any_holds(p->peers, (size_t)p->n_peers, &v->from))
+	if (!request_peer(v->request, &v->from) || !is_peer(v, &v->from))
 		return;
-	v->from_proxy = secret_is(visit_settings(v)->http.proxy_secret, request_header(v->request, PROXY_SECRET_HEADER));
-	if (!forwarded || strlen(forwarded) > 1000)
+	v->from_proxy = secret_is(visit_settings(v)->http.proxy_secret, request_header_all(v->request, PROXY_SECRET_HEADER));
+	/* A proxy may write a line of its own below that of the client. */
+	forwarded = request_header_all(v->request, "X-Forwarded-For");
+	if (!forwarded || strlen(forwarded) > FORWARDED_BYTES_MAX)
 		return;
 	list = arena_strdup(v->arena, forwarded);
 	while ((one = strrchr(list, ',')) || *list) {
@@ -63,7 +84,7 @@ static void visit_from(struct visit *v)
 		if (!address_of_text(text, &a))
 			return;
 		v->from = a;
-		if (!one || !cidr_any_holds(p->peers, (size_t)p->n_peers, &a))
+		if (!one || !is_peer(v, &a))
 			return;
 		*one = '\0';
 	}
@@ -98,7 +119,7 @@ bool visit_take_person(struct visit *v, const char *id, const uint8_t address[LI
 
 static void visit_session(struct visit *v)
 {
-	const char *cookie = request_cookie(v->request, v->page->secure ? COOKIE_SECURE : COOKIE_PLAIN);
+	const char *cookie = request_cookie(v->request, visit_secure(v) ? COOKIE_SECURE : COOKIE_PLAIN);
 	struct signed_link l;
 	int r;
 
@@ -112,10 +133,10 @@ static void visit_session(struct visit *v)
 		v->person = NULL; /* their language stays */
 }
 
-/* The proxy's word counts only with its secret; without it the header is nobody's. */
+/* The proxy's word counts only with its secret; without it the header is nobody's, and said twice it is nobody's either. */
 static void visit_proxy(struct visit *v)
 {
-	const char *login = v->from_proxy ? request_header(v->request, "X-Remote-User") : NULL;
+	const char *login = v->from_proxy ? request_header_all(v->request, "X-Remote-User") : NULL;
 
 	v->by_proxy = login && *login && visit_is(v, v->page->o.company->by_login(v->page->o.arg, login));
 }
@@ -206,6 +227,10 @@ void visit_begin(struct page *p, struct request *r, visit_fn *fn)
 				visit_words(v, "unavailable"));
 		return;
 	}
+	if (!visit_settings(v)->http.public_url) { /* a reload has taken the pages away */
+		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
+		return;
+	}
 	visit_session(v);
 	if (!v->person)
 		visit_proxy(v);
@@ -279,8 +304,8 @@ void visit_bad_link(struct visit *v)
 static const char *visit_cookie(struct visit *v, const char *value, int max_age_s)
 {
 	return arena_printf(v->arena, "%s=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%s",
-			    v->page->secure ? COOKIE_SECURE : COOKIE_PLAIN, value, max_age_s,
-			    v->page->secure ? "; Secure" : "");
+			    visit_secure(v) ? COOKIE_SECURE : COOKIE_PLAIN, value, max_age_s,
+			    visit_secure(v) ? "; Secure" : "");
 }
 
 /* A signed text about the person of the visit. */
@@ -376,6 +401,8 @@ static void asked_done(void *arg, const struct pg_error *error)
 {
 	struct asked *a = arg;
 
+	for (int i = 0; error && i < a->visit->n_read; i++) /* rows came, and then the end of the connection */
+		json_decref(a->visit->read[i]);
 	if (!error)
 		a->question.then(a->visit);
 	else if (strncmp(error->sqlstate, "CL", 2) == 0 && a->question.on_refused)
@@ -387,8 +414,9 @@ static void asked_done(void *arg, const struct pg_error *error)
 void visit_ask(struct visit *v, const struct visit_question *q)
 {
 	struct asked *a = arena_new_obj(v->arena, struct asked);
-	struct pg_batch *b = pg_batch_new(v->page->conn);
+	struct pg_batch *b = pg_batch_new(q->slow ? v->page->slow : v->page->conn);
 
+	v->n_read = 0;
 	*a = (struct asked){v, *q};
 	pg_batch_add(b, q->stmt, q->params, asked_rows, a);
 	pg_batch_send(b, PAGE_QUERY_TIMEOUT_US, asked_done, a);
@@ -402,12 +430,21 @@ struct pg_params *visit_params(struct visit *v)
 	return p;
 }
 
-json_t *visit_json(const struct pg_rows *rows, int row, int column)
+json_t *page_json(const struct pg_rows *rows, int column)
 {
 	size_t n;
-	const char *text = pg_get_text(rows, row, column, &n);
+	const char *text = pg_count(rows) ? pg_get_text(rows, 0, column, &n) : NULL;
 
 	return text ? json_loadb(text, n, JSON_DECODE_ANY, NULL) : NULL;
+}
+
+json_t *visit_json(struct visit *v, const struct pg_rows *rows, int column)
+{
+	json_t *value = page_json(rows, column);
+
+	assert(v->n_read < (int)ARRAY_SIZE(v->read));
+	v->read[v->n_read++] = value;
+	return value;
 }
 
 /* ---- what they may see ---- */

@@ -691,3 +691,77 @@ def test_a_case_without_a_team_is_not_everybodys(paged):
     inbox = anna.get("/inbox")
     assert anna.post("/inbox", token=inbox.field("token"), case=str(case)).status == 303
     assert state(paged) == before
+
+
+def test_a_proxy_may_write_lines_of_its_own(paged):
+    """Some proxies add a line below what the client wrote; what counts is the last, and a name said twice is nobody's."""
+    path = "/i/" + sign("i", "minsu", "minsu@halden.example")
+    for i in range(25):
+        raw(paged, "GET /c/guess HTTP/1.1", f"X-Forwarded-For: 198.51.100.{i}", "X-Forwarded-For: 192.0.2.50")
+    assert raw(paged, f"GET {path} HTTP/1.1", "X-Forwarded-For: 198.51.100.99", "X-Forwarded-For: 192.0.2.50").startswith("HTTP/1.1 404 ")
+    assert raw(paged, f"GET {path} HTTP/1.1", "X-Forwarded-For: 192.0.2.50", "X-Forwarded-For: 192.0.2.51").startswith("HTTP/1.1 303 ")
+    twice = raw(paged, "GET /inbox HTTP/1.1", "X-Remote-User: olga", "X-Remote-User: minsu", f"X-Proxy-Secret: {PROXY_SECRET}")
+    assert twice.startswith("HTTP/1.1 403 ")
+    assert raw(paged, "GET /inbox HTTP/1.1", "X-Remote-User: minsu", f"X-Proxy-Secret: {PROXY_SECRET}").startswith("HTTP/1.1 200 ")
+
+
+def raw(site, *lines, body=""):
+    """The answer to lines as they are."""
+    with socket.create_connection(("127.0.0.1", site.http_port), timeout=20) as s:
+        s.sendall("\r\n".join((*lines, "Host: x", "Connection: close", "", body)).encode())
+        answer = b""
+        while piece := s.recv(65536):
+            answer += piece
+    return answer.decode("utf-8", "replace")
+
+
+def test_paths_as_they_are(paged):
+    case = opened(paged)
+    cookie = f"Cookie: closeloop={sign('s', 'minsu', 'minsu@halden.example')}"
+    assert raw(paged, f"GET {case} HTTP/1.1", cookie).startswith("HTTP/1.1 200 ")
+    for path in (f"/{case}", f"{case}/", f"/inbox/..{case}", f"/case/../case/1", f"{case}%2f", f"{case}%20", f"{case};a", "//", "/inbox/",
+                 "/%2e%2e/etc/passwd", "/style/../../../etc/passwd", "/c/../inbox", "/case/%30%00x%0d%0aX:y", "/" + "a/" * 8000):
+        answer = raw(paged, f"GET {path} HTTP/1.1", cookie)
+        assert re.match(r"HTTP/1.1 4(04|13|14|31) ", answer), (path[:40], answer[:60])
+        assert "\nX:y" not in answer
+    for method in ("GET", "HEAD"):  # nothing of an address gets into a header
+        answer = raw(paged, f"{method} {case}?not=%0d%0aSet-Cookie:%20x=y&why=%0d%0a HTTP/1.1", cookie)
+        assert answer.startswith("HTTP/1.1 400 ") or "\nSet-Cookie" not in answer
+
+
+def test_a_reload_takes_the_pages_away(paged):
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    page = browser.get(path)
+    paged.configure(http=f'{{ listen = "127.0.0.1:{paged.http_port}"; }}')
+    paged.run("reload")
+    before = state(paged)
+    assert browser.act(page, path, "acknowledge").status == 404
+    assert browser.get(path).status == 404 and Browser(paged).get("/").status == 404
+    assert Browser(paged).get("/api/v1/cases").status == 401
+    assert Browser(paged).get("/readyz").status == 200
+    assert state(paged) == before
+
+
+def test_roles_of_another_site(paged, pg):
+    """Roles are of the whole cluster; made for another database, they have no rights in this one, and the pages go on."""
+    pg.psql("postgres", "SELECT 1; DO $$ BEGIN IF to_regrole('closeloop_pages') IS NULL THEN CREATE ROLE closeloop_pages; END IF; END $$")
+    paged.q("DO $$ BEGIN EXECUTE 'REVOKE USAGE ON SCHEMA closeloop FROM closeloop_pages'; END $$")
+    paged.stop_daemons()
+    paged.start()
+    browser = signed_in(paged, "minsu")
+    path = opened(paged)
+    assert browser.act(browser.get(path), path, "acknowledge").status == 303
+
+
+def test_programs_send_odd_details(paged):
+    path = opened(paged)
+    crm = Program(paged)
+    before = state(paged)
+    for body in ({"action": "wait", "details": {"until": "soon"}}, {"action": "wait", "details": {"until": 5}},
+                 {"action": "wait", "details": {"until": None}}, {"action": "contacted", "details": {"how": [], "reached": "x"}},
+                 {"action": "assign", "details": {"to": {"x": 1}}}, {"action": "assign", "details": {"to": 5}},
+                 {"action": "contacted", "details": {"how": "phone"}}, {"action": "undo", "details": {"before": {"owner": "zoe"}}},
+                 {"action": "wait", "details": {"until": "999999-01-01"}}, {"action": "resolve", "details": {"cause": {"a": []}}, "version": 999}):
+        assert crm.ask("POST", f"/api/v1/cases{path[5:]}/transition", body).status in (400, 409), body
+    assert state(paged) == before

@@ -450,6 +450,38 @@ static void test_slow_client_is_let_go(void **state)
 	assert_starts(ask(f, "GET", "/large"), "HTTP/1.1 500 ");
 }
 
+/* More than there are connections for, each in the middle of its headers: somebody with a request needs no patience. */
+static void test_a_crowd_of_slow_clients_locks_out_nobody(void **state)
+{
+	struct mono_time begun = mono_now();
+	struct fixture *f = *state;
+	int slow[300];
+
+	open_server(f, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(slow); i++) {
+		slow[i] = dial(AF_INET, f->port);
+		say(slow[i], "GET /large HTTP/1.1\r\nX-Slow: ");
+	}
+	assert_starts(ask(f, "GET", "/large"), "HTTP/1.1 500 ");
+	assert_true(mono_now().us - begun.us < 10 * US_PER_S); /* not the 15 s that headers may take */
+	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
+		close(slow[i]);
+}
+
+/* The first is answered when the server ends, and the others of its pipeline are read then. */
+static void test_ends_with_a_pipeline_unanswered(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	open_server(f, 0);
+	fd = dial(AF_INET, f->port);
+	for (int i = 0; i < 5; i++)
+		say(fd, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_has(ask(f, "GET", "/later"), "\r\n\r\nlater\n"); /* the first of them is in */
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +494,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_addresses_that_cannot_be_had, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answer_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_client_is_let_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_crowd_of_slow_clients_locks_out_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ends_with_a_pipeline_unanswered, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
