@@ -367,8 +367,9 @@ BEGIN
 		'was_answer', k.answer, 'worse', nullif(worse, false), 'contact', nullif(asks, false),
 		'raised', CASE WHEN c.priority > was.priority THEN was.priority END, 'new_rules', nullif(to_jsonb(fresh), '[]'),
 		'rules', v.rules, 'was_rules', CASE WHEN k.rules IS DISTINCT FROM v.rules THEN k.rules END, 'kept', kept));
-	IF (NOT v.matches AND kept IS NULL) OR worse OR asks OR c.priority > was.priority
-			OR (closeloop.is_unresolved(was.status) AND k.answer IS DISTINCT FROM seen -> 'answer') THEN
+	IF (CASE WHEN NOT v.matches AND kept IS NULL THEN true
+			WHEN closeloop.is_unresolved(was.status) THEN k.answer IS DISTINCT FROM seen -> 'answer' OR c.priority > was.priority
+			ELSE v.matches AND (worse OR asks) END) THEN
 		news := news || '{"tell": true}';
 	END IF;
 	IF v.matches AND closeloop.was_withdrawn(was, r.id) THEN

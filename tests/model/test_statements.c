@@ -8,6 +8,7 @@
 #include "intake/intake_store.h"
 #include "outbox/backoff.h"
 #include "outbox/outbox_store.h"
+#include "sql/migrations.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,13 +65,59 @@ static void cases(void **state)
 	HAS(case_record_stmt, "ON CONFLICT (response_id) DO UPDATE", "WHERE c.case_id IS NULL");
 }
 
+/* The function of a migration, up to its comment. */
+static struct pg_stmt function(const char *name)
+{
+	for (int i = 0; i < sql_migrations_n; i++) {
+		const char *text = strstr(sql_migrations[i].text, name);
+
+		if (text)
+			return (struct pg_stmt){.name = name, .sql = text};
+	}
+	fail_msg("no migration has %s", name);
+	return (struct pg_stmt){0};
+}
+
+static void assert_order(const struct pg_stmt *stmt, const char *const *parts, size_t n)
+{
+	const char *at = stmt->sql;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *found = strstr(at, parts[i]);
+
+		if (!found)
+			fail_msg("%s: the model needs, in this order: %s", stmt->name, parts[i]);
+		at = found;
+	}
+}
+
+static void merging(void **state)
+{
+	static const char *const looks_twice[] = {"merge_candidates(", "ORDER BY c.id FOR NO KEY UPDATE",
+						  "RETURN QUERY SELECT * FROM", "merge_look(", "m.case_id = ANY (locked)"};
+	static const char *const keeps[] = {"case_kept_why(", "c.status <> 'open'",
+					    "k.response_id <> case_kept_why.response_id", "e.actor <> 'daemon'",
+					    "expected_version IS DISTINCT FROM c.version"};
+	static const char *const rides_along[] = {"closeloop.capture_update()", "i.settles",
+						  "i.set_aside_at IS NULL FOR KEY SHARE SKIP LOCKED"};
+	struct pg_stmt f = function("FUNCTION closeloop.merge_candidates(");
+
+	assert_order(&f, looks_twice, ARRAY_SIZE(looks_twice));
+	f = function("FUNCTION closeloop.case_kept_why(");
+	assert_order(&f, keeps, ARRAY_SIZE(keeps));
+	f = function("FUNCTION closeloop.capture_update()");
+	assert_order(&f, rides_along, ARRAY_SIZE(rides_along));
+	HAS(case_merge_stmt, "closeloop.merge_candidates(");
+	HAS(case_join_stmt, "ORDER BY q.n");
+	HAS(case_amend_stmt, "ORDER BY q.case_id");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(outbox),
-		cmocka_unit_test(a_lease_outlives_two_renewals_that_are_lost),
-		cmocka_unit_test(intake),
-		cmocka_unit_test(cases),
+		cmocka_unit_test(outbox),  cmocka_unit_test(a_lease_outlives_two_renewals_that_are_lost),
+		cmocka_unit_test(intake),  cmocka_unit_test(cases),
+		cmocka_unit_test(merging),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
