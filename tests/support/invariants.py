@@ -11,6 +11,7 @@ What must hold after every scenario, whatever broke in it. One checker for the s
   I8  one sick receiver doesn't delay the others (the scenarios with a healthy neighbour measure it)
   I9  what is held for a digest leaves with it, once, and never alone and empty
   I10 a reminder, a warning, a step of an escalation happens once per case and round, and somebody is told of it
+  I11 an answer that joins a case is one event of it, and no customer has two cases that stand with one owner
 
 The accounts of I2: a lease raises `fence` by one and permits one delivery. So a message arrives at most as often as it
 was leased without a recorded refusal: attempts that say `sent` or that got no answer, and leases whose end nobody
@@ -73,6 +74,7 @@ def check(site):
     check_held(site)
     check_events(site)
     check_promises(site)
+    check_merging(site)
     check_receivers(site)
     check_logs(site)
     if site.strict:
@@ -144,6 +146,24 @@ def check_promises(site):
          " WHERE e.kind IN ('reminded', 'escalated') AND c.status = 'open' AND c.version = 1 AND NOT EXISTS (SELECT FROM"
          " closeloop.messages m WHERE m.case_id = c.id AND m.dedup_key LIKE 'event:' || e.id || ':email:%')"
          if site.strict else "SELECT WHERE false", "a mail about every reminder and step")
+
+
+def check_merging(site):
+    """I11."""
+    none(site, "SELECT k.response_id, k.case_id FROM closeloop.case_responses k WHERE k.relation = 'joined' AND 1 <> (SELECT count(*)"
+         " FROM closeloop.case_events e WHERE e.case_id = k.case_id AND e.kind IN ('joined', 'reopened')"
+         "  AND e.details ->> 'response_id' = k.response_id::text)", "an answer that joins is one event")
+    none(site, "SELECT e.id, e.case_id FROM closeloop.case_events e WHERE e.kind IN ('joined', 'cooldown') AND NOT EXISTS (SELECT FROM"
+         " closeloop.case_responses k WHERE k.case_id = e.case_id AND e.details ->> 'response_id' = k.response_id::text)",
+         "an event of an answer has the answer")
+    none(site, "SELECT c.id, c.last_response_at FROM closeloop.cases c WHERE c.last_response_at < (SELECT max(r.responded_at)"
+         " FROM closeloop.case_responses k JOIN closeloop.responses r ON r.id = k.response_id WHERE k.case_id = c.id"
+         "  AND (k.relation = 'joined' OR k.response_id = c.response_id))", "the last answer of a case is known")
+    none(site, "SELECT a.customer_id, a.id, b.id FROM closeloop.cases a JOIN closeloop.cases b ON b.customer_id = a.customer_id"
+         "  AND b.owner = a.owner AND b.id > a.id WHERE a.reopened + b.reopened + a.handovers + b.handovers = 0"
+         "  AND closeloop.is_unresolved(a.status) AND closeloop.is_unresolved(b.status) AND NOT EXISTS (SELECT FROM closeloop.case_events e"
+         "   WHERE e.case_id = b.id AND e.kind = 'opened' AND e.details -> 'not_joined' ->> 'why' = 'shared id')" if site.strict else "SELECT WHERE false",
+         "a customer has one case with an owner")
 
 
 def check_events(site):
@@ -235,7 +255,7 @@ def check_complete(site):
         cursor.execute("SELECT r.id, r.nps, r.ratings, r.comment, r.contact_requested, r.touchpoint, r.source_id, j.relation,"
                        "  j.case_id, i.id AS aside, coalesce(m.n, 0) AS n"
                        " FROM closeloop.responses r LEFT JOIN closeloop.case_responses j ON j.response_id = r.id"
-                       " LEFT JOIN (SELECT response_id, count(*) AS n FROM closeloop.messages GROUP BY 1) m ON m.response_id = r.id"
+                       " LEFT JOIN (SELECT response_id, count(*) AS n FROM closeloop.messages WHERE kind <> 'case.outcome' GROUP BY 1) m ON m.response_id = r.id"
                        " LEFT JOIN closeloop.inbox i ON i.response_id = r.id AND i.set_aside_at IS NOT NULL")
         rows = cursor.fetchall()
     for row in rows:
@@ -246,6 +266,9 @@ def check_complete(site):
         if row["source_id"] in site.changed:  # its relation is that of the state in which it was judged first
             continue
         want = relation_by_standard_rules(row)
+        if want == "opened" and row["relation"] in ("joined", "linked"):
+            assert row["case_id"], f"response {row['id']}: {row['relation']} to nothing"
+            continue
         assert row["relation"] == want, f"response {row['id']}: {row['relation']}, not {want}"
         assert (row["n"] > 0) == (want is not None), f"response {row['id']}: {row['n']} messages"
     present = {row["id"] for row in rows}
@@ -254,7 +277,10 @@ def check_complete(site):
     none(site, "SELECT m.id, m.state, m.attempt, m.last_error FROM closeloop.messages m"
          " WHERE m.state IN ('queued', 'held', 'leased')", "all messages are final")
     none(site, "SELECT id FROM closeloop.inbox WHERE set_aside_at IS NULL", "the inbox is empty")
-    undelivered = site.one("SELECT count(*) FROM closeloop.messages WHERE state IN ('failed', 'dead', 'cancelled')")
+    # A case that dismissed itself takes along what was not sent yet.
+    undelivered = site.one("SELECT count(*) FROM closeloop.messages m WHERE m.state IN ('failed', 'dead') OR (m.state = 'cancelled'"
+                           " AND NOT EXISTS (SELECT FROM closeloop.case_events e WHERE e.case_id = m.case_id AND e.kind = 'dismissed'"
+                           "  AND e.details ? 'withdrawn'))")
     assert undelivered == site.expected_undelivered, f"{undelivered} messages given up, not {site.expected_undelivered}"
 
 
