@@ -16,7 +16,6 @@ from chaos_proxy import ChaosProxy
 from company import PATIENCE, RESIDENT_KIB_MAX
 from invariants import CANARY
 from site_fixtures import numbers, site_of, start_migrated
-from test_kill import expire_leases
 from test_resources import FAKETIME, FakedPostgres, set_clock
 
 STEPS = """{ standard: { acknowledge_within = "3s"; resolve_within = "6s"; warn_before = "2s"; remind_every = "1s"; remind_at_most = 3;
@@ -141,7 +140,7 @@ def judge(site, cases, figure, what):
     """Every case was reminded and escalated to the end, once, and all who had to hear of it did."""
     def look():
         for daemon in killed:
-            expire_leases(site, daemon)
+            site.expire_leases(daemon)
         return everything_told(site) or time.sleep(0.2)
 
     killed = [d for d in site.daemons if d.process.poll() is not None]

@@ -279,11 +279,12 @@ def test_killed_while_digests_leave_nothing_is_lost_and_nothing_comes_alone(site
         site.wait(moment, "the moment", 60)
         daemon.kill()
         site.excuse(daemon.leased())
+        site.expire_leases(daemon)
     site.start()
     hours_passed = len(moments)
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.cases") == 300 * len(moments), "every case", 60)
     while site.one("SELECT count(*) FROM closeloop.messages WHERE state = 'held'"):
-        site.settled(90)  # a lease of somebody killed runs out after 30 s
+        site.settled(90)
         an_hour_passes(site)
         hours_passed += 1
         before = site.one(digests)

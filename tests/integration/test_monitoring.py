@@ -124,7 +124,7 @@ def test_every_metric_named_is_in_a_running_daemon_and_in_the_manual(site):
     site.respond(account="hanbit")
     site.mails(1)
     site.settled()
-    site.wait(lambda: daemon.metric("source_usual_gap_seconds", source="shop"), "the gap of a source", 40)
+    site.hurried(lambda: daemon.metric("source_usual_gap_seconds", source="shop"), "the gap of a source", 40)
     site.wait(lambda: daemon.metric("cases_opened_total") == 1, "counted")
     here, text = exposed(daemon)
     rules = RULES.read_text(encoding="utf-8")
@@ -183,7 +183,7 @@ def test_gauges_follow_the_database(site):
     site.run("pause", "crm", "--reason", "lunch")
     site.run("--as", "minsu", "case", "ack", "1")
     site.q("UPDATE closeloop.cases SET acknowledge_due_at = now() - interval '1 hour', next_action_at = NULL WHERE id = 2")
-    site.wait(lambda: daemon.metric("cases_overdue", clock="acknowledge") == 1, "the overdue case", 40)
+    site.hurried(lambda: daemon.metric("cases_overdue", clock="acknowledge") == 1, "the overdue case", 40)
     assert daemon.metric("cases_open") == 3 and daemon.metric("cases_open", status="acknowledged") == 1
     assert daemon.metric("cases_open", priority="urgent") == 1
     assert daemon.metric("endpoint_state", endpoint="crm", state="paused") == 1
