@@ -40,6 +40,21 @@ def test_reload_without_a_signal(site):
     assert site.one("SELECT closeloop.ruleset_at(now())") == after
 
 
+def test_what_a_reload_can_not_change_is_said(site):
+    daemon = site.daemon()
+    site.configure(rules=OTHER)
+    site.run("reload")
+    assert "start only" not in daemon.log
+    key = site.folder / "link-key"
+    key.touch(0o600)
+    key.write_text("0123456789abcdef0123456789abcdef\n", encoding="ascii")
+    site.configure(http=f'{{ listen = "127.0.0.1:{site.http_port}"; public_url = "https://feedback.example.com";'
+                        ' link_key_file = "link-key"; }')
+    site.run("reload")
+    assert "whether there are pages are read at start only: restart" in daemon.log
+    assert daemon.get("/")[0] == 404
+
+
 def test_a_broken_file_keeps_the_old_rules_and_is_told_everywhere(site):
     daemon = site.daemon()
     before = sha(site)
