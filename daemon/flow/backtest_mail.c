@@ -196,6 +196,8 @@ static void times_since(struct times *t, int64_t since)
 
 	while (gone < t->n && t->at[gone] <= since)
 		gone++;
+	if (gone == 0)
+		return;
 	t->n -= gone;
 	memmove(t->at, t->at + gone, sizeof(*t->at) * (size_t)t->n);
 }
@@ -469,7 +471,8 @@ void sim_mail_report(struct sim_mail *m, struct backtest_side *side, struct aren
 		const struct owner *o = &m->owners[i];
 
 		owners[i] = (struct backtest_owner){.id = o->id, .alerts = o->alerts, .peak = o->peak, .n_over = o->over};
-		owners[i].over = arena_memdup(arena, o->over_days, sizeof(*o->over_days) * (size_t)o->over);
+		if (o->over)
+			owners[i].over = arena_memdup(arena, o->over_days, sizeof(*o->over_days) * (size_t)o->over);
 	}
 	if (m->n_owners > 1)
 		qsort(owners, (size_t)m->n_owners, sizeof(*owners), by_alerts);
