@@ -16,117 +16,144 @@ CREATE TABLE IF NOT EXISTS closeloop.case_drafts (
 COMMENT ON TABLE closeloop.case_drafts IS 'What somebody had typed when their session had ended; shown again, and gone with their next action.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_moment(at timestamptz, zone text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT CASE WHEN isfinite(at) THEN jsonb_build_object('year', extract(year FROM l.t)::int, 'month', extract(month FROM l.t)::int,
-		'day', extract(day FROM l.t)::int, 'hour', extract(hour FROM l.t)::int, 'minute', extract(minute FROM l.t)::int,
-		'weekday', extract(isodow FROM l.t)::int, 'days', l.t::date - (now() AT TIME ZONE zone)::date,
-		'left', floor(extract(epoch FROM at - now()))::bigint, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) END
-	FROM (SELECT at AT TIME ZONE zone) AS l (t)
+DECLARE
+	t timestamp := at AT TIME ZONE zone;
+BEGIN
+	RETURN CASE WHEN isfinite(at) THEN jsonb_build_object('year', extract(year FROM t)::int, 'month', extract(month FROM t)::int,
+		'day', extract(day FROM t)::int, 'hour', extract(hour FROM t)::int, 'minute', extract(minute FROM t)::int,
+		'weekday', extract(isodow FROM t)::int, 'days', t::date - (now() AT TIME ZONE zone)::date,
+		'left', floor(extract(epoch FROM at - now()))::bigint, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) END;
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_moment(timestamptz, text) IS
 	'A time as a clock on the wall of a zone shows it: year … minute, weekday, days from today, seconds left; null for none.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_score(r closeloop.responses) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT CASE
-		WHEN r.nps IS NOT NULL THEN jsonb_build_object('name', 'nps', 'value', r.nps, 'max', 10)
-		WHEN r.csat IS NOT NULL THEN jsonb_build_object('name', 'csat', 'value', r.csat, 'max', 5)
-		WHEN r.ces IS NOT NULL THEN jsonb_build_object('name', 'ces', 'value', r.ces, 'max', 7)
-		ELSE (SELECT jsonb_build_object('name', q.key, 'rating', true, 'value', q.value) FROM jsonb_each(r.ratings) AS q
-			WHERE jsonb_typeof(q.value) = 'number' ORDER BY (q.value #>> '{}')::numeric, q.key LIMIT 1)
-	END
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT CASE
+			WHEN r.nps IS NOT NULL THEN jsonb_build_object('name', 'nps', 'value', r.nps, 'max', 10)
+			WHEN r.csat IS NOT NULL THEN jsonb_build_object('name', 'csat', 'value', r.csat, 'max', 5)
+			WHEN r.ces IS NOT NULL THEN jsonb_build_object('name', 'ces', 'value', r.ces, 'max', 7)
+			ELSE (SELECT jsonb_build_object('name', q.key, 'rating', true, 'value', q.value) FROM jsonb_each(r.ratings) AS q
+				WHERE jsonb_typeof(q.value) = 'number' ORDER BY (q.value #>> '{}')::numeric, q.key LIMIT 1)
+		END);
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_score(closeloop.responses) IS
 	'The one score a person is told first: name, value, max (a rating''s stands in the configuration); null: nothing was scored.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_response(r closeloop.responses, zone text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT jsonb_build_object('id', r.id, 'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name,
-		'customer_email', r.customer_email, 'customer_phone', r.customer_phone, 'account', r.account,
-		'account_name', r.account_name, 'language', r.language, 'contact_requested', r.contact_requested, 'comment', r.comment,
-		'ratings', r.ratings, 'attributes', r.attributes, 'score', closeloop.page_score(r),
-		'at', closeloop.page_moment(r.responded_at, zone))
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT jsonb_build_object('id', r.id, 'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name,
+			'customer_email', r.customer_email, 'customer_phone', r.customer_phone, 'account', r.account,
+			'account_name', r.account_name, 'language', r.language, 'contact_requested', r.contact_requested, 'comment', r.comment,
+			'ratings', r.ratings, 'attributes', r.attributes, 'score', closeloop.page_score(r),
+			'at', closeloop.page_moment(r.responded_at, zone)));
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_response(closeloop.responses, text) IS 'One answer as a page shows it.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_may_see(c closeloop.cases, person text, people text[], teams text[]) RETURNS boolean
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT coalesce(c.owner = ANY (people || person), false) OR coalesce(c.team = ANY (teams), false)
-		OR EXISTS (SELECT FROM closeloop.messages AS m WHERE m.case_id = c.id AND m.channel = 'email' AND m.recipient = person
-			AND m.state <> 'cancelled')
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT coalesce(c.owner = ANY (people || person), false) OR coalesce(c.team = ANY (teams), false)
+			OR EXISTS (SELECT FROM closeloop.messages AS m WHERE m.case_id = c.id AND m.channel = 'email' AND m.recipient = person
+				AND m.state <> 'cancelled'));
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_may_see(closeloop.cases, text, text[], text[]) IS
 	'Whether a person may see a case: it is theirs, of people or teams that they answer for, or they were told of it. Never null.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_undoable(c closeloop.cases, person text) RETURNS text
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT CASE WHEN e.details ? 'before' AND e.actor = person AND e.at >= now() - interval '10 minutes' THEN e.kind END
-	FROM (SELECT * FROM closeloop.case_events AS t WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 1) AS e
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT CASE WHEN e.details ? 'before' AND e.actor = person AND e.at >= now() - interval '10 minutes' THEN e.kind END
+		FROM (SELECT * FROM closeloop.case_events AS t WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 1) AS e);
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_undoable(closeloop.cases, text) IS
 	'The kind of the latest event when this person may undo it (as case_last_undoable() decides), else null.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_events(c closeloop.cases, zone text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT coalesce(jsonb_agg(jsonb_build_object('at', closeloop.page_moment(e.at, zone), 'actor', e.actor, 'kind', e.kind,
-			'from', e.from_status, 'to_status', e.to_status, 'note', e.note,
-			'until', CASE WHEN e.kind = 'waiting' THEN closeloop.page_moment((e.details ->> 'until')::timestamptz, zone) END,
-			'details', e.details - ARRAY['before', 'cancelled', 'facts']) ORDER BY e.id DESC), '[]')
-	FROM (SELECT * FROM closeloop.case_events AS t WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 100) AS e
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT coalesce(jsonb_agg(jsonb_build_object('at', closeloop.page_moment(e.at, zone), 'actor', e.actor, 'kind', e.kind,
+				'from', e.from_status, 'to_status', e.to_status, 'note', e.note,
+				'until', CASE WHEN e.kind = 'waiting' THEN closeloop.page_moment((e.details ->> 'until')::timestamptz, zone) END,
+				'details', e.details - ARRAY['before', 'cancelled', 'facts']) ORDER BY e.id DESC), '[]')
+		FROM (SELECT * FROM closeloop.case_events AS t WHERE t.case_id = c.id ORDER BY t.id DESC LIMIT 100) AS e);
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_events(closeloop.cases, text) IS 'What has happened to a case, newest first, the last hundred.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_case(case_id bigint, person text, people text[], teams text[], zone text,
 	anonymous text[]) RETURNS jsonb
-	LANGUAGE sql STABLE SECURITY DEFINER
+	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT jsonb_build_object(
-		'case', jsonb_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'team', c.team,
-			'version', c.version, 'root_cause', c.root_cause, 'resolution', c.resolution, 'outcome', c.outcome,
-			'unreached', c.unreached, 'ping_pong', c.ping_pong, 'reopened', c.reopened, 'handovers', c.handovers,
-			'rules', to_jsonb(c.rules), 'acknowledged_by', c.acknowledged_by,
-			'acknowledge_due', CASE WHEN c.status = 'open' THEN closeloop.page_moment(c.acknowledge_due_at, zone) END,
-			'resolve_due', CASE WHEN c.status IN ('open', 'acknowledged', 'in_progress')
-				THEN closeloop.page_moment(c.resolve_due_at, zone) END,
-			'waiting_until', closeloop.page_moment(c.waiting_until, zone),
-			'acknowledged', closeloop.page_moment(c.acknowledged_at, zone),
-			'contacted', closeloop.page_moment(c.contacted_at, zone),
-			'resolved', closeloop.page_moment(c.resolved_at, zone),
-			'closed', closeloop.page_moment(c.closed_at, zone)),
-		'response', closeloop.page_response(r, zone),
-		'more', (SELECT coalesce(jsonb_agg(closeloop.page_response(o, zone) || jsonb_build_object('relation', j.relation)
-				ORDER BY o.responded_at DESC), '[]')
-			FROM closeloop.case_responses AS j JOIN closeloop.responses AS o ON o.id = j.response_id
-			WHERE j.case_id = c.id AND o.id <> r.id),
-		'before', (SELECT coalesce(jsonb_agg(b.j ORDER BY b.responded_at DESC), '[]') FROM (
-			SELECT o.responded_at, jsonb_build_object('at', closeloop.page_moment(o.responded_at, zone), 'touchpoint', o.touchpoint,
-				'score', closeloop.page_score(o), 'comment', left(o.comment, 200), 'case_id', j.case_id) AS j
-			FROM closeloop.responses AS o LEFT JOIN closeloop.case_responses AS j ON j.response_id = o.id
-			WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous) AND o.id <> r.id
-				AND j.case_id IS DISTINCT FROM c.id
-			ORDER BY o.responded_at DESC LIMIT 10) AS b),
-		'events', closeloop.page_events(c, zone),
-		'undo', closeloop.page_undoable(c, person),
-		'draft', (SELECT d.note FROM closeloop.case_drafts AS d WHERE d.case_id = c.id AND d.person = page_case.person),
-		'next', (SELECT jsonb_build_object('target', p.target, 'condition', p.condition, 'at', closeloop.page_moment(p.at, zone))
-			FROM closeloop.case_plans(ARRAY[c.id]) AS p WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1),
-		'mine', (SELECT count(*) FROM closeloop.cases AS t WHERE t.owner = page_case.person
-			AND t.status IN ('open', 'acknowledged', 'in_progress', 'waiting')))
-	FROM closeloop.cases AS c JOIN closeloop.responses AS r ON r.id = c.response_id
-	WHERE c.id = page_case.case_id AND closeloop.page_may_see(c, person, people, teams)
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT jsonb_build_object(
+			'case', jsonb_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'team', c.team,
+				'version', c.version, 'root_cause', c.root_cause, 'resolution', c.resolution, 'outcome', c.outcome,
+				'unreached', c.unreached, 'ping_pong', c.ping_pong, 'reopened', c.reopened, 'handovers', c.handovers,
+				'rules', to_jsonb(c.rules), 'acknowledged_by', c.acknowledged_by,
+				'acknowledge_due', CASE WHEN c.status = 'open' THEN closeloop.page_moment(c.acknowledge_due_at, zone) END,
+				'resolve_due', CASE WHEN c.status IN ('open', 'acknowledged', 'in_progress')
+					THEN closeloop.page_moment(c.resolve_due_at, zone) END,
+				'waiting_until', closeloop.page_moment(c.waiting_until, zone),
+				'acknowledged', closeloop.page_moment(c.acknowledged_at, zone),
+				'contacted', closeloop.page_moment(c.contacted_at, zone),
+				'resolved', closeloop.page_moment(c.resolved_at, zone),
+				'closed', closeloop.page_moment(c.closed_at, zone)),
+			'response', closeloop.page_response(r, zone),
+			'more', (SELECT coalesce(jsonb_agg(closeloop.page_response(o, zone) || jsonb_build_object('relation', j.relation)
+					ORDER BY o.responded_at DESC), '[]')
+				FROM closeloop.case_responses AS j JOIN closeloop.responses AS o ON o.id = j.response_id
+				WHERE j.case_id = c.id AND o.id <> r.id),
+			'before', (SELECT coalesce(jsonb_agg(b.j ORDER BY b.responded_at DESC), '[]') FROM (
+				SELECT o.responded_at, jsonb_build_object('at', closeloop.page_moment(o.responded_at, zone), 'touchpoint', o.touchpoint,
+					'score', closeloop.page_score(o), 'comment', left(o.comment, 200), 'case_id', j.case_id) AS j
+				FROM closeloop.responses AS o LEFT JOIN closeloop.case_responses AS j ON j.response_id = o.id
+				WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous) AND o.id <> r.id
+					AND j.case_id IS DISTINCT FROM c.id
+				ORDER BY o.responded_at DESC LIMIT 10) AS b),
+			'events', closeloop.page_events(c, zone),
+			'undo', closeloop.page_undoable(c, person),
+			'draft', (SELECT d.note FROM closeloop.case_drafts AS d WHERE d.case_id = c.id AND d.person = page_case.person),
+			'next', (SELECT jsonb_build_object('target', p.target, 'condition', p.condition, 'at', closeloop.page_moment(p.at, zone))
+				FROM closeloop.case_plans(ARRAY[c.id]) AS p WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1),
+			'mine', (SELECT count(*) FROM (SELECT FROM closeloop.cases AS t WHERE t.owner = page_case.person
+				AND t.status IN ('open', 'acknowledged', 'in_progress', 'waiting') LIMIT 1001) AS m))
+		FROM closeloop.cases AS c JOIN closeloop.responses AS r ON r.id = c.response_id
+		WHERE c.id = page_case.case_id AND closeloop.page_may_see(c, person, people, teams));
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_case(bigint, text, text[], text[], text, text[]) IS
 	'Everything the page of a case shows; null when there is no such case or the person may not see it.';
@@ -177,98 +204,120 @@ COMMENT ON FUNCTION closeloop.page_act(bigint, text, text, text[], text[], text,
 -- ---- a person's list ----
 
 CREATE OR REPLACE FUNCTION closeloop.page_line(c closeloop.cases, due timestamptz, zone text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT jsonb_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'version', c.version,
-		'due', closeloop.page_moment(due, zone), 'until', closeloop.page_moment(c.waiting_until, zone),
-		'at', closeloop.page_moment(c.opened_at, zone), 'outcome', c.outcome, 'response', jsonb_build_object(
-			'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name, 'account', r.account,
-			'account_name', r.account_name, 'contact_requested', r.contact_requested, 'comment', left(r.comment, 200),
-			'score', closeloop.page_score(r)))
-	FROM closeloop.responses AS r WHERE r.id = c.response_id
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT jsonb_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'version', c.version,
+			'due', closeloop.page_moment(due, zone), 'until', closeloop.page_moment(c.waiting_until, zone),
+			'at', closeloop.page_moment(c.opened_at, zone), 'outcome', c.outcome, 'response', jsonb_build_object(
+				'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name, 'account', r.account,
+				'account_name', r.account_name, 'contact_requested', r.contact_requested, 'comment', left(r.comment, 200),
+				'score', closeloop.page_score(r)))
+		FROM closeloop.responses AS r WHERE r.id = c.response_id);
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_line(closeloop.cases, timestamptz, text) IS 'One case as a line of a list.';
 
-CREATE OR REPLACE FUNCTION closeloop.page_matches(response_id bigint, case_id bigint, touchpoint text, words text) RETURNS boolean
-	LANGUAGE sql STABLE
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-	SELECT (page_matches.touchpoint IS NULL OR r.touchpoint = page_matches.touchpoint)
-		AND (words IS NULL OR 'c-' || case_id = lower(words) OR case_id::text = words
-			OR position(closeloop.fold(words) IN closeloop.fold(concat_ws(E'\n', r.customer_name, r.account_name, r.account,
-				r.customer_id, r.touchpoint, r.comment))) > 0)
-	FROM closeloop.responses AS r WHERE r.id = page_matches.response_id
-$$;
-COMMENT ON FUNCTION closeloop.page_matches(bigint, bigint, text, text) IS
-	'Whether a case is about a touchpoint, and holds what somebody searches: its number, or a part of customer, account or comment.';
+DROP FUNCTION IF EXISTS closeloop.page_matches(bigint, bigint, text, text);
 
 -- Each owner's cases come in the order of their index, at most a page of each; so a list of 100,000 costs what one of 100 costs.
+-- Words are looked for in each case of the list: in ASCII as bytes, which is ten times as quick as normalize(). "C-812" is a number.
 CREATE OR REPLACE FUNCTION closeloop.page_inbox(owners text[], filter jsonb, after jsonb, zone text, at_most int) RETURNS jsonb
-	LANGUAGE sql STABLE SECURITY DEFINER
+	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH f AS (SELECT filter ->> 'status' AS status, filter ->> 'priority' AS priority, filter ->> 'touchpoint' AS touchpoint,
-			filter ->> 'words' AS words, (after ->> 0)::int AS rank, (after ->> 1)::timestamptz AS due, (after ->> 2)::bigint AS id),
-	found AS (SELECT l.* FROM f, unnest(owners) AS o (owner) CROSS JOIN LATERAL (
-			SELECT CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END AS rank,
-				coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity') AS due, c.id
-			FROM closeloop.cases AS c
-			WHERE c.owner = o.owner AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
-				AND (CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END,
-					coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity'), c.id)
-					> (coalesce(f.rank, -1), coalesce(f.due, '-infinity'), coalesce(f.id, 0))
-				AND (f.status IS NULL OR c.status::text = f.status) AND (f.priority IS NULL OR c.priority::text = f.priority)
-				AND (f.touchpoint IS NULL AND f.words IS NULL
-					OR closeloop.page_matches(c.response_id, c.id, f.touchpoint, f.words))
-			ORDER BY 1, 2, 3 LIMIT at_most + 1) AS l
-		ORDER BY 1, 2, 3 LIMIT at_most + 1),
-	numbered AS (SELECT *, row_number() OVER (ORDER BY rank, due, id) AS n FROM found)
-	SELECT jsonb_build_object(
-		'lines', (SELECT coalesce(jsonb_agg(closeloop.page_line(c, nullif(n.due, 'infinity'), zone) ORDER BY n.n), '[]')
-			FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id WHERE n.n <= at_most),
-		'next', (SELECT jsonb_build_array(n.rank, n.due, n.id) FROM numbered AS n WHERE n.n = at_most
-			AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most)))
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		WITH f AS (SELECT filter ->> 'status' AS status, filter ->> 'touchpoint' AS touchpoint,
+				CASE filter ->> 'priority' WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 WHEN 'low' THEN 3 END AS wanted,
+				closeloop.fold(filter ->> 'words') AS words,
+				substring(lower(filter ->> 'words') FROM '^\s*c-(\d{1,18})\s*$')::bigint AS number,
+				(after ->> 0)::int AS rank, (after ->> 1)::timestamptz AS due, (after ->> 2)::bigint AS id),
+		found AS (SELECT l.* FROM f, unnest(owners) AS o (owner) CROSS JOIN LATERAL (
+				SELECT CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END AS rank,
+					coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity') AS due, c.id
+				FROM closeloop.cases AS c
+				WHERE c.owner = o.owner AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
+					AND (CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END,
+						coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity'), c.id)
+						> (coalesce(f.rank, -1), coalesce(f.due, '-infinity'), coalesce(f.id, 0))
+					AND (f.status IS NULL OR c.status::text = f.status)
+					AND CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END
+						BETWEEN coalesce(f.wanted, 0) AND coalesce(f.wanted, 3)
+					AND (f.touchpoint IS NULL OR (SELECT r.touchpoint FROM closeloop.responses AS r WHERE r.id = c.response_id) = f.touchpoint)
+					AND (f.number IS NULL OR c.id = f.number)
+					AND (f.words IS NULL OR f.number IS NOT NULL OR c.id::text = f.words
+						OR (SELECT position(f.words IN CASE WHEN octet_length(x.t) = char_length(x.t) THEN lower(x.t COLLATE "C")
+								WHEN x.t IS NFC NORMALIZED THEN lower(x.t) ELSE lower(normalize(x.t)) END)
+							FROM (SELECT concat_ws(E'\n', r.customer_name, r.account_name, r.account, r.customer_id, r.touchpoint, r.comment) AS t
+								FROM closeloop.responses AS r WHERE r.id = c.response_id OFFSET 0) AS x) > 0)
+				ORDER BY 1, 2, 3 LIMIT at_most + 1) AS l
+			ORDER BY 1, 2, 3 LIMIT at_most + 1),
+		numbered AS (SELECT *, row_number() OVER (ORDER BY rank, due, id) AS n FROM found)
+		SELECT jsonb_build_object(
+			'lines', (SELECT coalesce(jsonb_agg(closeloop.page_line(c, nullif(n.due, 'infinity'), zone) ORDER BY n.n), '[]')
+				FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id WHERE n.n <= at_most),
+			'next', (SELECT jsonb_build_array(n.rank, n.due, n.id) FROM numbered AS n WHERE n.n = at_most
+				AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most))));
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_inbox(text[], jsonb, jsonb, text, int) IS
 	'Unresolved cases of these owners, worst and nearest due first, after a place; and the place after which the next page begins.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_done(owners text[], filter jsonb, before bigint, zone text, at_most int) RETURNS jsonb
-	LANGUAGE sql STABLE SECURITY DEFINER
+	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH f AS (SELECT filter ->> 'priority' AS priority, filter ->> 'touchpoint' AS touchpoint, filter ->> 'words' AS words),
-	found AS (SELECT l.id FROM f, unnest(owners) AS o (owner) CROSS JOIN LATERAL (
-			SELECT c.id FROM closeloop.cases AS c
-			WHERE c.owner = o.owner AND c.status IN ('resolved', 'closed', 'dismissed') AND c.id < coalesce(before, 9223372036854775807)
-				AND (f.priority IS NULL OR c.priority::text = f.priority)
-				AND (f.touchpoint IS NULL AND f.words IS NULL
-					OR closeloop.page_matches(c.response_id, c.id, f.touchpoint, f.words))
-			ORDER BY c.id DESC LIMIT at_most + 1) AS l
-		ORDER BY 1 DESC LIMIT at_most + 1),
-	numbered AS (SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM found)
-	SELECT jsonb_build_object(
-		'lines', (SELECT coalesce(jsonb_agg(closeloop.page_line(c, NULL, zone) ORDER BY n.n), '[]')
-			FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id WHERE n.n <= at_most),
-		'next', (SELECT jsonb_build_array(n.id) FROM numbered AS n WHERE n.n = at_most
-			AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most)))
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		WITH f AS (SELECT filter ->> 'priority' AS priority, filter ->> 'touchpoint' AS touchpoint, closeloop.fold(filter ->> 'words') AS words,
+			substring(lower(filter ->> 'words') FROM '^\s*c-(\d{1,18})\s*$')::bigint AS number),
+		found AS (SELECT l.id FROM f, unnest(owners) AS o (owner) CROSS JOIN LATERAL (
+				SELECT c.id FROM closeloop.cases AS c
+				WHERE c.owner = o.owner AND c.status IN ('resolved', 'closed', 'dismissed') AND c.id < coalesce(before, 9223372036854775807)
+					AND (f.priority IS NULL OR c.priority::text = f.priority)
+					AND (f.touchpoint IS NULL OR (SELECT r.touchpoint FROM closeloop.responses AS r WHERE r.id = c.response_id) = f.touchpoint)
+					AND (f.number IS NULL OR c.id = f.number)
+					AND (f.words IS NULL OR f.number IS NOT NULL OR c.id::text = f.words
+						OR (SELECT position(f.words IN CASE WHEN octet_length(x.t) = char_length(x.t) THEN lower(x.t COLLATE "C")
+								WHEN x.t IS NFC NORMALIZED THEN lower(x.t) ELSE lower(normalize(x.t)) END)
+							FROM (SELECT concat_ws(E'\n', r.customer_name, r.account_name, r.account, r.customer_id, r.touchpoint, r.comment) AS t
+								FROM closeloop.responses AS r WHERE r.id = c.response_id OFFSET 0) AS x) > 0)
+				ORDER BY c.id DESC LIMIT at_most + 1) AS l
+			ORDER BY 1 DESC LIMIT at_most + 1),
+		numbered AS (SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM found)
+		SELECT jsonb_build_object(
+			'lines', (SELECT coalesce(jsonb_agg(closeloop.page_line(c, NULL, zone) ORDER BY n.n), '[]')
+				FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id WHERE n.n <= at_most),
+			'next', (SELECT jsonb_build_array(n.id) FROM numbered AS n WHERE n.n = at_most
+				AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most))));
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_done(text[], jsonb, bigint, text, int) IS
 	'Resolved, closed and dismissed cases of these owners, the newest first, before a case.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_counts(person text, zone text) RETURNS jsonb
-	LANGUAGE sql STABLE SECURITY DEFINER
+	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT jsonb_build_object('open', l.n, 'more', l.n > 1000, 'overdue', l.overdue,
-		'away', (SELECT jsonb_build_object('from', closeloop.page_moment(b.starts_at, zone), 'until', closeloop.page_moment(b.ends_at, zone),
-				'deputy', b.deputy, 'now', b.starts_at <= now())
-			FROM closeloop.absences AS b WHERE b.person = page_counts.person AND (b.ends_at IS NULL OR b.ends_at > now())
-			ORDER BY b.starts_at LIMIT 1))
-	FROM (SELECT count(*) AS n, count(*) FILTER (WHERE t.due < now()) AS overdue FROM (
-		SELECT coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, CASE WHEN c.status <> 'waiting' THEN c.resolve_due_at END) AS due
-		FROM closeloop.cases AS c WHERE c.owner = page_counts.person AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
-		LIMIT 1001) AS t) AS l
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT jsonb_build_object('open', l.n, 'more', l.n > 1000, 'overdue', l.overdue,
+			'away', (SELECT jsonb_build_object('from', closeloop.page_moment(b.starts_at, zone), 'until', closeloop.page_moment(b.ends_at, zone),
+					'deputy', b.deputy, 'now', b.starts_at <= now())
+				FROM closeloop.absences AS b WHERE b.person = page_counts.person AND (b.ends_at IS NULL OR b.ends_at > now())
+				ORDER BY b.starts_at LIMIT 1))
+		FROM (SELECT count(*) AS n, count(*) FILTER (WHERE t.due < now()) AS overdue FROM (
+			SELECT coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, CASE WHEN c.status <> 'waiting' THEN c.resolve_due_at END) AS due
+			FROM closeloop.cases AS c WHERE c.owner = page_counts.person AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
+			LIMIT 1001) AS t) AS l);
+END
 $$;
 COMMENT ON FUNCTION closeloop.page_counts(text, text) IS
 	'How many unresolved cases a person has (of the first thousand how many are overdue), and the absence they are in or that comes next.';
@@ -328,36 +377,44 @@ COMMENT ON FUNCTION closeloop.page_back(text) IS 'They are here again: what has 
 -- ---- for programs ----
 
 CREATE OR REPLACE FUNCTION closeloop.api_case(c closeloop.cases, public_url text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT jsonb_object_agg(k.key, CASE WHEN k.key ~ '_(at|until|since)$' AND k.value <> 'null'
-			THEN to_jsonb(to_char((k.value #>> '{}')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ELSE k.value END)
-		|| jsonb_build_object('url', public_url || '/case/' || c.id)
-	FROM jsonb_each(to_jsonb(c)) AS k
-	WHERE k.key = ANY (ARRAY['id', 'response_id', 'customer_id', 'status', 'priority', 'owner', 'team', 'route', 'follow_up', 'rules',
-		'opened_at', 'acknowledged_at', 'acknowledged_by', 'first_action_at', 'contacted_at', 'resolved_at', 'closed_at',
-		'acknowledge_due_at', 'resolve_due_at', 'next_action_at', 'waiting_since', 'waiting_until', 'root_cause', 'resolution',
-		'outcome', 'reopened', 'handovers', 'unreached', 'ping_pong', 'ruleset', 'version'])
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		SELECT jsonb_object_agg(k.key, CASE WHEN k.key ~ '_(at|until|since)$' AND k.value <> 'null'
+				THEN to_jsonb(to_char((k.value #>> '{}')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ELSE k.value END)
+			|| jsonb_build_object('url', public_url || '/case/' || c.id)
+		FROM jsonb_each(to_jsonb(c)) AS k
+		WHERE k.key = ANY (ARRAY['id', 'response_id', 'customer_id', 'status', 'priority', 'owner', 'team', 'route', 'follow_up', 'rules',
+			'opened_at', 'acknowledged_at', 'acknowledged_by', 'first_action_at', 'contacted_at', 'resolved_at', 'closed_at',
+			'acknowledge_due_at', 'resolve_due_at', 'next_action_at', 'waiting_since', 'waiting_until', 'root_cause', 'resolution',
+			'outcome', 'reopened', 'handovers', 'unreached', 'ping_pong', 'ruleset', 'version']));
+END
 $$;
 COMMENT ON FUNCTION closeloop.api_case(closeloop.cases, text) IS 'A case as the API shows it: its columns, times in RFC 3339 UTC, and the address of its page.';
 
 CREATE OR REPLACE FUNCTION closeloop.api_cases(filter jsonb, after bigint, at_most int, public_url text) RETURNS jsonb
-	LANGUAGE sql STABLE SECURITY DEFINER
+	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	WITH found AS (SELECT c.* FROM closeloop.cases AS c
-		WHERE c.id > after AND (filter ->> 'owner' IS NULL OR c.owner = filter ->> 'owner')
-			AND (filter ->> 'priority' IS NULL OR c.priority::text = filter ->> 'priority')
-			AND (filter ->> 'customer_id' IS NULL OR c.customer_id = filter ->> 'customer_id')
-			AND (filter ->> 'status' IS NULL OR c.status::text = filter ->> 'status'
-				OR filter ->> 'status' = 'unresolved' AND closeloop.is_unresolved(c.status))
-		ORDER BY c.id LIMIT at_most + 1),
-	numbered AS (SELECT f AS c, row_number() OVER (ORDER BY (f).id) AS n FROM found AS f)
-	SELECT jsonb_build_object(
-		'cases', (SELECT coalesce(jsonb_agg(closeloop.api_case(x, public_url) ORDER BY x.id), '[]')
-			FROM numbered AS n JOIN closeloop.cases AS x ON x.id = (n.c).id WHERE n.n <= at_most),
-		'next', (SELECT (n.c).id FROM numbered AS n WHERE n.n = at_most AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most)))
+#variable_conflict use_variable
+BEGIN
+	RETURN (
+		WITH found AS (SELECT c.* FROM closeloop.cases AS c
+			WHERE c.id > after AND (filter ->> 'owner' IS NULL OR c.owner = filter ->> 'owner')
+				AND (filter ->> 'priority' IS NULL OR c.priority::text = filter ->> 'priority')
+				AND (filter ->> 'customer_id' IS NULL OR c.customer_id = filter ->> 'customer_id')
+				AND (filter ->> 'status' IS NULL OR c.status::text = filter ->> 'status'
+					OR filter ->> 'status' = 'unresolved' AND closeloop.is_unresolved(c.status))
+			ORDER BY c.id LIMIT at_most + 1),
+		numbered AS (SELECT f AS c, row_number() OVER (ORDER BY (f).id) AS n FROM found AS f)
+		SELECT jsonb_build_object(
+			'cases', (SELECT coalesce(jsonb_agg(closeloop.api_case(x, public_url) ORDER BY x.id), '[]')
+				FROM numbered AS n JOIN closeloop.cases AS x ON x.id = (n.c).id WHERE n.n <= at_most),
+			'next', (SELECT (n.c).id FROM numbered AS n WHERE n.n = at_most AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most))));
+END
 $$;
 COMMENT ON FUNCTION closeloop.api_cases(jsonb, bigint, int, text) IS
 	'Cases after a case, in the order they opened, by status (or "unresolved"), priority, owner, customer_id; next: the one after which the rest begins, null at the end.';
@@ -390,6 +447,8 @@ CREATE OR REPLACE FUNCTION closeloop.page_link_request(person text, case_id bigi
 	AS $$
 #variable_conflict use_variable
 BEGIN
+	-- Nobody waits for the disk: how long the answer takes must not tell who is known here.
+	PERFORM set_config('synchronous_commit', 'off', true);
 	DELETE FROM closeloop.link_requests AS l WHERE l.at < now() - interval '1 day';
 	IF person IS NULL OR (SELECT count(*) FROM closeloop.link_requests AS l WHERE l.person = page_link_request.person
 			AND l.at > now() - interval '15 minutes') >= 3 THEN

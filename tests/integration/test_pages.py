@@ -4,9 +4,6 @@ Pages: from the link in a mail to a closed case.
 SPDX-License-Identifier: Apache-2.0
 """
 import html
-import http.client
-import json
-import pathlib
 import re
 import signal
 import socket
@@ -14,75 +11,10 @@ import time
 import urllib.parse
 
 import jsonschema
-import yaml
 
 from company import text_of
-from pages import LINK_KEY, OTHER_KEY, TOKENS, http_section, link_in, paged, sign, write_secret  # noqa: F401
-
-
-def signed_in(site, person, ttl=3600):
-    browser = Browser(site)
-    browser.cookies["closeloop"] = sign("s", person, f"{person}@halden.example", ttl=ttl)
-    return browser
-
-
-class Answer:
-    def __init__(self, response):
-        self.status, self.headers = response.status, response.headers
-        self.body = response.read().decode("utf-8")
-
-    def field(self, name):
-        return html.unescape(re.search(f'name="{name}" value="([^"]*)"', self.body)[1])
-
-
-class Browser:
-    """As much of a browser as forms and cookies need; follows no redirect by itself."""
-
-    def __init__(self, site):
-        self.site, self.cookies = site, {}
-
-    def ask(self, method, path, fields=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.site.http_port, timeout=20)
-        path = urllib.parse.urlsplit(path)._replace(scheme="", netloc="").geturl()
-        headers = {k.replace("_", "-"): v for k, v in headers.items()}
-        if self.cookies:
-            headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in self.cookies.items())
-        body = None
-        if fields is not None:
-            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
-            body = fields if isinstance(fields, (str, bytes)) else urllib.parse.urlencode(fields)
-        connection.request(method, path, body, headers)
-        answer = Answer(connection.getresponse())
-        connection.close()
-        for cookie in answer.headers.get_all("Set-Cookie") or []:
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self.cookies[name] = value
-            if "Max-Age=0" in cookie:
-                del self.cookies[name]
-        return answer
-
-    def get(self, path, **headers):
-        return self.ask("GET", path, **headers)
-
-    def post(self, path, **fields):
-        return self.ask("POST", path, fields)
-
-    def open(self, link):
-        """Follows the link of a mail to its page."""
-        answer = self.get(link)
-        assert answer.status == 303, answer.body
-        return self.get(answer.headers["Location"])
-
-    def act(self, page, path, action, **fields):
-        """Presses a button of a page that is open."""
-        return self.post(path, token=page.field("token"), version=page.field("version"), action=action, **fields)
-
-
-def case_of(site, **values):
-    """A response, its alert, and the link in it."""
-    site.respond(**values)
-    mail = site.mails(1)[0]
-    return mail, link_in(mail)
+from pages import (LINK_KEY, OPENAPI, OTHER_KEY, PROXY_SECRET, TOKENS, Browser, Program, case_of,  # noqa: F401
+                   http_section, link_in, opened, paged, sign, signed_in, state, write_secret)
 
 
 def test_from_the_mail_to_a_closed_case(paged):
@@ -106,19 +38,6 @@ def test_from_the_mail_to_a_closed_case(paged):
     page = browser.get(path)
     browser.act(page, path, "close")
     assert paged.one("SELECT status FROM closeloop.cases") == "closed"
-
-
-def state(site):
-    """All that a page could change."""
-    return site.q("SELECT id, status, version, owner FROM closeloop.cases ORDER BY id"), site.q(
-        "SELECT count(*) FROM closeloop.case_events")
-
-
-def opened(site, **values):
-    """A case of Minsu's and its path."""
-    response = site.respond(**{"account": "hanbit", "customer_id": "c-1", **values})
-    site.wait(lambda: site.one("SELECT id FROM closeloop.cases WHERE response_id = %s", response), "the case")
-    return f"/case/{site.one('SELECT id FROM closeloop.cases WHERE response_id = %s', response)}"
 
 
 def reload(site):
@@ -449,36 +368,6 @@ def test_results(paged):
 # -- the API
 
 
-OPENAPI = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "docs/openapi.yaml").read_text(encoding="utf-8"))
-
-
-def described(method, path, status):
-    """The schema that docs/openapi.yaml promises for an answer."""
-    known = re.sub(r"^/api/v1", "", path.partition("?")[0])
-    known = known if known in OPENAPI["paths"] else "/cases/{id}/transition"
-    answer = OPENAPI["paths"][known][method.lower()]["responses"][str(status)]
-    if "$ref" in answer:
-        answer = OPENAPI["components"]["responses"][answer["$ref"].rsplit("/", 1)[1]]
-    return {**answer["content"]["application/json"]["schema"], "components": OPENAPI["components"]}
-
-
-class Program:
-    def __init__(self, site, token=TOKENS["crm"]):
-        self.browser, self.token = Browser(site), token
-
-    def ask(self, method, path, body=None, **headers):
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        if body is not None:
-            headers.setdefault("Content_Type", "application/json")
-            body = body if isinstance(body, (str, bytes)) else json.dumps(body)
-        answer = self.browser.ask(method, path, body, **headers)
-        assert answer.headers["Content-Type"] == "application/json", answer.body
-        answer.json = json.loads(answer.body)
-        jsonschema.validate(answer.json, described(method, path, answer.status))
-        return answer
-
-
 def test_api(paged):
     for i in range(5):
         opened(paged, customer_id=f"c-{i}", nps=i)
@@ -614,95 +503,3 @@ def test_pages_have_a_role_of_their_own(paged):
     assert Browser(paged).post("/link", email="minsu@halden.example").status == 200
     assert browser.post("/away", token=browser.get("/inbox").field("token"), deputy="Ben Hall").status == 303
     assert roles is not None
-
-
-# -- rights and hostile programs
-
-
-def test_a_case_without_a_team_is_not_everybodys(paged):
-    """Anna is in a team, the case in none: what isn't known to be hers isn't."""
-    path = opened(paged)
-    case = int(path.rsplit("/", 1)[1])
-    assert paged.one("SELECT team FROM closeloop.cases") is None
-    before = state(paged)
-    anna = signed_in(paged, "anna")
-    form = sign("f", "anna", "anna@halden.example", case)
-    for action in ("acknowledge", "resolve", "note", "dismiss"):
-        assert anna.post(path, token=form, version="1", action=action, note="mine now").status == 404, action
-    inbox = anna.get("/inbox")
-    assert anna.post("/inbox", token=inbox.field("token"), case=str(case)).status == 303
-    assert state(paged) == before
-
-
-def test_a_proxy_may_write_lines_of_its_own(paged):
-    """Some proxies add a line below what the client wrote; what counts is the last, and a name said twice is nobody's."""
-    path = "/i/" + sign("i", "minsu", "minsu@halden.example")
-    for i in range(25):
-        raw(paged, "GET /c/guess HTTP/1.1", f"X-Forwarded-For: 198.51.100.{i}", "X-Forwarded-For: 192.0.2.50")
-    assert raw(paged, f"GET {path} HTTP/1.1", "X-Forwarded-For: 198.51.100.99", "X-Forwarded-For: 192.0.2.50").startswith("HTTP/1.1 404 ")
-    assert raw(paged, f"GET {path} HTTP/1.1", "X-Forwarded-For: 192.0.2.50", "X-Forwarded-For: 192.0.2.51").startswith("HTTP/1.1 303 ")
-    twice = raw(paged, "GET /inbox HTTP/1.1", "X-Remote-User: olga", "X-Remote-User: minsu", f"X-Proxy-Secret: {PROXY_SECRET}")
-    assert twice.startswith("HTTP/1.1 403 ")
-    assert raw(paged, "GET /inbox HTTP/1.1", "X-Remote-User: minsu", f"X-Proxy-Secret: {PROXY_SECRET}").startswith("HTTP/1.1 200 ")
-
-
-def raw(site, *lines, body=""):
-    """The answer to lines as they are."""
-    with socket.create_connection(("127.0.0.1", site.http_port), timeout=20) as s:
-        s.sendall("\r\n".join((*lines, "Host: x", "Connection: close", "", body)).encode())
-        answer = b""
-        while piece := s.recv(65536):
-            answer += piece
-    return answer.decode("utf-8", "replace")
-
-
-def test_paths_as_they_are(paged):
-    case = opened(paged)
-    cookie = f"Cookie: closeloop={sign('s', 'minsu', 'minsu@halden.example')}"
-    assert raw(paged, f"GET {case} HTTP/1.1", cookie).startswith("HTTP/1.1 200 ")
-    for path in (f"/{case}", f"{case}/", f"/inbox/..{case}", f"/case/../case/1", f"{case}%2f", f"{case}%20", f"{case};a", "//", "/inbox/",
-                 "/%2e%2e/etc/passwd", "/style/../../../etc/passwd", "/c/../inbox", "/case/%30%00x%0d%0aX:y", "/" + "a/" * 8000):
-        answer = raw(paged, f"GET {path} HTTP/1.1", cookie)
-        assert re.match(r"HTTP/1.1 4(04|13|14|31) ", answer), (path[:40], answer[:60])
-        assert "\nX:y" not in answer
-    for method in ("GET", "HEAD"):  # nothing of an address gets into a header
-        answer = raw(paged, f"{method} {case}?not=%0d%0aSet-Cookie:%20x=y&why=%0d%0a HTTP/1.1", cookie)
-        assert answer.startswith("HTTP/1.1 400 ") or "\nSet-Cookie" not in answer
-
-
-def test_a_reload_takes_the_pages_away(paged):
-    path = opened(paged)
-    browser = signed_in(paged, "minsu")
-    page = browser.get(path)
-    paged.configure(http=f'{{ listen = "127.0.0.1:{paged.http_port}"; }}')
-    paged.run("reload")
-    before = state(paged)
-    assert browser.act(page, path, "acknowledge").status == 404
-    assert browser.get(path).status == 404 and Browser(paged).get("/").status == 404
-    assert Browser(paged).get("/api/v1/cases").status == 401
-    assert Browser(paged).get("/readyz").status == 200
-    assert state(paged) == before
-
-
-def test_roles_of_another_site(paged, pg):
-    """Roles are of the whole cluster; made for another database, they have no rights in this one, and the pages go on."""
-    pg.psql("postgres", "SELECT 1; DO $$ BEGIN IF to_regrole('closeloop_pages') IS NULL THEN CREATE ROLE closeloop_pages; END IF; END $$")
-    paged.q("DO $$ BEGIN EXECUTE 'REVOKE USAGE ON SCHEMA closeloop FROM closeloop_pages'; END $$")
-    paged.stop_daemons()
-    paged.start()
-    browser = signed_in(paged, "minsu")
-    path = opened(paged)
-    assert browser.act(browser.get(path), path, "acknowledge").status == 303
-
-
-def test_programs_send_odd_details(paged):
-    path = opened(paged)
-    crm = Program(paged)
-    before = state(paged)
-    for body in ({"action": "wait", "details": {"until": "soon"}}, {"action": "wait", "details": {"until": 5}},
-                 {"action": "wait", "details": {"until": None}}, {"action": "contacted", "details": {"how": [], "reached": "x"}},
-                 {"action": "assign", "details": {"to": {"x": 1}}}, {"action": "assign", "details": {"to": 5}},
-                 {"action": "contacted", "details": {"how": "phone"}}, {"action": "undo", "details": {"before": {"owner": "zoe"}}},
-                 {"action": "wait", "details": {"until": "999999-01-01"}}, {"action": "resolve", "details": {"cause": {"a": []}}, "version": 999}):
-        assert crm.ask("POST", f"/api/v1/cases{path[5:]}/transition", body).status in (400, 409), body
-    assert state(paged) == before
