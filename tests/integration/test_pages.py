@@ -356,9 +356,9 @@ def test_results(paged):
     assert empty.status == 200 and "<svg" not in empty.body
     paged.q("""INSERT INTO closeloop.responses (customer_id, touchpoint, nps, csat, ratings)
         SELECT 'x' || i, 'shop', CASE WHEN i <= 50 THEN 10 WHEN i <= 70 THEN 5 ELSE 8 END, 4, '{"staff": 4}' FROM generate_series(1, 100) i""")
-    time.sleep(0)
     paged.stop_daemons()
     paged.start()  # what was added up is kept for a minute
+    paged.wait(lambda: browser.get("/reports").status == 200, "the connection of the reports")
     page = browser.get("/reports")
     assert page.status == 200 and page.body.count('<svg class="chart"') == 3
     assert '<strong class="big num">30</strong>' in page.body and "15 … 45" in page.body  # 30 ± 15.3
