@@ -9,6 +9,13 @@
 
 #define SCALES_BYTES_MAX (1024 * 1024)
 
+const struct pg_stmt case_lock_customer = {
+	"case_lock_customer",
+	"SELECT pg_advisory_xact_lock($1)",
+	1,
+	{PG_INT8},
+};
+
 const struct pg_stmt case_lock_customers = {
 	"case_lock_customers",
 	"SELECT count(pg_advisory_xact_lock(k)) FROM (SELECT k FROM unnest($1::bigint[]) AS k ORDER BY k) AS sorted",
@@ -68,27 +75,64 @@ const struct pg_stmt case_local_times = {
 	{PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY},
 };
 
-const struct pg_stmt case_open_stmt = {
-	"case_open",
-	"INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route, follow_up, rules,"
-	" opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at, last_response_at, merge_account, ruleset)"
-	" OVERRIDING SYSTEM VALUE"
-	" SELECT id, response, customer, 'open', priority::closeloop.priority, owner, team, route, follow_up, rules::text[],"
-	"  now(), nullif(version, 0), acknowledge, resolve, next, responded, account, $16"
-	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
-	"   $9::text[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[])"
-	"  AS q (id, response, customer, priority, owner, team, route, follow_up, rules, version, acknowledge, resolve, next,"
-	"   responded, account)",
-	16,
-	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY,
-	 PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,
-	 PG_TEXT_ARRAY, PG_TEXT},
+#define RECORD_COLUMNS "(response_id, case_id, relation, rules, facts, answer, row_version, ruleset, at)"
+/* A response noted before may open a case after a change: the row is the same, so there is never a second. */
+#define RECORD_AGAIN                                                                                         \
+	" ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation," \
+	"  rules = excluded.rules, facts = excluded.facts, answer = excluded.answer,"                        \
+	"  row_version = excluded.row_version, ruleset = excluded.ruleset, at = excluded.at WHERE c.case_id IS NULL"
+
+/* Case, record and first event of each in one: a statement costs a lone answer as much as a row, and the arrays are unfolded once. */
+#define OPEN                                                                                                                    \
+	"WITH q AS MATERIALIZED (SELECT id, response, customer, priority::closeloop.priority AS priority, owner, team, route,"  \
+	"  follow_up, rules::text[] AS rules, nullif(version, 0) AS version, acknowledge, resolve, next, responded, account,"   \
+	"  relation, facts, answer, row_version, details"                                                                       \
+	"  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"     \
+	"   $9::text[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],"            \
+	"   $15::text[], $16::text[], $17::jsonb[], $18::jsonb[], $19::text[], $20::jsonb[])"                                   \
+	"   AS a (id, response, customer, priority, owner, team, route, follow_up, rules, version, acknowledge, resolve, next," \
+	"    responded, account, relation, facts, answer, row_version, details)),"                                              \
+	" opened AS (INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route,"          \
+	"   follow_up, rules, opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at,"                \
+	"   last_response_at, merge_account, ruleset) OVERRIDING SYSTEM VALUE"                                                  \
+	"  SELECT id, response, customer, 'open', priority, owner, team, route, follow_up, rules, now(), version, acknowledge," \
+	"   resolve, next, responded, account, $21 FROM q),"                                                                    \
+	" told AS (INSERT INTO closeloop.case_events (case_id, actor, kind, to_status, details)"                                \
+	"  SELECT id, 'daemon', 'opened', 'open', details FROM q)"                                                              \
+	" INSERT INTO closeloop.case_responses AS c " RECORD_COLUMNS                                                            \
+	" SELECT response, id, relation, rules, facts, answer, row_version, $21, now() FROM q"
+#define OPEN_TYPES                                                                                                       \
+	{                                                                                                                \
+		PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, \
+			PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY,         \
+			PG_TIMESTAMPTZ_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY,        \
+			PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_TEXT                                           \
+	}
+
+const struct pg_stmt case_open_new_stmt = {"case_open_new", OPEN, 21, OPEN_TYPES};
+const struct pg_stmt case_open_stmt = {"case_open", OPEN RECORD_AGAIN, 21, OPEN_TYPES};
+
+/* To unfold twenty arrays is more work than to write what one answer needs. */
+const struct pg_stmt case_open_one_stmt = {
+	"case_open_one",
+	"WITH opened AS (INSERT INTO closeloop.cases (id, response_id, customer_id, status, priority, owner, team, route,"
+	"  follow_up, rules, opened_at, follow_up_version, acknowledge_due_at, resolve_due_at, next_action_at,"
+	"  last_response_at, merge_account, ruleset) OVERRIDING SYSTEM VALUE"
+	" VALUES ($1, $2, $3, 'open', $4::closeloop.priority, $5, $6, $7, $8, $9::text[], now(), nullif($10, 0), $11, $12, $13,"
+	"  $14, $15, $21)),"
+	" told AS (INSERT INTO closeloop.case_events (case_id, actor, kind, to_status, details)"
+	"  VALUES ($1, 'daemon', 'opened', 'open', $20))"
+	" INSERT INTO closeloop.case_responses " RECORD_COLUMNS " VALUES ($2, $1, $16, $9::text[], $17, $18, $19, $21, now())",
+	21,
+	{PG_INT8, PG_INT8, PG_TEXT,  PG_TEXT,        PG_TEXT,        PG_TEXT,        PG_TEXT,
+	 PG_TEXT, PG_TEXT, PG_INT4,  PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ,
+	 PG_TEXT, PG_TEXT, PG_JSONB, PG_JSONB,       PG_TEXT,        PG_JSONB,       PG_TEXT},
 };
 
-#define RECORD                                                                                                                       \
-	"INSERT INTO closeloop.case_responses AS c (response_id, case_id, relation, rules, facts, answer, row_version, ruleset, at)" \
-	" SELECT response, case_id, relation, rules::text[], facts, answer, row_version, $8, now()"                                  \
-	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::text[])"                     \
+#define RECORD                                                                                                   \
+	"INSERT INTO closeloop.case_responses AS c " RECORD_COLUMNS                                              \
+	" SELECT response, case_id, relation, rules::text[], facts, answer, row_version, $8, now()"              \
+	" FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::text[])" \
 	"  AS q (response, case_id, relation, rules, facts, answer, row_version)"
 
 const struct pg_stmt case_record_new_stmt = {
@@ -98,13 +142,9 @@ const struct pg_stmt case_record_new_stmt = {
 	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
 };
 
-/* A response noted before may open a case after a change: the row is the same, so there is never a second. */
 const struct pg_stmt case_record_stmt = {
 	"case_record",
-	RECORD
-	" ON CONFLICT (response_id) DO UPDATE SET case_id = excluded.case_id, relation = excluded.relation,"
-	"  rules = excluded.rules, facts = excluded.facts, answer = excluded.answer, row_version = excluded.row_version, ruleset = excluded.ruleset,"
-	"  at = excluded.at WHERE c.case_id IS NULL",
+	RECORD RECORD_AGAIN,
 	8,
 	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY, PG_JSONB_ARRAY, PG_TEXT_ARRAY, PG_TEXT},
 };
@@ -116,15 +156,6 @@ const struct pg_stmt case_amend_stmt = {
 	"  AS q (case_id, response_id, verdict, seen, n) ORDER BY q.case_id, q.n",
 	5,
 	{PG_INT8_ARRAY, PG_INT8_ARRAY, PG_JSONB_ARRAY, PG_JSONB_ARRAY, PG_JSONB},
-};
-
-const struct pg_stmt case_event_stmt = {
-	"case_event",
-	"INSERT INTO closeloop.case_events (case_id, actor, kind, to_status, details)"
-	" SELECT case_id, 'daemon', kind, to_status::closeloop.case_status, details"
-	" FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[]) AS q (case_id, kind, to_status, details)",
-	4,
-	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_JSONB_ARRAY},
 };
 
 const struct pg_stmt case_merge_stmt = {
@@ -300,9 +331,35 @@ void case_cool_params(struct pg_params *p, struct arena *a, const struct case_jo
 	joining_params(p, a, c, n, false);
 }
 
+void case_open_one_params(struct pg_params *p, struct arena *a, const struct case_opening *c, const char *ruleset)
+{
+	pg_params_init(p, a);
+	pg_add_int8(p, c->id);
+	pg_add_int8(p, c->response_id);
+	pg_add_text(p, c->customer_id);
+	pg_add_text(p, priority_name(c->priority));
+	pg_add_text(p, c->owner);
+	pg_add_text(p, c->team);
+	pg_add_text(p, c->route);
+	pg_add_text(p, c->follow_up);
+	pg_add_text(p, c->rules);
+	pg_add_int4(p, c->follow_up_version);
+	pg_add_time(p, c->acknowledge_due);
+	pg_add_time(p, c->resolve_due);
+	pg_add_time(p, c->next_action_at);
+	pg_add_time(p, c->responded_at);
+	pg_add_text(p, c->merge_account);
+	pg_add_text(p, c->relation);
+	pg_add_jsonb(p, c->facts);
+	pg_add_jsonb(p, c->answer);
+	pg_add_text(p, c->row_version);
+	pg_add_jsonb(p, c->details);
+	pg_add_text(p, ruleset);
+}
+
 void case_open_params(struct pg_params *p, struct arena *a, const struct case_opening *c, int n, const char *ruleset)
 {
-	struct pg_array ids, responses, texts[8], versions, times[4];
+	struct pg_array ids, responses, texts[8], versions, times[4], relations, facts, answers, row_versions, details;
 
 	pg_array_init(&ids, a, PG_INT8);
 	pg_array_init(&responses, a, PG_INT8);
@@ -311,6 +368,11 @@ void case_open_params(struct pg_params *p, struct arena *a, const struct case_op
 	pg_array_init(&versions, a, PG_INT4);
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		pg_array_init(&times[i], a, PG_TIMESTAMPTZ);
+	pg_array_init(&relations, a, PG_TEXT);
+	pg_array_init(&facts, a, PG_JSONB);
+	pg_array_init(&answers, a, PG_JSONB);
+	pg_array_init(&row_versions, a, PG_TEXT);
+	pg_array_init(&details, a, PG_JSONB);
 	for (int i = 0; i < n; i++) {
 		pg_array_int8(&ids, c[i].id);
 		pg_array_int8(&responses, c[i].response_id);
@@ -327,6 +389,11 @@ void case_open_params(struct pg_params *p, struct arena *a, const struct case_op
 		pg_array_time(&times[1], c[i].resolve_due);
 		pg_array_time(&times[2], c[i].next_action_at);
 		pg_array_time(&times[3], c[i].responded_at);
+		pg_array_text(&relations, c[i].relation);
+		pg_array_text(&facts, c[i].facts);
+		pg_array_text(&answers, c[i].answer);
+		pg_array_text(&row_versions, c[i].row_version);
+		pg_array_text(&details, c[i].details);
 	}
 	pg_params_init(p, a);
 	pg_add_array(p, &ids);
@@ -337,6 +404,11 @@ void case_open_params(struct pg_params *p, struct arena *a, const struct case_op
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		pg_add_array(p, &times[i]);
 	pg_add_array(p, &texts[7]);
+	pg_add_array(p, &relations);
+	pg_add_array(p, &facts);
+	pg_add_array(p, &answers);
+	pg_add_array(p, &row_versions);
+	pg_add_array(p, &details);
 	pg_add_text(p, ruleset);
 }
 
@@ -372,27 +444,6 @@ void case_record_params(struct pg_params *p, struct arena *a, const struct case_
 	pg_add_array(p, &answers);
 	pg_add_array(p, &versions);
 	pg_add_text(p, ruleset);
-}
-
-void case_event_params(struct pg_params *p, struct arena *a, const struct case_event *e, int n)
-{
-	struct pg_array cases, kinds, statuses, details;
-
-	pg_array_init(&cases, a, PG_INT8);
-	pg_array_init(&kinds, a, PG_TEXT);
-	pg_array_init(&statuses, a, PG_TEXT);
-	pg_array_init(&details, a, PG_JSONB);
-	for (int i = 0; i < n; i++) {
-		pg_array_int8(&cases, e[i].case_id);
-		pg_array_text(&kinds, e[i].kind);
-		pg_array_text(&statuses, e[i].to_status);
-		pg_array_text(&details, e[i].details ? e[i].details : "{}");
-	}
-	pg_params_init(p, a);
-	pg_add_array(p, &cases);
-	pg_add_array(p, &kinds);
-	pg_add_array(p, &statuses);
-	pg_add_array(p, &details);
 }
 
 struct local_time case_local_time(const struct pg_rows *rows, int row)

@@ -12,6 +12,8 @@
 
 /* ($1 keys) transaction-level advisory locks of the batch's customers; keys sorted by the caller. */
 extern const struct pg_stmt case_lock_customers;
+/* ($1 key) the same of a single one. */
+extern const struct pg_stmt case_lock_customer;
 /* ($1 response ids) → id, xmin::text: locks the matched responses against changes until the commit. */
 extern const struct pg_stmt case_lock_responses;
 /* ($1 response ids) → response_id, case_id (0: none), in which state, version of the case: judged before, seen after the locks. */
@@ -25,12 +27,15 @@ extern const struct pg_stmt case_now;
 /* ($1 zones, $2 times) → the local times, in the order asked. */
 extern const struct pg_stmt case_local_times;
 
-extern const struct pg_stmt case_open_stmt, case_record_stmt, case_event_stmt;
+/* Cases with their record and first event; records alone. */
+extern const struct pg_stmt case_open_stmt, case_record_stmt;
 /*
- * The same as case_record_stmt for responses that are locked and have no row (case_judged, after the lock): nobody else can write
- * one meanwhile, and looking for it costs as much as writing it.
+ * The same for responses that are locked and have no record (case_judged, after the lock): nobody else can write one meanwhile, and
+ * looking for it costs as much as writing it.
  */
-extern const struct pg_stmt case_record_new_stmt;
+extern const struct pg_stmt case_open_new_stmt, case_record_new_stmt;
+/* case_open_new_stmt of a single one. */
+extern const struct pg_stmt case_open_one_stmt;
 /* Answers that have a case were changed, and judged once more. */
 extern const struct pg_stmt case_amend_stmt;
 struct case_amending {
@@ -70,7 +75,7 @@ extern const struct pg_stmt case_outcomes_stmt;
 void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,
 			  int n);
 
-/* A row of cases as it opens. Times are the transaction's. */
+/* A case as it opens, with what is recorded of its response and its first event. Times are the transaction's. */
 struct case_opening {
 	int64_t id, response_id;
 	const char *customer_id, *owner, *team, *route, *follow_up;
@@ -80,6 +85,8 @@ struct case_opening {
 	const char *merge_account;                                     /* NULL: answers join it by its customer */
 	int32_t follow_up_version;                                     /* 0: none */
 	struct wall_time acknowledge_due, resolve_due, next_action_at; /* WALL_NONE */
+	const char *relation, *facts, *answer, *row_version;           /* as in struct case_record */
+	const char *details;                                           /* JSON, of the event */
 };
 
 /* A row of case_responses. */
@@ -91,15 +98,9 @@ struct case_record {
 	const char *row_version; /* of the response, as it was judged */
 };
 
-struct case_event {
-	int64_t case_id;
-	const char *kind, *to_status; /* to_status NULL: no move */
-	const char *details;          /* JSON */
-};
-
 void case_open_params(struct pg_params *p, struct arena *a, const struct case_opening *c, int n, const char *ruleset);
+void case_open_one_params(struct pg_params *p, struct arena *a, const struct case_opening *c, const char *ruleset);
 void case_record_params(struct pg_params *p, struct arena *a, const struct case_record *c, int n, const char *ruleset);
-void case_event_params(struct pg_params *p, struct arena *a, const struct case_event *e, int n);
 
 struct local_time case_local_time(const struct pg_rows *rows, int row);
 /* Key of the advisory lock of a customer; namespaced, so that it meets no other program's. */

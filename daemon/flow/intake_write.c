@@ -1,7 +1,7 @@
 /*
  * What a batch writes, in the transaction that emptied its inbox rows: cases, records, events, messages, outcomes.
  *
- * One statement per table, arrays with unnest. A response that changed since the claim goes back, one that can't be decoded is
+ * One statement for all rows of a kind, arrays with unnest. A response that changed since the claim goes back, one that can't be decoded is
  * set aside: both belong to the same commit.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -10,16 +10,16 @@
 #include "case/owner_store.h"
 #include "flow/inner.h"
 
-/* What is recorded of its response; NULL: nothing new. */
+/* What is recorded of its response by itself; NULL: nothing new, or with the case that it opens. */
 static const char *plan_relation(const struct plan *p)
 {
 	switch (p->action) {
-	case PLAN_OPEN: return p->linked_to ? "linked" : "opened";
 	case PLAN_JOIN:
 	case PLAN_RECUR: return "joined";
 	case PLAN_COOL: return "linked";
 	case PLAN_PRAISE: return "praised";
 	case PLAN_NOTE: return "noted";
+	case PLAN_OPEN:
 	case PLAN_NOTHING:
 	case PLAN_AMEND:
 	case PLAN_RETURN:
@@ -81,51 +81,56 @@ static const char *merge_account(const struct intake_run *r, const struct respon
 	return s->cases.merge_by == MERGE_BY_ACCOUNT ? merge_key(s, response) : NULL;
 }
 
-static void add_cases(struct intake_run *r, struct pg_batch *b)
+static struct case_opening opening_of(struct intake_run *r, const struct plan *p)
+{
+	const struct response *response = &p->claimed->response;
+	const struct rule *rule = p->rule;
+
+	return (struct case_opening){
+		.id = p->case_id,
+		.response_id = response->id,
+		.customer_id = response->customer_id,
+		.owner = p->owner.person ? p->owner.person->id : NULL,
+		.team = p->owner.team,
+		.route = rule->route->id,
+		.follow_up = rule->follow_up ? rule->follow_up->id : NULL,
+		.priority = p->priority,
+		.rules = p->rules,
+		.responded_at = response->responded_at,
+		.merge_account = merge_account(r, response),
+		.follow_up_version = p->follow_up_version,
+		.acknowledge_due = p->acknowledge_due,
+		.resolve_due = p->resolve_due,
+		.next_action_at = p->next_action,
+		.relation = p->linked_to ? "linked" : "opened",
+		.facts = p->facts,
+		.answer = judge_answer(&r->judge, response),
+		.row_version = p->claimed->row_version,
+		.details = judge_event_details(&r->judge, p),
+	};
+}
+
+/* Cases of responses that have no record yet, or of those that were judged before. */
+static void add_cases(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, bool judged)
 {
 	struct judge *j = &r->judge;
-	size_t room = (size_t)MAX(j->n_plans, 1);
-	struct case_opening *cases = arena_new_array(r->arena, struct case_opening, room);
-	struct case_event *events = arena_new_array(r->arena, struct case_event, room);
-	const char *ruleset = r->flow->live->settings->sha256;
-	int n_cases = 0, n_events = 0;
+	struct case_opening *all = arena_new_array(r->arena, struct case_opening, (size_t)MAX(j->n_plans, 1));
 	struct pg_params *p;
+	int n = 0;
 
-	for (int i = 0; i < j->n_plans; i++) {
-		const struct plan *plan = &j->plans[i];
-		const struct response *response = &plan->claimed->response;
-
-		if (plan->action == PLAN_OPEN) {
-			cases[n_cases++] = (struct case_opening){plan->case_id,
-								 response->id,
-								 response->customer_id,
-								 plan->owner.person ? plan->owner.person->id : NULL,
-								 plan->owner.team,
-								 plan->rule->route->id,
-								 plan->rule->follow_up ? plan->rule->follow_up->id : NULL,
-								 plan->priority,
-								 plan->rules,
-								 response->responded_at,
-								 merge_account(r, response),
-								 plan->follow_up_version,
-								 plan->acknowledge_due,
-								 plan->resolve_due,
-								 plan->next_action};
-			events[n_events++] = (struct case_event){plan->case_id, "opened", "open", judge_event_details(j, plan)};
-		}
+	for (int i = 0; i < j->n_plans; i++)
+		if (j->plans[i].action == PLAN_OPEN && j->plans[i].claimed->judged == judged)
+			all[n++] = opening_of(r, &j->plans[i]);
+	if (n == 0)
+		return;
+	p = arena_new_obj(r->arena, struct pg_params);
+	if (n == 1 && !judged) {
+		case_open_one_params(p, r->arena, all, r->flow->live->settings->sha256);
+		stmt = &case_open_one_stmt;
+	} else {
+		case_open_params(p, r->arena, all, n, r->flow->live->settings->sha256);
 	}
-	if (n_cases) {
-		p = arena_new_obj(r->arena, struct pg_params);
-		case_open_params(p, r->arena, cases, n_cases, ruleset);
-		pg_batch_add(b, &case_open_stmt, p, NULL, NULL);
-	}
-	add_records(r, b, &case_record_new_stmt, false);
-	add_records(r, b, &case_record_stmt, true);
-	if (n_events) {
-		p = arena_new_obj(r->arena, struct pg_params);
-		case_event_params(p, r->arena, events, n_events);
-		pg_batch_add(b, &case_event_stmt, p, NULL, NULL);
-	}
+	pg_batch_add(b, stmt, p, NULL, NULL);
 }
 
 /* In the order in which they were decided: each is compared with the ones before. */
@@ -171,7 +176,8 @@ static void add_outcomes(struct intake_run *r, struct pg_batch *b)
 	int n = 0;
 
 	for (int i = 0; i < r->n_claimed && s->cases.outcome_within_s > 0; i++)
-		if (!r->claimed[i].poison && !settings_is_anonymous(s, r->claimed[i].response.customer_id))
+		if (!r->claimed[i].poison && r->claimed[i].awaited &&
+		    !settings_is_anonymous(s, r->claimed[i].response.customer_id))
 			known[n++] = &r->claimed[i].response;
 	if (n == 0)
 		return;
@@ -230,7 +236,12 @@ static void add_messages(struct intake_run *r, struct pg_batch *b, const struct 
 			all[n++] = *m;
 		}
 	p = arena_new_obj(r->arena, struct pg_params);
-	outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
+	if (n == 1 && opening) {
+		outbox_insert_one_params(p, r->arena, all, r->flow->daemon_id);
+		stmt = &outbox_insert_one;
+	} else {
+		outbox_insert_params(p, r->arena, all, n, r->flow->daemon_id);
+	}
 	pg_batch_add(b, stmt, p, on_rows, r);
 }
 
@@ -292,7 +303,10 @@ void intake_write(struct intake_run *r, struct pg_batch *b)
 	add_returned(r, b);
 	add_outcomes(r, b); /* before the same answers open cases again: a new round has none */
 	if (r->judge.n_plans) {
-		add_cases(r, b);
+		add_cases(r, b, &case_open_new_stmt, false);
+		add_cases(r, b, &case_open_stmt, true);
+		add_records(r, b, &case_record_new_stmt, false);
+		add_records(r, b, &case_record_stmt, true);
 		add_joined(r, b);
 		add_amended(r, b);
 		add_messages(r, b, &outbox_insert_new, NULL, true);

@@ -348,6 +348,16 @@ static void add_customers(struct pg_batch *b, struct judge *j)
 	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
 	struct pg_array keys;
 
+	pg_params_init(p, j->arena);
+	if (j->n_plans == 1 && s->cases.merge_by != MERGE_BY_ACCOUNT) {
+		const char *customer = j->plans[0].claimed->response.customer_id;
+
+		if (!settings_is_anonymous(s, customer)) {
+			pg_add_int8(p, case_customer_key(customer));
+			pg_batch_add(b, &case_lock_customer, p, NULL, NULL);
+		}
+		return;
+	}
 	pg_array_init(&keys, j->arena, PG_INT8);
 	for (int i = 0; i < j->n_plans; i++) {
 		const struct response *r = &j->plans[i].claimed->response;
@@ -359,7 +369,6 @@ static void add_customers(struct pg_batch *b, struct judge *j)
 	}
 	if (keys.count == 0)
 		return;
-	pg_params_init(p, j->arena);
 	pg_add_array(p, &keys);
 	pg_batch_add(b, &case_lock_customers, p, NULL, NULL);
 }

@@ -13,36 +13,38 @@
 	"r.id, r.xmin::text, r.source, r.source_id, r.survey, r.touchpoint, r.channel, r.customer_id,"           \
 	" r.customer_name, r.customer_email, r.customer_phone, r.account, r.account_name, r.region, r.language," \
 	" r.comment, r.nps, r.csat, r.ces, r.contact_requested, r.responded_at, r.received_at, r.ratings,"       \
-	" r.attributes, j.response_id IS NOT NULL, coalesce(j.case_id, 0)"
+	" r.attributes,"                                                                                         \
+	" (SELECT true FROM closeloop.cases t WHERE t.customer_id COLLATE \"C\" = r.customer_id"                 \
+	"  AND t.status IN ('resolved', 'closed') AND t.outcome IS NULL LIMIT 1)"
 
 /*
  * LIMIT 1 keeps each look-up one of its own. As a plain join, planned in a new installation while the tables are empty, it
- * read all responses for every row of a batch, until ANALYZE came by. What was just inserted was never judged: no look-up.
+ * read all responses for every row of a batch, until ANALYZE came by. What was just inserted was never judged: no look-up. A second
+ * join would carry all columns once more, for this one.
  */
-#define RESPONSE_OF_C                                                                                                    \
-	"LEFT JOIN LATERAL (SELECT t.*, t.xmin FROM closeloop.responses t WHERE t.id = c.response_id LIMIT 1) r ON true" \
-	" LEFT JOIN LATERAL (SELECT t.response_id, t.case_id FROM closeloop.case_responses t"                            \
-	"  WHERE c.changed AND t.response_id = c.response_id LIMIT 1) j ON true"
+#define RESPONSE_OF_C \
+	"LEFT JOIN LATERAL (SELECT t.*, t.xmin FROM closeloop.responses t WHERE t.id = c.response_id LIMIT 1) r ON true"
+#define JUDGED(response) "(SELECT coalesce(t.case_id, 0) FROM closeloop.case_responses t WHERE t.response_id = " response ")"
 
 /*
  * The low-water mark keeps the scan off the dead rows that a held xmin leaves behind (30 k → 140 k rows/s);
  * the caller looks from 0 again every second, because ids don't commit in order. Locked here and deleted with the commit
  * (intake_done): a DELETE … RETURNING would keep all its rows in store before it gives out the first.
  */
-#define CLAIM_HEAD "SELECT c.id, c.available_at, c.ctid, " RESPONSE_COLUMNS
+#define CLAIM_HEAD \
+	"SELECT c.id, c.available_at, c.ctid, " RESPONSE_COLUMNS ", CASE WHEN c.changed THEN " JUDGED("c.response_id") " END"
 #define CLAIM_FROM                                                                                     \
 	" FROM (SELECT id, response_id, available_at, changed, ctid"                                   \
 	"  FROM closeloop.inbox"                                                                       \
 	"  WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()" \
 	"  ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED) c " RESPONSE_OF_C
-#define CLAIM_ONE_HEAD "SELECT c.id, least(c.available_at, clock_timestamp()), c.ctid, " RESPONSE_COLUMNS
-#define CLAIM_ONE_FROM                                                                            \
-	" FROM (SELECT id, response_id, available_at, true AS changed, ctid FROM closeloop.inbox" \
+#define CLAIM_ONE_HEAD \
+	"SELECT c.id, least(c.available_at, clock_timestamp()), c.ctid, " RESPONSE_COLUMNS ", " JUDGED("c.response_id")
+#define CLAIM_ONE_FROM                                                           \
+	" FROM (SELECT id, response_id, available_at, ctid FROM closeloop.inbox" \
 	"  WHERE id = $1 AND set_aside_at IS NULL FOR UPDATE) c " RESPONSE_OF_C
-#define REREAD_HEAD "SELECT 0::bigint, clock_timestamp(), NULL::tid, " RESPONSE_COLUMNS
-#define REREAD_FROM                   \
-	" FROM closeloop.responses r" \
-	" LEFT JOIN closeloop.case_responses j ON j.response_id = r.id"
+#define REREAD_HEAD "SELECT 0::bigint, clock_timestamp(), NULL::tid, " RESPONSE_COLUMNS ", " JUDGED("r.id")
+#define REREAD_FROM " FROM closeloop.responses r"
 #define REREAD_WHERE " WHERE r.id = ANY ($1)"
 
 enum {
@@ -61,9 +63,9 @@ enum {
 	COLUMN_RECEIVED_AT,
 	COLUMN_RATINGS,
 	COLUMN_ATTRIBUTES,
-	COLUMN_JUDGED,
-	COLUMN_CASE_ID,
-	COLUMN_PAST /* past_store.c: the first of its own */
+	COLUMN_AWAITED, /* a case of the customer waits for its outcome */
+	COLUMN_CASE_ID, /* 0: it was judged and has none; null: it wasn't judged */
+	COLUMN_PAST     /* past_store.c: the first of its own */
 };
 
 /* The texts among RESPONSE_COLUMNS. Return: NULL, or why the row can't be judged; texts it can't take are left out. */

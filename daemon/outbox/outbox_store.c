@@ -44,6 +44,22 @@ const struct pg_stmt outbox_insert_new = {
 	 PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY, PG_TEXT, PG_TEXT_ARRAY},
 };
 
+/* To unfold as many arrays is more work than to write one row. */
+const struct pg_stmt outbox_insert_one = {
+	"outbox_insert_one",
+	"INSERT INTO closeloop.messages (id, case_id, response_id, kind, step, channel, endpoint, recipient, address, payload,"
+	" dedup_key, queued_at, state, attempt, fence, lease_until, next_at, daemon, held_for)"
+	" VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 = 'email' THEN 'email' ELSE 'webhook' END, $6, $7, $8, $9, $10,"
+	"  coalesce($11, clock_timestamp()),"
+	"  (CASE WHEN $12 THEN 'leased' WHEN $14 IS NOT NULL THEN 'held' ELSE 'queued' END)::closeloop.message_state,"
+	"  $12::int, $12::int, CASE WHEN $12 THEN clock_timestamp() + interval '30 seconds' END,"
+	"  clock_timestamp() + CASE WHEN $12 THEN interval '30 seconds' ELSE interval '0' END,"
+	"  CASE WHEN $12 THEN $13 END, $14)",
+	14,
+	{PG_UUID, PG_INT8, PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL,
+	 PG_TEXT, PG_TEXT},
+};
+
 /*
  * next_at of a leased message is the end of its lease, so one index finds what is due and what was abandoned. That was no try:
  * a message whose daemons were killed over and over isn't dead at its first failure.
@@ -243,6 +259,30 @@ void outbox_insert_params(struct pg_params *p, struct arena *a, const struct out
 	pg_add_array(p, &leased);
 	pg_add_text(p, daemon);
 	pg_add_array(p, &texts[ARRAY_SIZE(texts) - 1]);
+}
+
+void outbox_insert_one_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, const char *daemon)
+{
+	const int64_t ids[] = {m->case_id, m->response_id};
+
+	pg_params_init(p, a);
+	pg_add_uuid(p, &m->id);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		if (ids[i])
+			pg_add_int8(p, ids[i]);
+		else
+			pg_add_null(p, PG_INT8);
+	pg_add_text(p, m->kind);
+	pg_add_text(p, m->step);
+	pg_add_text(p, m->endpoint);
+	pg_add_text(p, m->recipient);
+	pg_add_text(p, m->address);
+	pg_add_text_n(p, m->payload, m->payload_bytes);
+	pg_add_text(p, m->dedup_key);
+	pg_add_time(p, m->queued_at);
+	pg_add_bool(p, m->leased);
+	pg_add_text(p, daemon);
+	pg_add_text(p, m->held_for);
 }
 
 bool outbox_is_leased(const struct pg_rows *rows, int row)

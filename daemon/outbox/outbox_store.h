@@ -31,6 +31,9 @@ struct outbox_message {
 extern const struct pg_stmt outbox_insert;
 /* The same for the first messages of cases that this transaction opens: their keys are new. → nothing. */
 extern const struct pg_stmt outbox_insert_new;
+/* outbox_insert_new of a single one. */
+extern const struct pg_stmt outbox_insert_one;
+void outbox_insert_one_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, const char *daemon);
 void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon);
 
 /* ($1 endpoints, $2 how many of each, $3 daemon, $4 none that was due before) → deliveries, at most one per case, endpoint and recipient. */

@@ -63,6 +63,7 @@ static void cases(void **state)
 	HAS(case_lock_responses, "xmin", "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED");
 	HAS(case_judged, "FROM closeloop.case_responses");
 	HAS(case_record_stmt, "ON CONFLICT (response_id) DO UPDATE", "WHERE c.case_id IS NULL");
+	HAS(case_open_stmt, "ON CONFLICT (response_id) DO UPDATE", "WHERE c.case_id IS NULL");
 }
 
 /* The function of a migration, up to its comment. */
