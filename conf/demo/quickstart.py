@@ -9,6 +9,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import base64
+import datetime
 import email
 import email.policy
 import itertools
@@ -113,6 +114,17 @@ class Quickstart:
                                f"{done.stdout}{done.stderr}")
         return done.stdout
 
+    def remember(self, rows, weeks=12):
+        """The quarter before, so that /reports and backtest have something to show: the same answers without names, judged by nobody."""
+        rows = [{k: v for k, v in row.items() if not k.startswith(("customer_", "account"))} for row in rows]
+        end = time.time() - 86400
+        for i, row in enumerate(rows):
+            at = datetime.datetime.fromtimestamp(end - weeks * 7 * 86400 * i / len(rows), datetime.timezone.utc)
+            row.update(source_id=f"{stream.PAST}{i}", responded_at=at.isoformat())
+        session = self.session()
+        stream.insert(session, rows)
+        session.run("DELETE FROM closeloop.inbox")
+
     def start_daemon(self):
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([str(self.program("closeloopd")), "-c", str(self.configuration)], stdout=log,
@@ -210,7 +222,7 @@ Be {name} for a minute and open the link of a mail: take the case on, write down
   {link}
 and then, in the same browser:
   {site}/inbox     what else waits for {name}
-  {site}/reports   what customers say, week by week
+  {site}/reports   what customers say, week by week (the quarter before is invented, too)
 """
     return f"\n  pages     {site}/\n"
 
@@ -233,6 +245,7 @@ Try next, in another terminal:
   {closeloop} case show C-{screen.worth_showing()}
   {closeloop} message list --held
   {closeloop} try nps=2 touchpoint=installation region=hamburg comment='Seit gestern keine Wärme' --mail
+  {closeloop} backtest --since 90d
 
 Ctrl-C ends it and takes everything away.
 """)
@@ -271,6 +284,8 @@ def run(options):
         demo.write_configuration()
         demo.closeloop("migrate")
         demo.closeloop("owner", "import", str(demo.folder / "owners.csv"))
+        if not options.file:
+            demo.remember(list(responses))
         demo.start_daemon()
         screen = show.Show(demo.session(), show.names_of(demo.configuration.read_text(encoding="utf-8")))
         print(f"closeloopd is ready after {time.monotonic() - started:.1f} s: PostgreSQL {demo.postgres.folder}, mails to"

@@ -10,6 +10,8 @@ import sys
 import time
 import unicodedata
 
+import stream
+
 LINES_PER_TICK = 3  # a flood is counted, not printed
 EVENTS_AGAIN = 200  # of two transactions the one that began first may commit last
 FOLLOW_UP = (("reminded", "reminder", True), ("escalated", "escalation", True), ("acknowledged", "taken on", False),
@@ -19,7 +21,7 @@ WORST_FIRST = ("urgent", "high", "normal", "low")
 
 NEWS = """
 SELECT json_build_object(
-  'responses', (SELECT count(*) FROM closeloop.responses),
+  'responses', (SELECT count(*) FROM closeloop.responses WHERE source_id IS NULL OR source_id NOT LIKE '{past}%'),
   'waiting', (SELECT count(*) FROM closeloop.inbox),
   'aside', (SELECT count(*) FROM closeloop.inbox WHERE set_aside_at IS NOT NULL),
   'matched', (SELECT count(*) FROM closeloop.case_responses),
@@ -218,7 +220,7 @@ class Show:
 
     def tick(self):
         """Looks once, prints what is new; returns the counts."""
-        news = self.session.json(NEWS.format(since=self.since, event=max(0, self.event - EVENTS_AGAIN)))
+        news = self.session.json(NEWS.format(since=self.since, past=stream.PAST, event=max(0, self.event - EVENTS_AGAIN)))
         fresh = [n for n in news["news"] or [] if n["id"] not in self.seen]
         shown = sorted(fresh, key=lambda n: -1 if n["kind"] == "digest" else
                        WORST_FIRST.index(n["priority"]) if n["priority"] else 9)[:LINES_PER_TICK]

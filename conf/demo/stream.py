@@ -237,6 +237,7 @@ class Session:
 
 COLUMN_TYPES = {**dict.fromkeys(["source"] + TEXT, "text"), **dict.fromkeys(SCORES, "smallint"), "ratings": "jsonb",
                 "attributes": "jsonb", "contact_requested": "boolean", "responded_at": "timestamptz"}
+PAST = "past-"  # source_id of the answers that were there before
 DEFAULTS = {"ratings": "'{}'", "attributes": "'{}'", "contact_requested": "false", "responded_at": "now()"}
 
 

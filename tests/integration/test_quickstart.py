@@ -104,14 +104,15 @@ def test_the_commands_it_names_work(nothing_left):
             match = re.match(r"  (\S*closeloop -c \S+ .*)", line)
             if match:
                 commands.append(match.group(1))
-            if len(commands) == 5:
+            if len(commands) == 6:
                 break
-        status, overdue, shown, held, attempt = [subprocess.run(
+        status, overdue, shown, held, attempt, backtest = [subprocess.run(
             ["bash", "-c", c], capture_output=True, text=True, check=False) for c in commands]
     assert status.returncode in (0, 1) and "delivery live" in status.stdout, status  # 1: cases are overdue
     assert overdue.returncode == 0 and overdue.stdout, overdue
     assert shown.returncode == 0 and shown.stdout.startswith("case   ") and "daemon" in shown.stdout, shown
     assert held.returncode == 0 and "over budget" in held.stdout, held
+    assert backtest.returncode == 0 and re.search(r"^cold-house +urgent +\d+", backtest.stdout, re.M), backtest
     assert attempt.returncode == 0 and "lena-brandt" in attempt.stdout and "Subject" in attempt.stdout, attempt
 
 
