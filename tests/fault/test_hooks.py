@@ -27,7 +27,7 @@ SICK = {  # path, port → what is recorded: (outcomes that are right, code)
     "no-dns": (None, None, {"retry"}, None),
 }
 LONG = {"drip", "too-many", "huge"}  # for the long form: they take 20 s, or differ little
-SLOWEST_S = 3  # for the healthy ones, on a loaded machine
+SLOWEST_S = 10  # for the healthy ones: half of the 20 s that a sick one has; who waits for it waits longer
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,12 @@ def test_sick_receiver(strict_site, nginx, size, figure, kind):
     started = time.monotonic()
     feed(site, 0)
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE endpoint <> 'sick' AND state = 'sent'") == 2 * N,
-              "the healthy ones", 15)
+              "the healthy ones", 40)
     site.wait(lambda: due_now(site) or len(attempts(site)) >= 1, "an attempt", 40)
     seen = time.monotonic() - started
     feed(site, N)
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE endpoint <> 'sick' AND state = 'sent'") == 4 * N,
-              "the healthy ones, again", 15)
+              "the healthy ones, again", 40)
     slowest = healthy_slowest(site)
     assert slowest < SLOWEST_S, f"healthy receivers waited {slowest:.1f} s"
     recorded = attempts(site)

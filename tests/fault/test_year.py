@@ -76,7 +76,7 @@ class Year:
         return left, at
 
     def settle(self):
-        """Until nothing is due. What takes a second of somebody's timer, or a lease of a daemon that is dead, is helped on by the clock."""
+        """Until nothing is due. What takes a second of somebody's timer is helped on by the clock."""
         started = nudged = time.monotonic()
         self.waits += 1
         while True:
@@ -87,16 +87,19 @@ class Year:
             if now - started > SETTLE_S:
                 raise AssertionError(f"not settled: inbox, cases, notices, queued, leased, digests, their ends, busy: {left} at {at}")
             if now - nudged > (0.08 if any(left[:6]) else 0.02):  # only the ends of digests are noted by a timer
-                nudged = now
-                self.to(self.clock.now() + (31 if left[4] and self.leased_by_nobody() else 1))
+                # Who has a lease needs time, not the clock: on a slow machine the lease would run out under a mail on its way.
+                if not left[4] or self.free_what_the_dead_have() or now - nudged > 0.5:
+                    nudged = now
+                    self.to(self.clock.now() + 1)
             time.sleep(0.003)
         self.waited_s += time.monotonic() - started
         self.settled_at.append(at)
 
-    def leased_by_nobody(self):
-        alive = [f":{d.process.pid}:" for d in self.site.daemons if d.process.poll() is None]
-        holders = [h for h, in self.site.q("SELECT DISTINCT daemon FROM closeloop.messages WHERE state = 'leased'")]
-        return not any(pid in (holder or "") for holder in holders for pid in alive)
+    def free_what_the_dead_have(self):
+        """As if their 30 s had gone by, and nobody else's; how many leases."""
+        alive = [f"%:{d.process.pid}:%" for d in self.site.daemons if d.process.poll() is None]
+        return len(self.site.q("UPDATE closeloop.messages SET next_at = clock_timestamp(), lease_until = clock_timestamp()"
+                               " WHERE state = 'leased' AND NOT daemon LIKE ANY (%s) RETURNING 1", alive))
 
     def next_moment(self, end, steps_left):
         now = self.clock.now()
@@ -179,7 +182,9 @@ class Year:
         self.site.start(configuration=victim.configuration, **self.clock.environment(monotonic=True))
 
     def restart_postgres(self, how):
-        self.site.excuse(self.site.one("SELECT count(*) FROM closeloop.messages WHERE state IN ('leased', 'queued')") + 4)
+        # What isn't judged or told yet may be on its way, as a mail and two webhooks, by the moment at which the server ends.
+        self.site.excuse(self.site.one("SELECT (SELECT count(*) FROM closeloop.messages WHERE state IN ('leased', 'queued'))"
+                                       " + 3 * ((SELECT count(*) FROM closeloop.inbox) + (SELECT count(*) FROM closeloop.notices))") + 4)
         self.site.server.stop(how)
         self.site.server.start()
 
