@@ -35,16 +35,16 @@ CREATE OR REPLACE FUNCTION closeloop.page_score(r closeloop.responses) RETURNS j
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-#variable_conflict use_variable
 BEGIN
-	RETURN (
-		SELECT CASE
-			WHEN r.nps IS NOT NULL THEN jsonb_build_object('name', 'nps', 'value', r.nps, 'max', 10)
-			WHEN r.csat IS NOT NULL THEN jsonb_build_object('name', 'csat', 'value', r.csat, 'max', 5)
-			WHEN r.ces IS NOT NULL THEN jsonb_build_object('name', 'ces', 'value', r.ces, 'max', 7)
-			ELSE (SELECT jsonb_build_object('name', q.key, 'rating', true, 'value', q.value) FROM jsonb_each(r.ratings) AS q
-				WHERE jsonb_typeof(q.value) = 'number' ORDER BY (q.value #>> '{}')::numeric, q.key LIMIT 1)
-		END);
+	IF r.nps IS NOT NULL THEN
+		RETURN jsonb_build_object('name', 'nps', 'value', r.nps, 'max', 10);
+	ELSIF r.csat IS NOT NULL THEN
+		RETURN jsonb_build_object('name', 'csat', 'value', r.csat, 'max', 5);
+	ELSIF r.ces IS NOT NULL THEN
+		RETURN jsonb_build_object('name', 'ces', 'value', r.ces, 'max', 7);
+	END IF;
+	RETURN (SELECT jsonb_build_object('name', q.key, 'rating', true, 'value', q.value) FROM jsonb_each(r.ratings) AS q
+		WHERE jsonb_typeof(q.value) = 'number' ORDER BY (q.value #>> '{}')::numeric, q.key LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION closeloop.page_score(closeloop.responses) IS

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+import browse
 import delivery
 import drain
 import field
@@ -38,9 +39,12 @@ class Size:
     latency: int = 20
     mails: int = 10_000
     past: int = 1_000_000
+    cases: int = 100_000
+    pages: int = 300
 
 
-QUICK = Size(runs=1, responses=20_000, backlog=100_000, history=40_000, seconds=3, idle=8, latency=5, mails=500, past=100_000)
+QUICK = Size(runs=1, responses=20_000, backlog=100_000, history=40_000, seconds=3, idle=8, latency=5, mails=500, past=100_000,
+             cases=10_000, pages=60)
 
 
 class Report:
@@ -83,7 +87,7 @@ def run_rule(f, report, size):
 ROWS = {"w1": drain.run_w1, "history": drain.run_history, "backlog": drain.run_backlog, "insert": writers.run_insert, "xmin": drain.run_xmin,
         "latency": delivery.run_latency, "idle": writers.run_idle, "rule": run_rule, "neighbours": delivery.run_neighbours,
         "mail": delivery.run_mail, "sweep": sweep.run_sweep, "backtest": history.run_backtest,
-        "reload": reload.run_reload}
+        "reload": reload.run_reload, "pages": browse.run_pages, "browse": browse.run_browse}
 
 
 def machine():

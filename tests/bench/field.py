@@ -41,11 +41,11 @@ FILL_BARE = f"""INSERT INTO response (survey, customer, nps, stars, contact_requ
 
 CONFIGURATION = """
 database: {{ conninfo = "{conninfo}"; }};
-http: {{ listen = "127.0.0.1:{port}"; }};
+http: {{ listen = "127.0.0.1:{port}"; {http} }};
 alerts_per_hour = 0; urgent_per_hour = 0; # every alert is a mail of its own
 {email}
 webhooks: {{ {webhooks} }};
-people: {{ ben: {{ name = "Ben Hall"; email = "ben@halden.example"; language = "en"; }}; }};
+people: {{ ben: {{ name = "Ben Hall"; email = "ben@halden.example"; language = "en"; }}; {people} }};
 follow_ups: {{ standard: {{ acknowledge_within = "4h"; resolve_within = "2d"; }}; }};
 routes: {{ all: {{ owner = [ "person:ben" ]; notify = [ {notify} ]; }}; {routes} }};
 defaults: {{ route = "all"; follow_up = "standard"; }};
@@ -147,7 +147,7 @@ class Field:
         self.pg.psql("ours", "VACUUM ANALYZE")
 
     def configure(self, **parts):
-        self.parts = {"email": "", "notify": '"webhook:sink"', "routes": "", "rules": "",
+        self.parts = {"http": "", "people": "", "email": "", "notify": '"webhook:sink"', "routes": "", "rules": "",
                       "webhooks": f'sink: {{ url = "http://127.0.0.1:{self.sink.port}/"; secret_file = "secret";'
                                      f" connections = {CONNECTIONS}; }};", **parts}
 
