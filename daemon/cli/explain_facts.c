@@ -86,6 +86,18 @@ static void response_read(const json_t *facts, struct arena *a, struct response 
 
 /* ---- the past ---- */
 
+/* What a function made of its time is all that may be recorded of the answer before. */
+static bool tells_when(const json_t *facts, const struct ruleset *rs)
+{
+	for (int i = 0; i < rs->n_inputs; i++) {
+		const struct input *in = &rs->inputs[i];
+
+		if (in->used && in->of && in->of->previous && json_is_number(json_object_get(facts, in->name)))
+			return true;
+	}
+	return false;
+}
+
 static struct past *past_read(const json_t *facts, const struct ruleset *rs, struct arena *a)
 {
 	struct past *past = arena_new_obj(a, struct past);
@@ -93,9 +105,9 @@ static struct past *past_read(const json_t *facts, const struct ruleset *rs, str
 	double *counts = arena_new_array(a, double, (size_t)rs->n_histories + 1);
 	struct response *before;
 
-	if (json_is_object(previous)) {
+	if (json_is_object(previous) || tells_when(facts, rs)) {
 		before = arena_new_obj(a, struct response);
-		response_read(previous, a, before);
+		response_read(json_is_object(previous) ? previous : NULL, a, before);
 		past->previous = before;
 	}
 	for (int i = 0; i < rs->n_histories; i++)
@@ -167,10 +179,25 @@ int facts_read(const char *json, const struct ruleset *rs, const struct response
 		ret->received_at = row->received_at;
 	if (rs->needs_previous || rs->n_histories)
 		ret->past = past_read(facts, rs, a);
-	for (int i = 0; i < rs->n_inputs; i++)
-		if (rs->inputs[i].used && rs->inputs[i].of)
-			time_restore(facts, &rs->inputs[i], row, ret, a);
+	for (int exactly = 1; exactly >= 0; exactly--)
+		for (int i = 0; i < rs->n_inputs; i++) {
+			const struct input *in = &rs->inputs[i];
+
+			if (in->used && in->of && (in->source == INPUT_DAYS) == exactly)
+				time_restore(facts, in, row, ret, a);
+		}
 	return 0;
+}
+
+bool facts_ask_when(const struct ruleset *rs)
+{
+	for (int i = 0; i < rs->n_inputs; i++) {
+		const struct input *in = &rs->inputs[i];
+
+		if (in->used && in->of && in->of->previous && in->source != INPUT_DAYS)
+			return true;
+	}
+	return false;
 }
 
 /* ---- what differs ---- */

@@ -99,7 +99,15 @@ int explain_judge(struct explain_sets *sets, struct explained *e)
 		return 0;
 	}
 	if (has_facts(e)) {
-		if (facts_read(e->facts, e->set->settings->ruleset, &e->row->response, c->arena, &e->seen) < 0) {
+		struct response now;
+
+		e->seen = e->row->response;
+		if (facts_ask_when(e->set->settings->ruleset))
+			r = look_up_past(sets, e);
+		if (r)
+			return r;
+		now = e->seen;
+		if (facts_read(e->facts, e->set->settings->ruleset, &now, c->arena, &e->seen) < 0) {
 			e->no_trace = "what was seen when it was judged can't be read";
 			return 0;
 		}
