@@ -109,6 +109,7 @@ static int on_case(void *arg, struct pg_field *f, int n)
 	return 0;
 }
 
+/* One that was noted at a case within its cooldown ('linked') is no answer of it. */
 static int read_cases(struct reader *r, struct pg_error *error)
 {
 	char from[WALL_TEXT_BYTES], since[WALL_TEXT_BYTES];
@@ -126,7 +127,8 @@ static int read_cases(struct reader *r, struct pg_error *error)
 	buf_printf(&sql,
 		   "COPY (SELECT r.customer_id, r.account, r.responded_at, " END_OF_C ","
 		   " greatest(r.responded_at, (SELECT max(q.responded_at) FROM closeloop.case_responses AS k"
-		   "  JOIN closeloop.responses AS q ON q.id = k.response_id WHERE k.case_id = c.id AND q.responded_at < '%s')),"
+		   "  JOIN closeloop.responses AS q ON q.id = k.response_id WHERE k.case_id = c.id AND k.relation <> 'linked'"
+		   "   AND q.responded_at < '%s')),"
 		   " c.status::text, c.priority::text, r.contact_requested, r.nps, c.owner, c.team"
 		   " FROM closeloop.cases AS c JOIN closeloop.responses AS r ON r.id = c.response_id"
 		   " WHERE r.responded_at < '%s' AND (r.responded_at >= '%s' OR least(c.resolved_at, c.closed_at) >= '%s')"
