@@ -337,17 +337,27 @@ static double implied_count(const struct rule_test *t, const struct history_need
 	return need->of == PER_CUSTOMER || same_text(p->account, t->response.account);
 }
 
+/* A count of the account says nothing of who the customer is. */
+static bool says_of_customer(const struct rule_test *t)
+{
+	for (int i = 0; i < t->n_history; i++)
+		if (t->history[i].need.of == PER_CUSTOMER)
+			return true;
+	return false;
+}
+
 static void test_past(struct load *l, struct rule_test *t)
 {
 	const struct response *r = &t->response;
 	const struct history_need *needs;
 	int n = ruleset_history(l->s->ruleset, &needs);
-	bool known = t->has_previous || t->n_history > 0 || !settings_is_anonymous(l->s, r->customer_id);
+	bool known = t->has_previous || says_of_customer(t) || !settings_is_anonymous(l->s, r->customer_id);
+	bool has_account = r->account && r->account[strspn(r->account, " ")];
 	double *counts = arena_new_array(l->arena, double, (size_t)n);
 	struct past *past = arena_new_obj(l->arena, struct past);
 
 	for (int i = 0; i < n; i++)
-		counts[i] = (needs[i].of == PER_ACCOUNT ? r->account != NULL : known) ? implied_count(t, &needs[i]) : NAN;
+		counts[i] = (needs[i].of == PER_ACCOUNT ? has_account : known) ? implied_count(t, &needs[i]) : NAN;
 	for (int i = 0; i < t->n_history; i++)
 		counts[t->history[i].place] = t->history[i].count;
 	*past = (struct past){

@@ -103,6 +103,20 @@ tests: {
 };""")
 
 
+def test_the_past_of_an_account_says_nothing_of_who_the_customer_is(desk):
+    desk.configure(rules="""{
+  own:   { when = "history.responses(30d) >= 0"; };
+  their: { when = "history.responses(30d, account) >= 0"; };
+}""")
+    desk.test("""tests: {
+  nobody:  { response: { nps = 1; account = "hanbit"; }; history: { responses_30d_account = 2; };
+             expect: { rules = [ "their" ]; undecided = [ "own" ]; }; };
+  said:    { response: { nps = 1; account = " "; }; history: { responses_30d = 2; };
+             expect: { rules = [ "own" ]; undecided = [ "their" ]; }; };
+  known:   { response: { nps = 1; customer_id = "k"; account = "hanbit"; }; expect: { rules = [ "own", "their" ]; }; };
+};""")
+
+
 def test_owners_as_they_are_imported(desk):
     desk.write("dimension,value,person\naccount,Hanbit,minsu\ntouchpoint+region,installation+seoul,anna\n", "owners.csv")
     desk.test("""owners_file = "owners.csv";
