@@ -60,7 +60,7 @@ CREATE OR REPLACE FUNCTION closeloop.grant_daemon() RETURNS boolean
 		'UPDATE ON SEQUENCE closeloop.awake_until',
 		'EXECUTE ON FUNCTION closeloop.fold(text), closeloop.wake(), closeloop.is_awake(), closeloop.raise_awake(bigint),'
 			' closeloop.settle_replace(text[], float8[]), closeloop.daemon_hold(text), closeloop.daemon_is_alive(closeloop.daemons),'
-			' closeloop.score_text(closeloop.responses),'
+			' closeloop.score_text(closeloop.responses), closeloop.score_text(closeloop.responses, jsonb),'
 			' closeloop.case_actions(), closeloop.is_unresolved(closeloop.case_status),'
 			' closeloop.case_transition(bigint, text, text, text, jsonb, int),'
 			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',

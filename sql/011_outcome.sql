@@ -64,6 +64,20 @@ CREATE OR REPLACE FUNCTION closeloop.score_levels(r closeloop.responses, scales 
 $$;
 COMMENT ON FUNCTION closeloop.score_levels(closeloop.responses, jsonb) IS 'The level of each question that was answered.';
 
+CREATE OR REPLACE FUNCTION closeloop.score_text(r closeloop.responses, scales jsonb) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+	AS $$
+	SELECT CASE WHEN num_nonnulls(r.nps, r.csat, r.ces) > 0 THEN closeloop.score_text(r)
+		ELSE (SELECT q.key || ' ' || (q.value #>> '{}') FROM jsonb_each(r.ratings) AS q
+			WHERE jsonb_typeof(q.value) = 'number'
+			ORDER BY closeloop.scale_level((q.value #>> '{}')::numeric, q.key, scales), (q.value #>> '{}')::numeric, q.key
+			LIMIT 1)
+	END
+$$;
+COMMENT ON FUNCTION closeloop.score_text(closeloop.responses, jsonb) IS
+	'The one score a person is told first; of ratings the worst, which is the highest where low is good. scales: {"rating": [min, max, low is bad]}.';
+
 CREATE OR REPLACE FUNCTION closeloop.score_change(before closeloop.responses, after closeloop.responses, scales jsonb DEFAULT '{}',
 		OUT was numeric, OUT now numeric)
 	LANGUAGE plpgsql STABLE

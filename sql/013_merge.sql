@@ -230,7 +230,7 @@ BEGIN
 	INSERT INTO closeloop.case_events (case_id, actor, kind, from_status, to_status, details)
 	SELECT c.id, 'daemon', 'joined', c.status, c.status, jsonb_strip_nulls(jsonb_build_object('response_id', r.id,
 		'n', 1 + (SELECT count(*) FROM closeloop.case_events AS e WHERE e.case_id = c.id AND e.kind = 'joined'),
-		'score', closeloop.score_text(r), 'was', closeloop.score_text(worst), 'was_response_id', worst.id, 'worse', worse,
+		'score', closeloop.score_text(r, scales), 'was', closeloop.score_text(worst, scales), 'was_response_id', worst.id, 'worse', worse,
 		'contact', nullif(asks, false), 'raised', CASE WHEN c.priority > was.priority THEN was.priority END,
 		'new_rules', nullif(to_jsonb(fresh), '[]'),
 		'tell', nullif(worse OR asks OR c.priority > was.priority, false), 'rules', case_join.rules)) || coalesce(details, '{}');
@@ -367,8 +367,8 @@ BEGIN
 		row_version = seen ->> 'row_version', ruleset = seen ->> 'ruleset', at = now()
 	WHERE t.response_id = r.id;
 	c := closeloop.case_save_answer(was, c);
-	news := jsonb_strip_nulls(jsonb_build_object('response_id', r.id, 'matches', v.matches, 'now', closeloop.score_text(r),
-		'was', closeloop.score_text(jsonb_populate_record(NULL::closeloop.responses, '{"ratings": {}}' || k.answer)),
+	news := jsonb_strip_nulls(jsonb_build_object('response_id', r.id, 'matches', v.matches, 'now', closeloop.score_text(r, scales),
+		'was', closeloop.score_text(jsonb_populate_record(NULL::closeloop.responses, '{"ratings": {}}' || k.answer), scales),
 		'was_answer', k.answer, 'worse', nullif(worse, false), 'contact', nullif(asks, false),
 		'raised', CASE WHEN c.priority > was.priority THEN was.priority END, 'new_rules', nullif(to_jsonb(fresh), '[]'),
 		'rules', v.rules, 'was_rules', CASE WHEN k.rules IS DISTINCT FROM v.rules THEN k.rules END, 'kept', kept));

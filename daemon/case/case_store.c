@@ -204,8 +204,7 @@ const struct pg_stmt case_outcomes_stmt = {
 	{PG_INT8_ARRAY, PG_TEXT_ARRAY, PG_FLOAT8, PG_JSONB},
 };
 
-/* {"rating": [min, max, low is bad]} of the ratings that aren't stars. */
-static const char *scales_json(const struct settings *s, struct arena *a)
+const char *case_scales_json(const struct settings *s, struct arena *a)
 {
 	struct buf scales = BUF_INIT(SCALES_BYTES_MAX);
 	const char *text;
@@ -238,7 +237,7 @@ void case_outcomes_params(struct pg_params *p, struct arena *a, const struct set
 	pg_add_array(p, &ids);
 	pg_add_array(p, &customers);
 	pg_add_float8(p, (double)s->cases.outcome_within_s);
-	pg_add_jsonb(p, scales_json(s, a));
+	pg_add_jsonb(p, case_scales_json(s, a));
 }
 
 void case_merge_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_merge_ask *asks, int n)
@@ -301,7 +300,7 @@ static void joining_params(struct pg_params *p, struct arena *a, const struct ca
 void case_join_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_joining *c, int n)
 {
 	joining_params(p, a, c, n, true);
-	pg_add_jsonb(p, scales_json(s, a));
+	pg_add_jsonb(p, case_scales_json(s, a));
 }
 
 void case_amend_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_amending *c, int n)
@@ -323,7 +322,7 @@ void case_amend_params(struct pg_params *p, struct arena *a, const struct settin
 	pg_add_array(p, &responses);
 	pg_add_array(p, &verdicts);
 	pg_add_array(p, &seen);
-	pg_add_jsonb(p, scales_json(s, a));
+	pg_add_jsonb(p, case_scales_json(s, a));
 }
 
 void case_cool_params(struct pg_params *p, struct arena *a, const struct case_joining *c, int n)

@@ -70,6 +70,8 @@ struct case_joining {
 };
 void case_join_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct case_joining *c, int n);
 void case_cool_params(struct pg_params *p, struct arena *a, const struct case_joining *c, int n);
+/* {"rating": [min, max, low is bad]} of the ratings that aren't stars, as the functions below take them. */
+const char *case_scales_json(const struct settings *s, struct arena *a);
 /* ($1 response ids, $2 customers, $3 seconds, $4 scales) gives cases their outcome → how many. */
 extern const struct pg_stmt case_outcomes_stmt;
 void case_outcomes_params(struct pg_params *p, struct arena *a, const struct settings *s, const struct response *const *r,

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/backtest.h"
+#include "case/case_store.h"
 #include "cli/verbs.h"
 
 #include <signal.h>
@@ -272,10 +273,13 @@ static int stopped(struct verb_run *v)
 static const struct pg_stmt sql_shown = {
 	"cli_backtest_shown",
 	"SELECT r.id, concat_ws(', ', 'nps ' || nps, 'csat ' || csat, 'ces ' || ces, (SELECT q.key || ' ' || (q.value #>> '{}')"
-	"  FROM jsonb_each(r.ratings) AS q WHERE jsonb_typeof(q.value) = 'number' ORDER BY (q.value #>> '{}')::numeric, q.key LIMIT 1)),"
+	"  FROM jsonb_each(r.ratings) AS q, LATERAL (SELECT coalesce($2 -> q.key, '[1, 5, true]')) AS s (scale)"
+	"  WHERE jsonb_typeof(q.value) = 'number' ORDER BY (CASE WHEN (scale ->> 2)::boolean THEN (q.value #>> '{}')::numeric"
+	"   - (scale ->> 0)::numeric ELSE (scale ->> 1)::numeric - (q.value #>> '{}')::numeric END)"
+	"   / ((scale ->> 1)::numeric - (scale ->> 0)::numeric), q.key LIMIT 1)),"
 	" touchpoint, left(comment, 300) FROM closeloop.responses AS r WHERE r.id = ANY ($1) ORDER BY r.id",
-	1,
-	{PG_INT8_ARRAY},
+	2,
+	{PG_INT8_ARRAY, PG_JSONB},
 };
 
 int backtest_example_ids(const struct backtest_examples *e, int64_t ids[BACKTEST_EXAMPLES])
@@ -329,6 +333,7 @@ static int load_examples(struct verb_run *v)
 			add_ids(&ids, &v->b->sides[i].rules[k].only);
 	pg_params_init(&p, a);
 	pg_add_array(&p, &ids);
+	pg_add_jsonb(&p, case_scales_json(v->b->sides[0].settings, a));
 	r = cli_run(v->c, &sql_shown, &p, &rows);
 	if (r)
 		return r;

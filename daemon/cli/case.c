@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "case/case_store.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "followup/version.h"
@@ -36,7 +37,7 @@ static const struct pg_stmt sql_cases = {
 	"SELECT to_json(j)::text, now(), 'C-' || c.id, c.priority::text,"
 	" replace(c.status::text, '_', ' ') || CASE WHEN c.ping_pong THEN ', ping-pong' ELSE '' END, c.owner, " SQL_DUE ","
 	" concat_ws(', ', coalesce(nullif(r.customer_name, ''), r.customer_id), coalesce(r.account_name, r.account)),"
-	" closeloop.score_text(r), r.touchpoint, r.comment"
+	" closeloop.score_text(r, $10), r.touchpoint, r.comment"
 	" FROM (SELECT c.id AS chosen FROM closeloop.cases c, " SQL_STATE " s"
 	" WHERE ($1::text IS NULL OR c.owner = $1) AND ($2::text IS NULL OR c.status::text = ANY(string_to_array($2, ',')))"
 	" AND ($3::text IS NULL OR c.priority::text = $3) AND (NOT $4 OR s.overdue IS NOT NULL)"
@@ -46,8 +47,8 @@ static const struct pg_stmt sql_cases = {
 	" JOIN closeloop.responses r ON r.id = c.response_id, " SQL_STATE " s,"
 	" LATERAL (SELECT c.*, s.overdue, r.customer_name, r.account, r.account_name, r.touchpoint, r.nps, r.csat, r.ces,"
 	" r.comment) j ORDER BY " SQL_ORDER,
-	9,
-	{PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TIMESTAMPTZ, PG_BOOL, PG_BOOL, PG_BOOL, PG_INT8},
+	10,
+	{PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL, PG_TIMESTAMPTZ, PG_BOOL, PG_BOOL, PG_BOOL, PG_INT8, PG_JSONB},
 };
 static const struct column case_columns[] = {
 	{"CASE", CELL_TEXT, 0},    {"PRIO", CELL_TEXT, 0},
@@ -140,6 +141,7 @@ static int case_list(struct cli *c, const struct args *a)
 	pg_add_bool(&p, args_has(a, "--waiting"));
 	pg_add_bool(&p, args_has(a, "--ping-pong"));
 	pg_add_int8(&p, list.limit + 1);
+	pg_add_jsonb(&p, case_scales_json(c->settings, c->arena));
 	return cli_list(c, &list, &p);
 }
 

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "case/case_store.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 
@@ -11,15 +12,15 @@
 static const struct pg_stmt sql_responses = {
 	"cli_responses",
 	"SELECT to_json(j)::text, now(), r.id::text, r.received_at, coalesce(nullif(r.customer_name, ''), r.customer_id),"
-	" coalesce(r.account_name, r.account), closeloop.score_text(r), r.touchpoint,"
+	" coalesce(r.account_name, r.account), closeloop.score_text(r, $5), r.touchpoint,"
 	" CASE WHEN cr.case_id IS NOT NULL THEN 'C-' || cr.case_id WHEN cr.relation IS NOT NULL THEN cr.relation END, r.comment"
 	" FROM closeloop.responses r LEFT JOIN closeloop.case_responses cr ON cr.response_id = r.id,"
 	" LATERAL (SELECT r.*, cr.case_id, cr.relation, cr.rules) j"
 	" WHERE ($1::text IS NULL OR r.customer_id = $1) AND ($2::timestamptz IS NULL OR r.received_at >= $2)"
 	" AND (NOT $3 OR cr.case_id IS NULL)"
 	" ORDER BY r.id DESC LIMIT $4",
-	4,
-	{PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL, PG_INT8},
+	5,
+	{PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL, PG_INT8, PG_JSONB},
 };
 static const struct column response_columns[] = {
 	{"ID", CELL_RIGHT, 0},      {"CAME", CELL_AGO, 0},     {"CUSTOMER", CELL_TEXT, 24},
@@ -52,6 +53,7 @@ static int response_list(struct cli *c, const struct args *a)
 	pg_add_time(&p, since);
 	pg_add_bool(&p, args_has(a, "--no-case"));
 	pg_add_int8(&p, list.limit + 1);
+	pg_add_jsonb(&p, case_scales_json(c->settings, c->arena));
 	return cli_list(c, &list, &p);
 }
 

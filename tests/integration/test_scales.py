@@ -23,6 +23,9 @@ def test_the_worst_answer_opens_a_case_and_the_best_none(site):
     site.settled()
     assert [c[5] for c in cases] == [bad, worse] and len(site.cases(2)) == 2
     noted = dict(site.q("SELECT response_id, relation::text FROM closeloop.case_responses WHERE case_id IS NULL"))
+    # Lists name the worst answer, not the lowest number.
+    assert "mark 5 " in site.run("case", "list") and "q1 2 " in site.run("case", "list")
+    assert "mark 5 " in site.run("response", "list", "--since", "1d") and "mark 1 " in site.run("response", "list")
     assert best in noted and good not in noted
     mails = {m.message["Subject"]: m.message.get_body(("plain",)).get_content() for m in site.mails(2)}
     text = next(text for subject, text in mails.items() if f"C-{cases[0][0]}" in subject)

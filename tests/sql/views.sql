@@ -12,6 +12,11 @@ SELECT is(closeloop.score_text(jsonb_populate_record(NULL::closeloop.responses, 
 		('{"ratings": {"a": 10, "b": 9}}', 'b 9'), ('{"ratings": {"a": "1", "b": null, "c": [1]}}', NULL),
 		('{"ratings": {}}', NULL), ('{}', NULL)) AS x (r, want);
 
+SELECT is(closeloop.score_text(jsonb_populate_record(NULL::closeloop.responses, r::jsonb), '{"effort": [1, 7, false], "q1": [0, 10, true]}'),
+	want, r || ' by its scales')
+	FROM (VALUES ('{"nps": 2, "ratings": {"effort": 7}}', '2/10'), ('{"ratings": {"effort": 1, "speed": 3}}', 'speed 3'),
+		('{"ratings": {"effort": 6, "speed": 3}}', 'effort 6'), ('{"ratings": {"q1": 4, "speed": 3}}', 'q1 4'), ('{"ratings": {}}', NULL)) AS x (r, want);
+
 -- ---- NPS ----
 INSERT INTO closeloop.responses (touchpoint, nps)
 	SELECT 'delivery', n FROM unnest(ARRAY[10, 9, 8, 7, 6, 0, 3]) AS n
