@@ -159,6 +159,11 @@ static int unknown_fact(struct reader *r, const char *name)
 	names[n++] = "responded_at";
 	for (int i = 0; i < r->s->n_attributes && n < NAMES_MAX; i++)
 		names[n++] = arena_printf(r->arena, "attr.%s", r->s->attributes[i].name);
+	if (strncmp(name, "previous.", 9) == 0 || strncmp(name, "history.", 8) == 0)
+		return invalid(
+			r,
+			"%s can't be invented here: customer_id=ID takes what that customer said; closeloop test can invent a past",
+			name);
 	return invalid(r, "unknown fact '%s'%s", name, did_you_mean(r->arena, name, names, n, sizeof(names[0])));
 }
 

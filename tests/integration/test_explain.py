@@ -437,6 +437,11 @@ def test_try_looks_the_same(site):
             assert width(line) <= int(columns), line
 
 
+def test_a_past_cannot_be_invented_in_a_trial(site):
+    for fact in ("previous.nps=9", "history.detractors(30d)=2"):
+        refused(site, "try", "nps=2", fact, code=64, says="customer_id=ID takes what that customer said; closeloop test can invent a past")
+
+
 def test_further_answers(site):
     """One joins, one is another owner's, one can't be known, one is changed until nothing matches."""
     site.daemon(rules=RULES)
