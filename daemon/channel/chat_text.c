@@ -52,6 +52,11 @@ static const char *const escalated[][LANGUAGE_COUNT] = {
 	[CONDITION_UNACKNOWLEDGED] = {"Escalated: not acknowledged", "상위 보고: 미확인", "Eskaliert: nicht bestätigt"},
 	[CONDITION_UNRESOLVED] = {"Escalated: not solved", "상위 보고: 미해결", "Eskaliert: nicht gelöst"},
 };
+static const char *const joined[LANGUAGE_COUNT] = {"New answer from the same customer", "같은 고객의 새 응답",
+						   "Neue Antwort desselben Kunden"};
+static const char *const withdrawn[LANGUAGE_COUNT] = {"The customer changed the answer: nothing is left to do",
+						      "고객이 응답을 변경하여 더 하실 일이 없습니다",
+						      "Antwort geändert: nichts mehr zu tun"};
 static const char *const outcomes[][LANGUAGE_COUNT] = {
 	[OUTCOME_RECOVERED] = {"Won back", "고객이 돌아왔습니다", "Zurückgewonnen"},
 	[OUTCOME_UNCHANGED] = {"The customer answered again", "고객이 다시 응답했습니다", "Neue Antwort vom Kunden"},
@@ -291,6 +296,22 @@ static void put_outcome(struct buf *b, const struct body_parts *p, const json_t 
 		put_part(b, text);
 }
 
+/* "New answer from the same customer · 3/10 → 1/10" */
+static void put_answer(struct buf *b, const struct body_parts *p, const json_t *details)
+{
+	enum language l = p->settings->language;
+	bool joins = str_eq(p->event->happened->kind, "joined");
+	bool gone = !joins && json_is_false(json_object_get(details, "matches")) && !json_object_get(details, "kept");
+	char from[24], to[24], text[64];
+
+	put_part(b, joins ? joined[l] : gone ? withdrawn[l] : type_word(p));
+	score_text(json_object_get(details, "was"), from);
+	score_text(json_object_get(details, joins ? "score" : "now"), to);
+	snprintf(text, sizeof(text), "%s → %s", from, to);
+	if (from[0] && to[0] && !str_eq(from, to))
+		put_part(b, text);
+}
+
 static void put_what(struct buf *b, const struct body_parts *p)
 {
 	const struct event_facts *e = p->event->happened;
@@ -301,6 +322,8 @@ static void put_what(struct buf *b, const struct body_parts *p)
 		put_reminder(b, p, details);
 	else if (str_eq(p->event->type, "case.outcome"))
 		put_outcome(b, p, details);
+	else if (str_eq(p->event->type, "case.amended") && e)
+		put_answer(b, p, details);
 	else if (str_eq(p->event->type, "case.escalated") && condition)
 		put_part(b, escalated[str_eq(condition, "unresolved")][p->settings->language]);
 	else

@@ -32,8 +32,13 @@ static void put_priority(struct mail_build *b)
 	build_put(b->o, "priority_id", praise ? "praise" : priority_name(a->priority));
 	if (outcome)
 		word = WORD_OUTCOME_RECOVERED + a->outcome;
+	else if (a->withdrawn)
+		word = WORD_HISTORY_DISMISSED;
 	json_object_set_new(b->o, "band", mail_words_say(b->words, word, NULL));
-	build_colours(b->o, praise ? COLOURS_PRAISE : outcome ? colours[a->outcome] : (int)a->priority);
+	build_colours(b->o, praise         ? COLOURS_PRAISE
+			    : outcome      ? colours[a->outcome]
+			    : a->withdrawn ? (int)PRIORITY_LOW
+					   : (int)a->priority);
 }
 
 /* Commands stand in for the page as long as there is none. */

@@ -24,7 +24,7 @@ const struct pg_stmt notice_claim = {
 	"  ARRAY(SELECT DISTINCT t.recipient FROM closeloop.messages t WHERE t.case_id = c.id AND t.channel = 'email'"
 	"   AND t.state <> 'cancelled' AND t.recipient IS NOT NULL),"
 	"  coalesce(e.id, 0), e.at, e.actor, e.kind, e.from_status::text, e.to_status::text, coalesce(e.note, w.note),"
-	"  (e.details - ARRAY['before', 'cancelled'])::text, btrim(e.details ->> 'to'), e.details ->> 'step',"
+	"  (e.details - ARRAY['before', 'cancelled', 'facts', 'was_answer', 'value', 'tried', 'tell'])::text, btrim(e.details ->> 'to'), e.details ->> 'step',"
 	"  e.details ->> 'target', e.details ->> 'condition',"
 	"  CASE WHEN d.own AND e.kind = 'reminded' THEN (e.details ->> 'n')::int END,"
 	"  CASE WHEN d.own AND e.kind = 'reminded' THEN (e.details ->> 'of')::int END,"

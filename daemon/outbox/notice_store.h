@@ -25,7 +25,7 @@ enum {
 	NOTICE_FROM_STATUS,
 	NOTICE_TO_STATUS,
 	NOTICE_NOTE,
-	NOTICE_DETAILS, /* json, without what is for undo only */
+	NOTICE_DETAILS, /* json for others: without what is for undo only, or may hold a customer's address */
 	NOTICE_TO,      /* assigned to */
 	NOTICE_STEP,    /* escalated */
 	NOTICE_TARGET,

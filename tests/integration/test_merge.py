@@ -49,6 +49,10 @@ def test_a_further_answer_joins_and_is_told_when_it_is_worse(site):
     assert hook["data"]["event"]["kind"] == "joined" and hook["data"]["response"]["id"] == two
     assert site.one("SELECT kind, step FROM closeloop.messages WHERE channel = 'email' AND response_id = %s", two) == ("case.amended", "joined-1")
 
+    shown = site.run("case", "show", "1")
+    assert "joined        1/10 · " in shown and "and nobody called" in shown
+    assert "one more answer 1/10 (response 2), worse than 3/10" in shown
+
     site.respond(nps=2, account="hanbit")  # no worse than what the owner knows
     site.settled()
     site.wait(lambda: len(amended(site)) == 2, "the webhook")
@@ -113,6 +117,7 @@ def test_another_owner_means_another_case_that_is_linked(site):
     assert [c[1] for c in site.cases(2)] == ["minsu", "anna"]
     assert events(site, "opened")[1]["linked_to"] == 1
     assert events(site, "opened")[1]["not_joined"] == {"why": "owner", "case": 1, "owner": "minsu"}
+    assert "linked to     C-1, which is minsu's" in site.run("case", "show", "2")
     # The newest that fits: handed over since, it is still the one of Minsu's customer.
     site.run("--as", "olga", "case", "assign", "1", "--to", "ben")
     site.respond(nps=3, account="hanbit")
@@ -253,6 +258,22 @@ def test_a_changed_answer_tells_what_has_changed(site):
     assert len(site.mailbox.mails) == 2
 
 
+def test_no_webhook_carries_what_rules_saw(site):
+    """Facts may hold an address; receivers get one only with include = [ "contact" ]."""
+    site.daemon(rules='{ staff: { kind = "ignore"; when = "customer_email contains \'@ours.example\'"; }; detractor: { when = "nps <= 6"; }; }')
+    response = site.respond(nps=5, account="elbhof", customer_email="who@customer.example")
+    site.respond(nps=4, account="elbhof", customer_email="who@customer.example")
+    site.settled()
+    site.q("UPDATE closeloop.responses SET nps = 2 WHERE id = %s", response)
+    site.wait(lambda: len(amended(site)) == 2, "both webhooks")
+    assert site.one("SELECT facts ->> 'customer_email' FROM closeloop.case_responses WHERE response_id = %s", response) == "who@customer.example"
+    assert not [r for r in site.hook.requests if b"customer.example" in r.body]
+    joined, changed = (h["data"]["event"]["details"] for h in amended(site))
+    assert set(joined) == {"response_id", "n", "score", "was", "was_response_id", "worse", "rules", "rule", "owner", "through"}
+    assert set(changed) == {"response_id", "matches", "now", "was", "worse", "rules"}
+    site.settled()
+
+
 def test_an_answer_withdrawn_dismisses_its_case_and_opens_it_when_it_comes_back(site):
     site.daemon()
     response = site.respond(nps=2, account="elbhof")
@@ -283,6 +304,7 @@ def test_a_case_that_somebody_has_touched_stays(site, touch, kept):
     site.settled()
     assert first(mail) == "Die Antwort wurde nachträglich geändert: vorher 2/10, jetzt 8/10."
     assert events(site, "amended")[0]["kept"] == kept
+    assert f"2/10 → 8/10, no rule matches: stays, because {kept}" in site.run("case", "show", "1")
     assert site.one("SELECT status::text FROM closeloop.cases") != "dismissed"
 
 

@@ -298,6 +298,33 @@ static const char *chat_after_title(struct body *b, const struct webhook_event *
 	return strchr(text, '\n') + 1;
 }
 
+static void test_further_answers(void **state)
+{
+	static const struct {
+		const char *kind, *details, *first;
+	} rows[] = {
+		{"joined", "{\"was\": \"3/10\", \"score\": \"1/10\"}", "New answer from the same customer · 3/10 → 1/10 · "},
+		{"joined", "{\"was\": \"3/10\", \"score\": \"3/10\"}", "New answer from the same customer · minsu-kim"},
+		{"joined", "no json", "New answer from the same customer · minsu-kim"},
+		{"amended", "{\"matches\": true, \"was\": \"5/10\", \"now\": \"2/10\"}",
+		 "The customer changed the answer · 5/10 → 2/10 · "},
+		{"amended", "{\"matches\": false, \"was\": \"5/10\", \"now\": \"9/10\"}",
+		 "The customer changed the answer: nothing is left to do · 5/10 → 9/10"},
+		{"amended", "{\"matches\": false, \"kept\": \"it is acknowledged\"}",
+		 "The customer changed the answer · minsu-kim"},
+	};
+	struct case_facts c = sample_case();
+	struct response r = sample_response();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct event_facts e = {.id = 77, .actor = "daemon", .kind = rows[i].kind, .details = rows[i].details};
+		struct webhook_event event = {"case.amended", e.at, &c, &r, NULL, &e};
+
+		if (strncmp(chat_after_title(*state, &event), rows[i].first, strlen(rows[i].first)) != 0)
+			fail_msg("row %zu: %s", i, chat_after_title(*state, &event));
+	}
+}
+
 static void test_event(void **state)
 {
 	struct body *b = *state;
@@ -506,6 +533,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slack, body_setup, body_teardown),
 		cmocka_unit_test_setup_teardown(test_limits, body_setup, body_teardown),
 		cmocka_unit_test_setup_teardown(test_teams, body_setup, body_teardown),
+		cmocka_unit_test_setup_teardown(test_further_answers, body_setup, body_teardown),
 		cmocka_unit_test_setup_teardown(test_event, body_setup, body_teardown),
 		cmocka_unit_test_setup_teardown(test_event_words, body_setup, body_teardown),
 		cmocka_unit_test(test_put),
