@@ -34,6 +34,7 @@ enum {
 
 #define SESSION_TTL_S (12 * 3600)
 #define PAGE_QUERY_TIMEOUT_US (10 * US_PER_S)
+#define SLOW_QUERY_TIMEOUT_US (30 * US_PER_S)
 
 struct page {
 	struct loop *loop;
@@ -45,6 +46,8 @@ struct page {
 	struct rate requests;    /* per address */
 	struct rate bad_links;   /* per address */
 	struct reports *reports; /* NULL: no pages */
+	struct mono_time begun;
+	bool were_up; /* the connections, once */
 };
 
 struct visit {
@@ -151,6 +154,7 @@ request_fn door_home, door_send, door_case_link, door_inbox_link, door_leave, do
 request_fn case_page, inbox_page, away_page, reports_page, api_cases, api_transition;
 
 struct reports *reports_new(struct page *p, const struct pg_conn_options *conn);
+bool reports_are_up(const struct reports *r);
 struct reports *reports_free(struct reports *r);
 
 /* Is it one of DESIGN 4? NULL: no. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define TEXT "text/plain; charset=utf-8"
+#define PAGES_CONNECT_US (5 * US_PER_S)
 #define TURN_MAX_US (10 * US_PER_S)
 #define REQUEST_EACH_US (100 * US_PER_MS) /* of one address: ten a second */
 #define REQUESTS_AT_ONCE 100
@@ -30,12 +31,20 @@ static void on_livez(void *arg, struct request *r)
 	request_answer(r, live ? HTTP_OK : HTTP_UNAVAILABLE, TEXT, &body);
 }
 
+/* Just after a start the pages have a moment to connect, too; later their troubles are not those of the alerts. */
+static bool are_pages_up(struct page *p)
+{
+	p->were_up = p->were_up || !p->conn || mono_now().us - p->begun.us > PAGES_CONNECT_US ||
+		     (pg_conn_is_up(p->conn) && pg_conn_is_up(p->slow) && reports_are_up(p->reports));
+	return p->were_up;
+}
+
 static void on_readyz(void *arg, struct request *r)
 {
 	struct buf body = BUF_INIT(SERVER_BODY_BYTES_MAX);
 	struct page *p = arg;
 	const char *why = NULL;
-	bool ready = !p->o.is_ready || p->o.is_ready(p->o.arg, &why);
+	bool ready = (!p->o.is_ready || p->o.is_ready(p->o.arg, &why)) && are_pages_up(p);
 
 	if (ready)
 		buf_puts(&body, "ready\n");
@@ -105,7 +114,7 @@ static const struct server_route page_routes[] = {
 static void page_open(struct page *p, const struct page_options *o)
 {
 	const struct pg_conn_options conn = {.label = "pages", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
-	const struct pg_conn_options search = {.label = "search", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
+	const struct pg_conn_options search = {.label = "search", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'30s'"};
 	const struct pg_conn_options slow = {.label = "reports", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'60s'"};
 
 	p->view = view_new();
@@ -129,6 +138,7 @@ int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 	p = xcalloc(1, sizeof(*p));
 	p->loop = l;
 	p->o = *o;
+	p->begun = mono_now();
 	p->o.http = NULL; /* of a configuration that may be replaced */
 	p->o.conninfo = NULL;
 	server.arg = p;

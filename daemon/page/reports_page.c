@@ -348,6 +348,11 @@ struct reports *reports_new(struct page *p, const struct pg_conn_options *conn)
 	return r;
 }
 
+bool reports_are_up(const struct reports *r)
+{
+	return pg_conn_is_up(r->conn);
+}
+
 struct reports *reports_free(struct reports *r)
 {
 	if (!r)

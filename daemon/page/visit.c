@@ -419,7 +419,7 @@ void visit_ask(struct visit *v, const struct visit_question *q)
 	v->n_read = 0;
 	*a = (struct asked){v, *q};
 	pg_batch_add(b, q->stmt, q->params, asked_rows, a);
-	pg_batch_send(b, PAGE_QUERY_TIMEOUT_US, asked_done, a);
+	pg_batch_send(b, q->slow ? SLOW_QUERY_TIMEOUT_US : PAGE_QUERY_TIMEOUT_US, asked_done, a);
 }
 
 struct pg_params *visit_params(struct visit *v)
