@@ -37,7 +37,8 @@ static void side_init(struct backtest *b, struct backtest_side *side, const stru
 	side->n_rules = s->n_rules;
 	side->rules = arena_new_array(b->arena, struct backtest_rule, (size_t)MAX(s->n_rules, 1));
 	for (int i = 0; i < s->n_rules; i++)
-		side->rules[i] = (struct backtest_rule){.rule = &s->rules[i], .twin = -1};
+		side->rules[i] =
+			(struct backtest_rule){.rule = &s->rules[i], .twin = -1, .culprit = ruleset_culprit(s->ruleset, i)};
 	side->cases = sim_cases_new(s, side->rehearsal);
 	side->mail = sim_mail_new(s, b->arena);
 	side->n_needs = ruleset_history(s->ruleset, &side->needs);
@@ -154,6 +155,8 @@ static void count_undecided(struct backtest_side *side, int rule)
 	int facts[BLAMED_MAX], n;
 
 	r->undecided++;
+	if (r->culprit >= 0)
+		return;
 	if (!r->missing)
 		r->missing = xcalloc((size_t)ruleset_fact_count(side->settings->ruleset), sizeof(*r->missing));
 	n = ruleset_blame(side->settings->ruleset, side->scratch, rule, facts, BLAMED_MAX);
@@ -206,13 +209,13 @@ static bool is_low(struct backtest *b, struct backtest_response *r)
 /* ---- its past ---- */
 
 /* Of the customer; NULL: the past is known. */
-static const char *why_unknown(const struct backtest_side *side, const struct response *r, uint32_t crowd)
+static const char *why_unknown(const struct backtest_side *side, const struct response *r, const struct sim_who *who)
 {
-	if (!sim_key(r->customer_id))
+	if (!who->key)
 		return "no customer id";
 	if (settings_is_anonymous(side->settings, r->customer_id))
 		return "anonymous id";
-	return crowd > HISTORY_A_DAY_MOST ? "more than 50 a day" : NULL;
+	return who->crowd > HISTORY_A_DAY_MOST ? "more than 50 a day" : NULL;
 }
 
 static double count_of(const struct backtest_side *side, const struct backtest_response *r, int need, uint64_t key)
@@ -227,13 +230,13 @@ static double count_of(const struct backtest_side *side, const struct backtest_r
 }
 
 /* Who it is to this set, and what they said before. */
-static void give_past(struct backtest_side *side, struct backtest_response *r, uint32_t crowd)
+static void give_past(struct backtest_side *side, struct backtest_response *r, const struct sim_who *who)
 {
-	side->past.why_missing = why_unknown(side, &r->response, crowd);
-	side->customer = side->past.why_missing ? 0 : sim_key(r->response.customer_id);
-	side->account = sim_key(r->response.account);
 	if (!side->n_needs && !ruleset_needs_previous(side->settings->ruleset))
 		return;
+	side->past.why_missing = why_unknown(side, &r->response, who);
+	side->customer = side->past.why_missing ? 0 : who->key;
+	side->account = sim_key(r->response.account);
 	side->past.previous = side->past.why_missing ? NULL : r->previous;
 	side->past.counts = side->counts;
 	for (int i = 0; i < side->n_needs; i++)
@@ -291,14 +294,14 @@ static void send_all(struct backtest_side *side, const struct plan *p, const str
 	}
 }
 
-static void take_case(struct backtest *b, struct backtest_side *side, struct backtest_response *r, uint32_t crowd,
+static void take_case(struct backtest *b, struct backtest_side *side, struct backtest_response *r, const struct sim_who *who,
 		      const struct plan *p)
 {
 	const struct settings *set = side->settings;
-	const char *key = merge_key(set, &r->response), *customer = r->response.customer_id;
-	bool anonymous = crowd > HISTORY_A_DAY_MOST || settings_is_anonymous(set, customer);
-	struct sim_response s = {.customer = anonymous ? 0 : sim_key_of(customer),
-				 .account = set->cases.merge_by == MERGE_BY_ACCOUNT ? sim_key_of(key) : side->account,
+	bool nobody = who->crowd > HISTORY_A_DAY_MOST || settings_is_anonymous(set, r->response.customer_id);
+	struct sim_response s = {.customer = nobody ? 0 : who->key,
+				 .account = set->cases.merge_by == MERGE_BY_ACCOUNT ? sim_key_of(merge_key(set, &r->response))
+										    : side->account,
 				 .at = r->response.responded_at.us,
 				 .owner = &p->owner,
 				 .priority = p->priority,
@@ -330,7 +333,7 @@ static void take_case(struct backtest *b, struct backtest_side *side, struct bac
 	}
 }
 
-static void follow(struct backtest *b, struct backtest_side *side, struct backtest_response *r, uint32_t crowd)
+static void follow(struct backtest *b, struct backtest_side *side, struct backtest_response *r, const struct sim_who *who)
 {
 	struct wall_time at = r->response.responded_at;
 	struct plan p;
@@ -341,7 +344,7 @@ static void follow(struct backtest *b, struct backtest_side *side, struct backte
 		return;
 	rehearse_plan(side->rehearsal, &r->response, &side->verdict, at, b->scratch, &p);
 	if (p.action == PLAN_OPEN) {
-		take_case(b, side, r, crowd, &p);
+		take_case(b, side, r, who, &p);
 	} else if (p.action == PLAN_PRAISE) {
 		side->praised++;
 		send_all(side, &p, NULL, NULL);
@@ -357,8 +360,10 @@ void backtest_add(struct backtest *b, struct backtest_response *r)
 	int week = (int)((b->until.us - 1 - r->response.responded_at.us) / WEEK_US);
 	const char *customer = r->response.customer_id;
 	const struct verdict *v = &b->sides[0].verdict;
-	uint32_t crowd = customer && *customer ? crowd_add(b->crowd, sim_key(customer), r->response.responded_at.us) : 0;
+	struct sim_who who = {.key = sim_key(customer)};
 
+	if (who.key)
+		who.crowd = crowd_add(b->crowd, who.key, r->response.responded_at.us);
 	if (r->response.responded_at.us < b->since.us)
 		return;
 	if (!wall_is_set(b->first))
@@ -367,9 +372,9 @@ void backtest_add(struct backtest *b, struct backtest_response *r)
 	for (int i = 0; i < b->n_sides; i++) {
 		struct backtest_side *side = &b->sides[i];
 
-		give_past(side, r, crowd);
+		give_past(side, r, &who);
 		ruleset_judge(side->settings->ruleset, side->scratch, &r->response, &side->verdict);
-		follow(b, side, r, crowd);
+		follow(b, side, r, &who);
 	}
 	for (int i = 0; i < b->n_sides; i++)
 		count_side(&b->sides[i], b->n_sides == 2 ? &b->sides[1 - i] : NULL, r->response.id, week);
@@ -378,11 +383,25 @@ void backtest_add(struct backtest *b, struct backtest_response *r)
 		examples_add(&b->uncaught, r->response.id);
 }
 
+/* Rules that only one fact can leave undecided needn't be asked each time. */
+static void blame_culprits(struct backtest_side *side)
+{
+	for (int i = 0; i < side->n_rules; i++) {
+		struct backtest_rule *r = &side->rules[i];
+
+		if (r->culprit < 0 || r->undecided == 0)
+			continue;
+		r->missing = xcalloc((size_t)ruleset_fact_count(side->settings->ruleset), sizeof(*r->missing));
+		r->missing[r->culprit] = r->undecided;
+	}
+}
+
 void backtest_end(struct backtest *b)
 {
 	for (int i = 0; i < b->n_sides; i++) {
 		sim_mail_until(b->sides[i].mail, b->until.us);
 		sim_mail_report(b->sides[i].mail, &b->sides[i], b->arena);
+		blame_culprits(&b->sides[i]);
 	}
 	b->n_never = b->responses ? literals_end(b->literals, b->arena, &b->never) : 0;
 }

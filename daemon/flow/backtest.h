@@ -33,6 +33,7 @@ struct backtest_rule {
 	int64_t matched, undecided; /* undecided: came out missing */
 	uint32_t *weeks;            /* matched per week, counted back from the end: [0] is the last one; NULL: never */
 	int n_weeks;
+	int culprit;                   /* the only fact that can leave it undecided; -1: several can */
 	int64_t *missing;              /* how often each fact was to blame, by number of ruleset_fact_name(); NULL: never */
 	struct backtest_examples only; /* matched here, and its twin did not */
 };

@@ -20,6 +20,12 @@ struct crowd *crowd_free(struct crowd *c);
 /* Counts a response; returns how many of this key there were in the day that ends with it. Times don't fall. */
 uint32_t crowd_add(struct crowd *c, uint64_t key, int64_t at_us);
 
+/* Who gave the response at hand. */
+struct sim_who {
+	uint64_t key;   /* of the customer id; 0: none */
+	uint32_t crowd; /* responses of it in the day that ends with this one */
+};
+
 /* ---- backtest_cases.c ---- */
 
 /* What is compared to say that an answer is worse than the one before. */

@@ -26,8 +26,8 @@ struct watched { /* one column, or attribute, that rules compare with texts */
 	bool is_attribute;
 	size_t at; /* a column's, in struct response */
 	int *literals;
-	int n_literals;
-	struct value *slots; /* SLOTS of them */
+	int n_literals, unseen; /* unseen: of them; 0: it needn't be looked at any more */
+	struct value *slots;    /* SLOTS of them */
 	int n_values;
 	struct buf folded;
 };
@@ -68,6 +68,7 @@ struct literals *literals_new(const struct ruleset *rs, struct arena *arena)
 
 		w->literals = xrealloc(w->literals, sizeof(*w->literals) * (size_t)(w->n_literals + 1));
 		w->literals[w->n_literals++] = i;
+		w->unseen++;
 	}
 	return l;
 }
@@ -109,8 +110,11 @@ static bool see(struct literals *l, struct watched *w, const char *text)
 	buf_reset(&w->folded);
 	rule_fold(text, &w->folded);
 	for (int i = 0; i < w->n_literals; i++)
-		if (strcmp(l->all[w->literals[i]].folded, buf_str(&w->folded)) == 0)
-			found = l->seen[w->literals[i]] = true;
+		if (strcmp(l->all[w->literals[i]].folded, buf_str(&w->folded)) == 0) {
+			found = true;
+			w->unseen -= !l->seen[w->literals[i]];
+			l->seen[w->literals[i]] = true;
+		}
 	return found;
 }
 
@@ -142,9 +146,13 @@ void literals_add(struct literals *l, const struct response *r)
 {
 	for (int i = 0; i < l->n_columns; i++) {
 		struct watched *w = &l->columns[i];
-		const struct attribute *a = w->is_attribute ? response_attribute(r, w->name) : NULL;
-		const char *text = a ? a->text : NULL;
+		const struct attribute *a;
+		const char *text;
 
+		if (w->unseen == 0)
+			continue;
+		a = w->is_attribute ? response_attribute(r, w->name) : NULL;
+		text = a ? a->text : NULL;
 		if (!w->is_attribute && w->at != SIZE_MAX)
 			memcpy(&text, (const char *)r + w->at, sizeof(text));
 		if (text)

@@ -90,3 +90,34 @@ int ruleset_blame(const struct ruleset *rs, struct rule_scratch *scratch, int ru
 	blame_node(&b, rs->rules[rule].expression.root);
 	return b.n;
 }
+
+/* Facts that may be missing, wherever they stand. */
+static void suspect_node(const struct ruleset *rs, struct blame *b, const struct node *node)
+{
+	for_each_child(child, node) suspect_node(rs, b, child);
+	if (node->kind != NODE_TEST)
+		return;
+	if (node->test == TEST_MATCHES) { /* it may reach its limit: nobody's fault */
+		blame_fact(b, -1);
+		blame_fact(b, -2);
+	} else if (node->quantifier != QUANTIFIER_NONE) {
+		blame_fact(b, rs->n_inputs);
+	} else if (node->left.reference == REFERENCE_FACT) {
+		suspect_node(rs, b, rs->facts[node->left.index].expression.root);
+	} else {
+		if (!rs->inputs[node->left.index].always)
+			blame_fact(b, node->left.index);
+		for (int i = 0; i < node->n_right; i++)
+			if (node->right[i].reference == REFERENCE_INPUT && !rs->inputs[node->right[i].index].always)
+				blame_fact(b, node->right[i].index);
+	}
+}
+
+int ruleset_culprit(const struct ruleset *rs, int rule)
+{
+	int facts[2];
+	struct blame b = {NULL, facts, 0, ARRAY_SIZE(facts)};
+
+	suspect_node(rs, &b, rs->rules[rule].expression.root);
+	return b.n == 1 ? facts[0] : -1;
+}

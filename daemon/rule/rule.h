@@ -148,6 +148,8 @@ bool ruleset_reads(const struct ruleset *rs, const char *column);
  * Return: how many of ret[0..max) are filled, each with the number of a fact, 0 .. ruleset_fact_count() - 1.
  */
 int ruleset_blame(const struct ruleset *rs, struct rule_scratch *scratch, int rule, int *ret, int max);
+/* The one fact that can leave a rule undecided; -1: there are several, or a match limit may be reached. */
+int ruleset_culprit(const struct ruleset *rs, int rule);
 int ruleset_fact_count(const struct ruleset *rs);
 /* As it is written in rules: "touchpoint", "attr.plan", "ratings". */
 const char *ruleset_fact_name(const struct ruleset *rs, int fact);
