@@ -24,6 +24,18 @@ static void put_text(json_t *o, const char *key, const char *text)
 
 /* ---- parts ---- */
 
+/* A customer's word that stands in a line of ours must not turn round what follows it: bidi overrides become blanks. */
+static const char *one_line(struct visit *v, const char *text)
+{
+	char *line = text ? arena_strndup(v->arena, text, strlen(text)) : NULL;
+
+	for (char *p = line; p && (p = strchr(p, '\xe2')); p++)
+		if ((p[1] == '\x80' && p[2] >= '\xaa' && p[2] <= '\xae') ||
+		    (p[1] == '\x81' && p[2] >= '\xa6' && p[2] <= '\xa9'))
+			memset(p, ' ', 3);
+	return line;
+}
+
 const char *view_name(struct visit *v, const char *id)
 {
 	const struct person *p = id ? v->page->o.company->person(v->page->o.arg, id) : NULL;
@@ -39,9 +51,9 @@ json_t *view_who(struct visit *v, const json_t *response)
 
 	if (!account && text_of(response, "account"))
 		account = settings_label(visit_settings(v), LABEL_ACCOUNT, text_of(response, "account"), v->language);
-	put_text(context, "name", name);
-	put_text(context, "account", account);
-	put_text(context, "customer_id", id);
+	put_text(context, "name", one_line(v, name));
+	put_text(context, "account", one_line(v, account));
+	put_text(context, "customer_id", one_line(v, id));
 	said = visit_say(v,
 			 name && account ? "who_person_account"
 			 : name          ? "who_person"
@@ -75,8 +87,9 @@ json_t *view_score(struct visit *v, const json_t *score)
 
 json_t *view_touchpoint(struct visit *v, const char *touchpoint)
 {
-	return touchpoint ? json_string(settings_label(visit_settings(v), LABEL_TOUCHPOINT, touchpoint, v->language))
-			  : json_null();
+	if (!touchpoint)
+		return json_null();
+	return json_string(one_line(v, settings_label(visit_settings(v), LABEL_TOUCHPOINT, touchpoint, v->language)));
 }
 
 /* ---- the customer ---- */

@@ -6,9 +6,11 @@ SPDX-License-Identifier: Apache-2.0
 """
 import functools
 import html
+import http.server
 import itertools
 import pathlib
 import re
+import threading
 import urllib.parse
 
 import pytest
@@ -56,9 +58,7 @@ class Manager:
         return self.site.one("SELECT id FROM closeloop.cases WHERE response_id = %s", response), link
 
     def sign_in(self, ttl=3600):
-        token = sign("s", self.person, f"{self.person}@halden.example", ttl=ttl)
-        self.tab._ask("context", "addCookies", [{"name": "closeloop", "value": token, "url": self.base(), "httpOnly": True,
-                                                 "sameSite": "Lax"}])
+        self.tab.sign_in(self.base(), sign("s", self.person, f"{self.person}@halden.example", ttl=ttl))
         return self
 
     def go(self, path):
@@ -184,6 +184,7 @@ def test_two_taps_are_one(company, chromium):
     m.tab.one(m.button("i_reached"), "waitFor")
     m.tab.one(m.button("i_reached"), "dblclick", {"noWaitAfter": True})
     company.wait(lambda: m.state(case) == "in_progress", "the case")
+    m.tab.idle()
     m.tab.go(f"{m.base()}/case/{case}")
     assert m.events(case) == ["opened", "acknowledged", "contacted"]
     assert m.tab.count("[role=alert]") == 0
@@ -252,7 +253,7 @@ def pages_of(m):
     yield "no such page"
     m.go("/c/garbage")
     yield "a bad link"
-    tab._ask("context", "clearCookies")
+    tab.sign_out()
     m.go("/inbox")
     yield "signed out"
     tab.fill("#email", "somebody@halden.example")
@@ -281,3 +282,194 @@ def test_every_page_is_for_everybody(company, chromium, language):
         wrong += [f"{name}, desktop: {f}" for f in m.tab.fits() + (m.tab.accessible() if language == "en" else [])]
     m.tab.close()
     assert not wrong, "\n".join(wrong)
+
+
+# -- the list, the door, the session
+
+
+def cards(tab):
+    return tab.evaluate("() => [...document.querySelectorAll('.cases a')].map((a) => a.getAttribute('href'))")
+
+
+@pytest.mark.parametrize("language, script", [("ko", False), ("de", True)])
+def test_the_list(company, chromium, language, script):
+    m = Manager(company, chromium, language, script=script).sign_in()
+    for i in range(33):
+        company.respond(account=m.account, customer_id=f"l{i}", customer_name=f"Kunde {i}", nps=i % 7, contact_requested=i % 11 == 0,
+                        touchpoint="delivery" if i % 2 else "service")
+    company.settled()
+    tab = m.tab
+    m.go("/inbox")
+    assert "33" in tab.text("main") and len(cards(tab)) == 30
+    seen = cards(tab)
+    tab.click(f'role=link[name="{m.w["more_cases"]}"]')
+    assert len(set(cards(tab)) - set(seen)) == 3
+    tab.back()
+    assert cards(tab) == seen
+    m.unfold("filters")
+    tab.one("#priority", "selectOption", "urgent")
+    m.press("show")
+    assert len(cards(tab)) == 3 and tab.one("#priority", "inputValue") == "urgent"
+    m.go("/inbox")
+    tab.fill("#q", "kunde 17")
+    tab.key("Enter")
+    tab.one('.cases:has-text("Kunde 17")', "waitFor")
+    assert len(cards(tab)) == 1
+    box = tab.one(".cases .card", "boundingBox")  # wherever on the card the thumb comes down
+    tab.tap(box["x"] + box["width"] - 12, box["y"] + box["height"] - 8)
+    tab.one(".band", "waitFor")
+    assert tab.url().endswith(company.one("SELECT '/case/' || id FROM closeloop.cases WHERE customer_id = 'l17'"))
+    m.go("/inbox")
+    for nth in (0, 2):
+        tab.one(f".tick >> nth={nth}", "click")
+    m.press("acknowledge_chosen")
+    assert company.one("SELECT count(*) FROM closeloop.cases WHERE status = 'acknowledged' AND acknowledged_by = %s", m.person) == 2
+    m.unfold("away_title")
+    tab.fill("#until", "2036-05-04")
+    tab.fill("#deputy", m.other)
+    m.press("save")
+    company.wait(lambda: m.go("/inbox") and tab.count(".notice") == 1, "the absence")
+    assert m.other in tab.text(".notice") and "2036" in tab.text(".notice")
+    m.press("back_again")
+    assert company.one("SELECT count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now()") == 0
+    tab.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_door(company, chromium, script):
+    m = Manager(company, chromium, "ko", script=script)
+    case, _ = m.case()
+    m.go("/")
+    m.tab.fill("#email", "minsu@halden.example")
+    m.press("send_link")
+    assert m.w["sent_title"] in m.tab.text()
+    mail = company.mails(2, to="minsu")[-1]
+    m.tab.go(link_in(mail, "i"))
+    assert m.tab.url() == f"{m.base()}/inbox" and cards(m.tab) == [f"/case/{case}"]
+    m.press("leave")
+    m.go(f"/case/{case}")
+    assert m.tab.count(".band") == 0 and m.tab.count("#email") == 1
+    m.tab.back()
+    m.go("/inbox")
+    assert m.tab.count(".cases") == 0
+    m.tab.close()
+
+
+def test_a_note_outlives_the_session(company, chromium):
+    m = Manager(company, chromium, "de")
+    case, link = m.case()
+    m.tab.go(link)
+    m.tab.fill("#cause", "Teile")
+    m.tab.fill("#resolution", "Drei Tage gewartet, <b>Teil</b> kommt morgen")
+    m.sign_in(ttl=-5)  # twelve hours have gone by
+    m.press("solved")
+    assert m.w["ended_kept_title"] in m.tab.text() and m.state(case) == "open"
+    m.tab.go(link_in(company.mails(2, to="anna")[-1]))
+    assert m.tab.one("#resolution", "inputValue") == "Drei Tage gewartet, <b>Teil</b> kommt morgen"
+    m.tab.fill("#cause", "Teile")
+    m.press("solved")
+    assert m.state(case) == "resolved"
+    m.tab.close()
+
+
+class Webmail(http.server.BaseHTTPRequestHandler):
+    """Another site: it shows a mail's link, leads to it through addresses of its own, and has a form that acts for somebody else."""
+
+    def do_GET(self):
+        link = urllib.parse.unquote(self.path.partition("?")[2])
+        kind = self.path.partition("?")[0]
+        body = f'<a href="{link}">plain</a> <a href="/away?{link}">away</a> <a href="/refresh?{link}">refresh</a>' \
+            f' <form method="post" action="{link}"><input type="hidden" name="action" value="acknowledge"><button>act</button></form>'
+        self.send_response(302 if kind == "/away" else 200)
+        if kind == "/away":
+            self.send_header("Location", link)
+        if kind == "/refresh":
+            self.send_header("Refresh", f"0;url={link}")
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def webmail():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Webmail)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://webmail.example:{server.server_port}/?"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+def test_from_a_webmail(company, chromium, webmail):
+    """The cookie comes and stays when another site leads here; a form of that site does nothing."""
+    m = Manager(company, chromium, "en")
+    case, link = m.case()
+    for how in ("plain", "away", "refresh"):
+        m.tab.sign_out()
+        m.tab.go(webmail + link)
+        m.tab.click(f'role=link[name="{how}"]')
+        m.tab.one(".band", "waitFor")
+        assert m.tab.url() == f"{m.base()}/case/{case}"
+        cookie, = m.tab.cookies()
+        assert cookie["sameSite"] == "Lax" and cookie["httpOnly"]
+        m.tab.go(webmail + f"{m.base()}/case/{case}")  # and once signed in, the address alone will do
+        m.tab.click(f'role=link[name="{how}"]')
+        m.tab.one(".band", "waitFor")
+        assert m.tab.url() == f"{m.base()}/case/{case}"
+    m.tab.go(webmail + f"{m.base()}/case/{case}")
+    m.tab.click('role=button[name="act"]')
+    m.tab.one("h1", "waitFor")
+    assert m.state(case) == "open" and m.tab.count(".band") == 0
+    m.tab.close()
+
+
+FOCUS = """() => {
+  const e = document.activeElement, of = getComputedStyle(e), b = e.getBoundingClientRect();
+  return { name: e.id || e.value || e.innerText.trim(), seen: of.outlineStyle !== 'none' && parseFloat(of.outlineWidth) >= 2
+    && b.bottom > 0 && b.top < innerHeight && b.right > 0 && b.left < innerWidth };
+}"""
+
+
+def test_with_the_keyboard_alone(company, chromium):
+    m = Manager(company, chromium, "en", "desktop")
+    case, link = m.case()
+    tab = m.tab
+    tab.go(link)
+
+    def to(name, most=25):
+        """Tab by tab; whatever has the focus on the way can be seen to have it."""
+        for _ in range(most):
+            tab.key("Tab")
+            at = tab.evaluate(FOCUS)
+            assert at["seen"], at
+            if at["name"] == name:
+                return
+        raise AssertionError(f"no way to {name}")
+
+    def press(name, state):
+        to(name)
+        tab.key("Enter")
+        company.wait(lambda: m.state(case) == state, state)
+
+    to(m.w["skip"], 1)
+    tab.key("Enter")
+    assert tab.evaluate("() => location.hash") == "#content"
+    press("acknowledge", "acknowledged")
+    tab.one(m.button("i_reached"), "waitFor")
+    to("phone")
+    tab.key("ArrowDown")
+    press("true", "in_progress")
+    assert company.one("SELECT details->>'how' FROM closeloop.case_events WHERE kind = 'contacted'") == "mail"
+    tab.one(m.button("solved"), "waitFor")
+    to("cause")
+    tab.type("Parts")
+    to("resolution", 1)
+    tab.type("Sent by courier")
+    press("resolve", "resolved")
+    tab.one(m.button("close"), "waitFor")
+    press("close", "closed")
+    tab.close()

@@ -290,6 +290,7 @@ def test_a_strangers_words_are_only_words(paged):
         for sign_of_trouble in ("<script", "<img", "onmouseover='", "javascript:", "\u0007"):
             assert sign_of_trouble not in page.body, sign_of_trouble
     page = browser.get(path)
+    assert "\u202e" not in re.search("<h1>(.*?)</h1>", page.body)[1]  # it would turn round what follows
     browser.act(page, path, "note", note=hostile.replace("\u0007", ""))
     assert "<script" not in browser.get(path).body
 

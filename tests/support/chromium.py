@@ -42,6 +42,9 @@ SMALL = """() => {
 # What sticks out to the right, when something does.
 WIDE = """() => {
   const most = document.documentElement.clientWidth;
+  const within = [...document.querySelectorAll('.scroll')].filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth)
+    .map((e) => `${e.getAttribute('aria-label')}: ${e.scrollWidth} of ${e.clientWidth}`);
+  if (within.length) return within;
   if (document.documentElement.scrollWidth <= most) return [];
   return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > most + 1
     && !e.closest('.scroll')).map((e) => `${e.outerHTML.slice(0, 120)}: to ${e.getBoundingClientRect().right} of ${most}`)
@@ -119,6 +122,10 @@ class Tab:
         """Opens an address; the status of its answer."""
         return self._ask("page", "goto", url)
 
+    def idle(self):
+        """Whatever was asked for has come."""
+        self._ask("page", "waitForLoadState", "networkidle")
+
     def back(self):
         self._ask("page", "goBack")
 
@@ -160,8 +167,21 @@ class Tab:
     def type(self, text):
         self._ask("keyboard", "insertText", text)
 
+    def tap(self, x, y):
+        self._ask("mouse", "click", x, y)
+
     def cookies(self):
         return self._ask("context", "cookies")
+
+    def sign_in(self, base, token):
+        """As the link of a mail would have."""
+        self._ask("context", "addCookies", [{"name": "closeloop", "value": token, "url": base, "httpOnly": True, "sameSite": "Lax"}])
+
+    def sign_out(self):
+        self._ask("context", "clearCookies")
+
+    def scheme(self, name):
+        self._ask("page", "emulateMedia", {"colorScheme": name})
 
     def picture(self, path, **options):
         pathlib.Path(path).write_bytes(base64.b64decode(self._ask("page", "screenshot", {"fullPage": True, **options})))
@@ -175,7 +195,10 @@ class Tab:
 
     def fits(self):
         """Nothing is to be scrolled sideways, and a thumb hits whatever can be pressed; what breaks that."""
-        return self.evaluate(WIDE) + self.evaluate(SMALL)
+        return self.wide() + self.evaluate(SMALL)
+
+    def wide(self):
+        return self.evaluate(WIDE)
 
     def close(self):
         self.chromium.ask(do="close", on=self.number)

@@ -213,6 +213,23 @@ static void operators(struct job *j, enum language l)
 	}
 }
 
+/* The mail that the door sends: one button to one's own list, or back to the case where a session ended. */
+static void fresh_links(struct job *j, enum language l)
+{
+	for (int to_case = 0; to_case <= 1; to_case++) {
+		struct buf out = BUF_INIT(MAIL_BYTES_MAX);
+		struct mail_text text = {0};
+		struct link_mail link;
+		bool fallback = false;
+
+		link_sample_fill(&link, l);
+		link.case_id = to_case ? 812 : 0;
+		assert(link_render(j->templates, &j->settings, &link, &text, &fallback) == 0 && !fallback);
+		assert(link_message(&j->settings, &link, &text, (struct wall_time){INT64_C(1803951492) * US_PER_S}, &out) == 0);
+		texts_write(j, to_case ? "fresh-link-case" : "fresh-link", l, &text, &out, link.person_address);
+	}
+}
+
 static void named(struct job *j, const char *what, enum language l, struct mail_sample *s)
 {
 	char name[100];
@@ -302,6 +319,7 @@ int main(int argc, char **argv)
 		ordinary(&j, (enum language)l, comment);
 		digests(&j, (enum language)l);
 		operators(&j, (enum language)l);
+		fresh_links(&j, (enum language)l);
 		free(comment);
 	}
 	{
