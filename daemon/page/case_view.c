@@ -370,8 +370,14 @@ static void put_why(struct visit *v, json_t *o, const json_t *found)
 		     *c = json_object_get(found, "case");
 	const json_t *opened = json_object_get(json_array_get(events, json_array_size(events) - 1), "details");
 	const char *owner = text_of(c, "owner"), *value = text_of(opened, "value"), *target = text_of(next, "target");
+	const char *account = text_of(json_object_get(found, "response"), "account");
 	json_t *context = json_object();
 
+	if (value && str_eq(value, account)) { /* as people call it */
+		const char *name = text_of(json_object_get(found, "response"), "account_name");
+
+		value = name ? name : settings_label(visit_settings(v), LABEL_ACCOUNT, account, v->language);
+	}
 	put_text(context, "owner", view_name(v, owner));
 	put_text(context, "value", value);
 	put_text(context, "team", text_of(c, "team"));

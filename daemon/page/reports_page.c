@@ -49,8 +49,9 @@ struct kind {
 	const char *name; /* of the words: report_nps, report_nps_note */
 	double least, most;
 	int decimals;
+	const char *unit; /* behind the figure */
 };
-static const struct kind kinds[] = {{"nps", -100, 100, 0}, {"csat", 0, 100, 0}, {"stars", 1, 5, 2}};
+static const struct kind kinds[] = {{"nps", -100, 100, 0, ""}, {"csat", 0, 100, 0, " %"}, {"stars", 1, 5, 2, ""}};
 
 static int64_t number_of(const json_t *o, const char *key)
 {
@@ -79,6 +80,7 @@ static json_t *figure_view(struct visit *v, const struct figure *f, const struct
 	}
 	chart_put_bar(&bar, f, k->least, k->most);
 	json_object_set_new(o, "value", json_string(arena_printf(v->arena, "%.*f", k->decimals, f->value + 0.0)));
+	json_object_set_new(o, "unit", json_string(k->unit));
 	json_object_set_new(o, "n", json_integer(f->n));
 	json_object_set_new(
 		o, "range",
@@ -204,7 +206,7 @@ static json_t *questions_view(struct visit *v, const json_t *found)
 	json_array_foreach(json_object_get((json_t *)found, "questions"), i, q)
 	{
 		const char *name = json_string_value(json_object_get(q, "name"));
-		struct kind k = {"stars", 1, 5, 2};
+		struct kind k = {"stars", 1, 5, 2, ""};
 		struct figure f;
 		json_t *o = json_object();
 
