@@ -27,6 +27,8 @@ CREATE INDEX IF NOT EXISTS cases_awaiting_outcome ON closeloop.cases (customer_i
 CREATE OR REPLACE FUNCTION closeloop.is_shared_id(customer text, at timestamptz, id bigint) RETURNS boolean
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 BEGIN
 	RETURN (SELECT count(*) FROM (SELECT FROM closeloop.responses AS r

@@ -46,40 +46,39 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.merge_found(bigint, text, closeloop.cases) IS 'A case as a candidate; first_owner: as it was opened.';
 
--- Of what stands, the newest 20: also those too old to be joined, so that it can be said why not.
+-- Of what stands, the newest 20: also those too old to be joined, so that it can be said why not. A key's newest cases are read by the
+-- index of the key and sorted out afterwards (LIMIT: no condition goes in there), and the plan is the same for all: one made while the
+-- tables are empty would read an index of everything that stands or is solved, and one made for each call costs more than it reads.
 CREATE OR REPLACE FUNCTION closeloop.merge_look(asked bigint[], customers text[], keys text[], times timestamptz[],
 		by_account boolean, within interval[])
 	RETURNS SETOF closeloop.merge_candidate
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET enable_hashjoin = off
+	SET enable_mergejoin = off
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 BEGIN
-	RETURN QUERY SELECT (closeloop.merge_found(q.id, k.what, k.c)).*
-	FROM unnest(asked, customers, keys, times) AS q (id, customer, key, at)
-	CROSS JOIN LATERAL (
-		(SELECT 'open' AS what, c FROM closeloop.cases AS c
-		WHERE NOT by_account AND within[1] > '0' AND c.customer_id COLLATE "C" = q.key
-			AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
-		ORDER BY coalesce(c.last_response_at, c.opened_at) DESC, c.id DESC LIMIT 20)
-		UNION ALL
-		(SELECT 'open', c FROM closeloop.cases AS c
-		WHERE by_account AND within[1] > '0' AND c.merge_account COLLATE "C" = q.key
-			AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
-		ORDER BY coalesce(c.last_response_at, c.opened_at) DESC, c.id DESC LIMIT 20)
-		UNION ALL
-		(SELECT 'recurs', c FROM closeloop.cases AS c
-		WHERE c.customer_id COLLATE "C" = q.customer AND c.status IN ('resolved', 'closed') AND c.resolved_at < q.at
-			AND c.resolved_at >= q.at - within[2]
-		ORDER BY c.resolved_at DESC LIMIT 1)
-		UNION ALL
-		(SELECT 'cooling', c FROM closeloop.cases AS c
-		WHERE NOT by_account AND c.customer_id COLLATE "C" = q.key AND c.opened_at > now() - within[3]
-		ORDER BY c.opened_at DESC, c.id DESC LIMIT 1)
-		UNION ALL
-		(SELECT 'cooling', c FROM closeloop.cases AS c
-		WHERE by_account AND c.merge_account COLLATE "C" = q.key AND c.opened_at > now() - within[3]
-		ORDER BY c.opened_at DESC, c.id DESC LIMIT 1)) AS k;
+	RETURN QUERY SELECT m.*
+	FROM (SELECT q.id, w.what, f.c, rank() OVER (PARTITION BY q.id, w.what ORDER BY CASE w.what WHEN 'recurs' THEN (f.c).resolved_at
+				WHEN 'cooling' THEN (f.c).opened_at ELSE coalesce((f.c).last_response_at, (f.c).opened_at) END DESC,
+				(f.c).id DESC) AS place
+		FROM unnest(asked, customers, keys, times) AS q (id, customer, key, at)
+		CROSS JOIN LATERAL (
+			SELECT s.c, NOT by_account AS of_key FROM (SELECT c FROM closeloop.cases AS c WHERE c.customer_id COLLATE "C" = q.customer
+				ORDER BY c.opened_at DESC LIMIT 200) AS s
+			UNION ALL
+			SELECT s.c, true FROM (SELECT c FROM closeloop.cases AS c WHERE by_account AND c.merge_account COLLATE "C" = q.key
+				ORDER BY c.opened_at DESC LIMIT 200) AS s) AS f
+		CROSS JOIN LATERAL (VALUES
+			('open', f.of_key AND within[1] > '0' AND (f.c).status IN ('open', 'acknowledged', 'in_progress', 'waiting')),
+			('recurs', (NOT by_account OR NOT f.of_key) AND (f.c).status IN ('resolved', 'closed') AND (f.c).resolved_at < q.at
+				AND (f.c).resolved_at >= q.at - within[2]),
+			('cooling', f.of_key AND (f.c).opened_at > now() - within[3])) AS w (what, fits)
+		WHERE w.fits) AS x
+	CROSS JOIN LATERAL closeloop.merge_found(x.id, x.what, x.c) AS m
+	WHERE x.place <= CASE x.what WHEN 'open' THEN 20 ELSE 1 END;
 END
 $$;
 COMMENT ON FUNCTION closeloop.merge_look(bigint[], text[], text[], timestamptz[], boolean, interval[]) IS
@@ -92,6 +91,7 @@ CREATE OR REPLACE FUNCTION closeloop.merge_candidates(response_ids bigint[], cus
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 DECLARE
 	places int[];
@@ -128,10 +128,10 @@ BEGIN
 	keys := ARRAY(SELECT keys[p] FROM unnest(places) AS p);
 	times := ARRAY(SELECT times[p] FROM unnest(places) AS p);
 	-- Locked in the order of their numbers, as everywhere; then looked at again: whoever held one may have moved it.
-	SELECT array_agg(l.id) INTO locked FROM (SELECT c.id FROM closeloop.cases AS c
-		WHERE c.id IN (SELECT m.case_id FROM closeloop.merge_look(asked, customers, keys, times, by_account, within) AS m
-			WHERE m.what <> 'cooling')
-		ORDER BY c.id FOR NO KEY UPDATE) AS l;
+	locked := ARRAY(SELECT m.case_id FROM closeloop.merge_look(asked, customers, keys, times, by_account, within) AS m
+		WHERE m.what <> 'cooling');
+	SELECT array_agg(l.id) INTO locked
+	FROM (SELECT c.id FROM closeloop.cases AS c WHERE c.id = ANY (locked) ORDER BY c.id FOR NO KEY UPDATE) AS l;
 	RETURN QUERY SELECT * FROM closeloop.merge_look(asked, customers, keys, times, by_account, within) AS m
 	WHERE m.what = 'cooling' OR m.case_id = ANY (locked);
 END
