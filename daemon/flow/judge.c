@@ -107,6 +107,8 @@ int judge_rules(struct judge *j, struct claimed *claimed, int n, judge_verdict_f
 			judge_match(j, c, &v);
 		else if (c->case_id)
 			j->plans[j->n_plans++] = (struct plan){.claimed = c, .action = PLAN_AMEND, .winner = -1};
+		else if (c->settles) /* its writer relies on this row: is what was read still what there is? */
+			j->plans[j->n_plans++] = (struct plan){.claimed = c, .action = PLAN_NOTHING, .winner = -1};
 		if (j->n_plans && j->plans[j->n_plans - 1].claimed == c)
 			highest = MAX(highest, c->response.id);
 	}

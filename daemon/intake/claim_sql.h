@@ -31,19 +31,21 @@
  * the caller looks from 0 again every second, because ids don't commit in order. Locked here and deleted with the commit
  * (intake_done): a DELETE … RETURNING would keep all its rows in store before it gives out the first.
  */
-#define CLAIM_HEAD \
-	"SELECT c.id, c.available_at, c.ctid, " RESPONSE_COLUMNS ", CASE WHEN c.changed THEN " JUDGED("c.response_id") " END"
+#define CLAIM_HEAD                                               \
+	"SELECT c.id, c.available_at, c.ctid, " RESPONSE_COLUMNS \
+	", CASE WHEN c.changed THEN " JUDGED("c.response_id") " END, c.settles"
 #define CLAIM_FROM                                                                                     \
-	" FROM (SELECT id, response_id, available_at, changed, ctid"                                   \
+	" FROM (SELECT id, response_id, available_at, changed, settles, ctid"                          \
 	"  FROM closeloop.inbox"                                                                       \
 	"  WHERE id > $1 AND tries = 0 AND set_aside_at IS NULL AND available_at <= clock_timestamp()" \
 	"  ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED) c " RESPONSE_OF_C
-#define CLAIM_ONE_HEAD \
-	"SELECT c.id, least(c.available_at, clock_timestamp()), c.ctid, " RESPONSE_COLUMNS ", " JUDGED("c.response_id")
-#define CLAIM_ONE_FROM                                                           \
-	" FROM (SELECT id, response_id, available_at, ctid FROM closeloop.inbox" \
+#define CLAIM_ONE_HEAD                                                                     \
+	"SELECT c.id, least(c.available_at, clock_timestamp()), c.ctid, " RESPONSE_COLUMNS \
+	", " JUDGED("c.response_id") ", c.settles"
+#define CLAIM_ONE_FROM                                                                    \
+	" FROM (SELECT id, response_id, available_at, settles, ctid FROM closeloop.inbox" \
 	"  WHERE id = $1 AND set_aside_at IS NULL FOR UPDATE) c " RESPONSE_OF_C
-#define REREAD_HEAD "SELECT 0::bigint, clock_timestamp(), NULL::tid, " RESPONSE_COLUMNS ", " JUDGED("r.id")
+#define REREAD_HEAD "SELECT 0::bigint, clock_timestamp(), NULL::tid, " RESPONSE_COLUMNS ", " JUDGED("r.id") ", false"
 #define REREAD_FROM " FROM closeloop.responses r"
 #define REREAD_WHERE " WHERE r.id = ANY ($1)"
 
@@ -65,7 +67,8 @@ enum {
 	COLUMN_ATTRIBUTES,
 	COLUMN_AWAITED, /* a case of the customer waits for its outcome */
 	COLUMN_CASE_ID, /* 0: it was judged and has none; null: it wasn't judged */
-	COLUMN_PAST     /* past_store.c: the first of its own */
+	COLUMN_SETTLES,
+	COLUMN_PAST /* past_store.c: the first of its own */
 };
 
 /* The texts among RESPONSE_COLUMNS. Return: NULL, or why the row can't be judged; texts it can't take are left out. */

@@ -154,6 +154,7 @@ static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a
 	c->queued_at = pg_get_time(rows, row, COLUMN_QUEUED_AT);
 	c->row_version = arena_strdup(a, pg_get_text(rows, row, COLUMN_ROW_VERSION, NULL));
 	c->awaited = pg_get_bool(rows, row, COLUMN_AWAITED);
+	c->settles = pg_get_bool(rows, row, COLUMN_SETTLES);
 	c->judged = !pg_is_null(rows, row, COLUMN_CASE_ID);
 	c->case_id = pg_get_int8(rows, row, COLUMN_CASE_ID);
 	c->response.id = pg_get_int8(rows, row, COLUMN_ID);

@@ -22,6 +22,7 @@ struct claimed {
 	const char *row_version;    /* xmin of the response as it was read */
 	bool judged;                /* it has a case_responses row */
 	int64_t case_id;            /* of that row; 0: none */
+	bool settles;               /* a change may have come with the lock of its row, after the response was read */
 	bool awaited;               /* a case of the customer's waits for its next score */
 	const char *poison;         /* why it can't be judged; NULL: fine */
 	struct response response;
