@@ -106,3 +106,22 @@ def test_an_idle_daemon_does_not_poll_for_what_settles(site):
     site.respond(source="slow")
     site.cases(1)
     assert sleeps() - before < 300, "once for each thing to do, and every other second"
+
+
+def test_changes_that_commit_while_a_daemon_looks_are_not_lost(site):
+    """Hundreds of writers commit just as the windows end: a claim that began before a commit may get the row's lock after it."""
+    site.daemon(sources='{ slow: { settle = "1s"; }; }', cases='{ merge_within = "0s"; }')
+    for n in range(2):
+        many = [i for (i,) in site.q("INSERT INTO closeloop.responses (source, customer_id, account, nps)"
+                                     " SELECT 'slow', 'r' || i, 'hanbit', 9 FROM generate_series(1, 150) i RETURNING id")]
+        writers = []
+        for part in range(10):
+            writer = site.connect()
+            with writer.cursor() as cursor:
+                cursor.execute("UPDATE closeloop.responses SET nps = 2 WHERE id = ANY (%s)", (many[part::10],))
+            writers.append(writer)
+        site.wait(lambda: site.one("SELECT bool_and(available_at < clock_timestamp()) FROM closeloop.inbox"), "due")
+        for writer in writers:
+            writer.commit()
+            writer.close()
+        site.wait(lambda want=150 * (n + 1): site.one("SELECT count(*) FROM closeloop.cases") == want, "every case", 30)
