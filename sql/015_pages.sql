@@ -31,24 +31,8 @@ $$;
 COMMENT ON FUNCTION closeloop.page_moment(timestamptz, text) IS
 	'A time as a clock on the wall of a zone shows it: year … minute, weekday, days from today, seconds left; null for none.';
 
-CREATE OR REPLACE FUNCTION closeloop.page_score(r closeloop.responses) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-BEGIN
-	IF r.nps IS NOT NULL THEN
-		RETURN jsonb_build_object('name', 'nps', 'value', r.nps, 'max', 10);
-	ELSIF r.csat IS NOT NULL THEN
-		RETURN jsonb_build_object('name', 'csat', 'value', r.csat, 'max', 5);
-	ELSIF r.ces IS NOT NULL THEN
-		RETURN jsonb_build_object('name', 'ces', 'value', r.ces, 'max', 7);
-	END IF;
-	RETURN (SELECT jsonb_build_object('name', q.key, 'rating', true, 'value', q.value) FROM jsonb_each(r.ratings) AS q
-		WHERE jsonb_typeof(q.value) = 'number' ORDER BY (q.value #>> '{}')::numeric, q.key LIMIT 1);
-END
-$$;
-COMMENT ON FUNCTION closeloop.page_score(closeloop.responses) IS
-	'The one score a person is told first: name, value, max (a rating''s stands in the configuration); null: nothing was scored.';
+-- Which score is told first, and how, is decided where mails decide it (response_score()): scales stand in the configuration.
+DROP FUNCTION IF EXISTS closeloop.page_score(closeloop.responses);
 
 CREATE OR REPLACE FUNCTION closeloop.page_response(r closeloop.responses, zone text) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
@@ -60,7 +44,7 @@ BEGIN
 		SELECT jsonb_build_object('id', r.id, 'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name,
 			'customer_email', r.customer_email, 'customer_phone', r.customer_phone, 'account', r.account,
 			'account_name', r.account_name, 'language', r.language, 'contact_requested', r.contact_requested, 'comment', r.comment,
-			'ratings', r.ratings, 'attributes', r.attributes, 'score', closeloop.page_score(r),
+			'nps', r.nps, 'csat', r.csat, 'ces', r.ces, 'ratings', r.ratings, 'attributes', r.attributes,
 			'at', closeloop.page_moment(r.responded_at, zone)));
 END
 $$;
@@ -139,9 +123,10 @@ BEGIN
 				WHERE j.case_id = c.id AND o.id <> r.id),
 			'before', (SELECT coalesce(jsonb_agg(b.j ORDER BY b.responded_at DESC), '[]') FROM (
 				SELECT o.responded_at, jsonb_build_object('at', closeloop.page_moment(o.responded_at, zone), 'touchpoint', o.touchpoint,
-					'score', closeloop.page_score(o), 'comment', left(o.comment, 200), 'case_id', j.case_id) AS j
+					'nps', o.nps, 'csat', o.csat, 'ces', o.ces, 'ratings', o.ratings, 'comment', left(o.comment, 200), 'case_id', j.case_id) AS j
 				FROM closeloop.responses AS o LEFT JOIN closeloop.case_responses AS j ON j.response_id = o.id
-				WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous) AND o.id <> r.id
+				WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous)
+					AND (o.responded_at, o.id) < (r.responded_at, r.id)
 					AND j.case_id IS DISTINCT FROM c.id
 				ORDER BY o.responded_at DESC LIMIT 10) AS b),
 			'events', closeloop.page_events(c, zone),
@@ -215,7 +200,7 @@ BEGIN
 			'at', closeloop.page_moment(c.opened_at, zone), 'outcome', c.outcome, 'response', jsonb_build_object(
 				'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name, 'account', r.account,
 				'account_name', r.account_name, 'contact_requested', r.contact_requested, 'comment', left(r.comment, 200),
-				'score', closeloop.page_score(r)))
+				'nps', r.nps, 'csat', r.csat, 'ces', r.ces, 'ratings', r.ratings))
 		FROM closeloop.responses AS r WHERE r.id = c.response_id);
 END
 $$;

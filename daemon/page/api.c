@@ -10,7 +10,6 @@
 
 #include "base/escape.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -68,15 +67,6 @@ static void api_refuse(struct visit *v, int status, const char *error, const cha
 
 /* ---- who it is ---- */
 
-static bool token_is(const struct secret *secret, const char *text)
-{
-	bool same = false;
-
-	for (int i = 0; secret && i < secret->n; i++)
-		same |= strlen(text) == strlen(secret->keys[i]) && CRYPTO_memcmp(text, secret->keys[i], strlen(text)) == 0;
-	return same;
-}
-
 /* The token that was sent; NULL: answered. All are compared, so the time tells nothing of which one it is. */
 static const struct http_token *api_who(struct visit *v)
 {
@@ -89,7 +79,7 @@ static const struct http_token *api_who(struct visit *v)
 		return NULL;
 	}
 	for (int i = 0; sent && strncasecmp(sent, "Bearer ", 7) == 0 && i < http->n_tokens; i++)
-		if (token_is(http->tokens[i].secret, sent + 7))
+		if (secret_holds(http->tokens[i].secret, sent + 7))
 			found = &http->tokens[i];
 	if (!found) {
 		rate_take(&v->page->bad_links, &v->from, mono_now());
@@ -266,16 +256,6 @@ static void transition(struct visit *v, struct call *c, const json_t *body)
 					      .plain = true});
 }
 
-/* "/api/v1/cases/812/transition"; -1: something else. */
-static int64_t case_of(const char *path)
-{
-	static const char start[] = "/api/v1/cases/", end[] = "/transition";
-	const char *number = path + sizeof(start) - 1;
-	size_t digits = strspn(number, "0123456789");
-
-	return digits > 0 && digits <= 18 && strcmp(number + digits, end) == 0 ? atoll(number) : -1;
-}
-
 static void transition_visit(struct visit *v)
 {
 	const struct http_token *token = api_who(v);
@@ -291,7 +271,7 @@ static void transition_visit(struct visit *v)
 		return;
 	}
 	c->actor = arena_printf(v->arena, "api:%s", token->id);
-	c->case_id = case_of(request_path(v->request));
+	c->case_id = visit_case(v, "/api/v1/cases/", "/transition");
 	if (c->case_id < 0) {
 		api_refuse(v, HTTP_NOT_FOUND, "not_found", "there is POST /api/v1/cases/ID/transition");
 		return;

@@ -251,24 +251,11 @@ static void post_case(struct visit *v)
 
 /* ---- */
 
-/* "/case/812"; -1: no number. */
-static int64_t case_of(const char *path)
-{
-	int64_t id = 0;
-
-	path += strlen("/case/");
-	if (*path < '1' || *path > '9' || strlen(path) > 18 || path[strspn(path, "0123456789")])
-		return -1;
-	for (; *path; path++)
-		id = id * 10 + (*path - '0');
-	return id;
-}
-
 static void case_visit(struct visit *v)
 {
 	struct case_visit *c = v->data = arena_new_obj(v->arena, struct case_visit);
 
-	c->id = case_of(request_path(v->request));
+	c->id = visit_case(v, "/case/", "");
 	if (c->id < 0)
 		visit_tell(v, HTTP_NOT_FOUND, "unknown_page");
 	else if (request_method(v->request) == HTTP_POST)

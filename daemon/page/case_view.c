@@ -5,6 +5,8 @@
  */
 #include "page/case_view.h"
 
+#include "model/scale.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,24 +67,44 @@ json_t *view_who(struct visit *v, const json_t *response)
 	return said;
 }
 
-static double rating_most(const struct settings *s, const char *name)
+/* "2/10"; "5/5 (1 is best)". */
+static json_t *score_said(struct visit *v, const struct score *s)
 {
-	for (int i = 0; i < s->n_scales; i++)
-		if (strcmp(s->scales[i].name, name) == 0)
-			return s->scales[i].max;
-	return 5;
+	json_t *score = json_string(arena_printf(v->arena, "%.15g/%.15g", s->value, s->max)), *context, *said;
+
+	if (!s->low_is_good)
+		return score;
+	context = json_object();
+	json_object_set_new(context, "score", score);
+	json_object_set_new(context, "best", json_string(arena_printf(v->arena, "%.15g", s->best)));
+	said = visit_say(v, "score_reversed", context);
+	json_decref(context);
+	return said;
 }
 
-json_t *view_score(struct visit *v, const json_t *score)
+static int column_score(const json_t *response, const char *name)
 {
-	const char *name = text_of(score, "name");
-	double most;
+	const json_t *value = json_object_get(response, name);
 
-	if (!name)
+	return json_is_integer(value) ? (int)json_integer_value(value) : SCORE_MISSING;
+}
+
+json_t *view_score(struct visit *v, const json_t *response)
+{
+	const json_t *ratings = json_object_get(response, "ratings"), *value;
+	struct rating *list = arena_new_array(v->arena, struct rating, json_object_size(ratings) + 1);
+	struct response r = {.nps = column_score(response, "nps"),
+			     .csat = column_score(response, "csat"),
+			     .ces = column_score(response, "ces"),
+			     .ratings = list};
+	struct score score;
+	const char *name;
+
+	json_object_foreach((json_t *)ratings, name, value) if (json_is_number(value)) list[r.n_ratings++] =
+		(struct rating){name, json_number_value(value)};
+	if (!response_score(&r, visit_settings(v)->scales, visit_settings(v)->n_scales, &score))
 		return json_null();
-	most = json_is_true(json_object_get(score, "rating")) ? rating_most(visit_settings(v), name)
-							      : json_number_value(json_object_get(score, "max"));
-	return json_string(arena_printf(v->arena, "%.15g/%.15g", json_number_value(json_object_get(score, "value")), most));
+	return score_said(v, &score);
 }
 
 json_t *view_touchpoint(struct visit *v, const char *touchpoint)
@@ -95,15 +117,15 @@ json_t *view_touchpoint(struct visit *v, const char *touchpoint)
 /* ---- the customer ---- */
 
 /* "★★★★" and "☆": how many of each; a scale that isn't stars has figures only. */
-static void put_stars(json_t *o, double value, double most)
+static void put_stars(json_t *o, const struct score *s)
 {
 	char full[4 * STARS_MAX] = "", empty[4 * STARS_MAX] = "";
 
 	put_text(o, "full", NULL);
-	if (most != 5 || value < 0 || value > most || value != (int)value)
+	if (s->low_is_good || s->max != STARS_BEST || s->value < 0 || s->value > s->max || s->value != (int)s->value)
 		return;
-	for (int i = 0; i < (int)most; i++)
-		strcat(i < (int)value ? full : empty, "★");
+	for (int i = 0; i < STARS_BEST; i++)
+		strcat(i < (int)s->value ? full : empty, "★");
 	put_text(o, "full", full);
 	put_text(o, "empty", empty);
 }
@@ -116,15 +138,16 @@ static json_t *ratings_view(struct visit *v, const json_t *ratings)
 
 	json_object_foreach((json_t *)ratings, name, value)
 	{
-		double most = rating_most(s, name), number = json_number_value(value);
+		struct score score;
 		json_t *o;
 
 		if (!json_is_number(value))
 			continue;
+		score = scale_score(name, json_number_value(value), STARS_BEST, s->scales, s->n_scales);
 		o = json_object();
 		put_text(o, "label", settings_label(s, LABEL_RATING, name, v->language));
-		put_text(o, "value", arena_printf(v->arena, "%.15g/%.15g", number, most));
-		put_stars(o, number, most);
+		json_object_set_new(o, "value", score_said(v, &score));
+		put_stars(o, &score);
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -189,7 +212,7 @@ static void put_contact(struct visit *v, json_t *o, const json_t *response)
 /* An earlier answer, or another one of this case. */
 static json_t *answer_view(struct visit *v, const json_t *r)
 {
-	json_t *o = json_object(), *score = view_score(v, json_object_get(r, "score"));
+	json_t *o = json_object(), *score = view_score(v, r);
 	json_int_t case_id = json_integer_value(json_object_get(r, "case_id"));
 
 	json_object_set_new(o, "at", view_moment(v->page->view, v->language, "time", json_object_get(r, "at")));
@@ -411,7 +434,7 @@ static void put_head(struct visit *v, json_t *o, const json_t *found)
 {
 	const json_t *c = json_object_get(found, "case"), *r = json_object_get(found, "response");
 	const char *priority = text_of(c, "priority"), *status = text_of(c, "status");
-	json_t *score = view_score(v, json_object_get(r, "score")), *who = view_who(v, r), *before;
+	json_t *score = view_score(v, r), *who = view_who(v, r), *before;
 
 	put_text(o, "case", arena_printf(v->arena, "C-%lld", (long long)json_integer_value(json_object_get(c, "id"))));
 	put_text(o, "case_path", arena_printf(v->arena, "/case/%lld", (long long)json_integer_value(json_object_get(c, "id"))));

@@ -15,7 +15,7 @@ json_t *case_view(struct visit *v, const json_t *found);
 /* "Seoyeon Lee, Hanbit Precision", "Customer c-17". */
 json_t *view_who(struct visit *v, const json_t *response);
 /* "2/10"; null. */
-json_t *view_score(struct visit *v, const json_t *score);
+json_t *view_score(struct visit *v, const json_t *response);
 /* The touchpoint as people call it; null. */
 json_t *view_touchpoint(struct visit *v, const char *touchpoint);
 /* The name of a person by id; "closeloop" for the daemon; the id of who is gone. */

@@ -162,7 +162,7 @@ static json_t *line_view(struct visit *v, const json_t *line)
 	json_object_set_new(o, "priority_id", json_string(priority));
 	json_object_set_new(o, "priority", visit_say(v, arena_printf(v->arena, "priority_%s", priority), NULL));
 	json_object_set_new(o, "who", view_who(v, r));
-	json_object_set_new(o, "score", view_score(v, json_object_get(r, "score")));
+	json_object_set_new(o, "score", view_score(v, r));
 	json_object_set_new(o, "touchpoint", view_touchpoint(v, json_string_value(json_object_get(r, "touchpoint"))));
 	json_object_set_new(o, "asked", json_boolean(json_is_true(json_object_get(r, "contact_requested"))));
 	json_object_set(o, "comment", json_object_get(r, "comment"));

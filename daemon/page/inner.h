@@ -131,6 +131,8 @@ struct visit_question {
 	bool slow;  /* may take seconds */
 };
 void visit_ask(struct visit *v, const struct visit_question *q);
+/* The number that stands between two parts of the path, which begins with the first; -1: none, or no case has such a number. */
+int64_t visit_case(const struct visit *v, const char *before, const char *after);
 /* What an error of the database looks like; plain: in JSON. */
 void visit_failed(struct visit *v, const struct pg_error *error, bool plain);
 struct pg_params *visit_params(struct visit *v);

@@ -8,6 +8,8 @@
  */
 #include "page/case_view.h"
 #include "page/inner.h"
+
+#include "model/scale.h"
 #include "report/chart.h"
 
 #include <math.h>
@@ -207,14 +209,14 @@ static json_t *questions_view(struct visit *v, const json_t *found)
 	{
 		const char *name = json_string_value(json_object_get(q, "name"));
 		struct kind k = {"stars", 1, 5, 2, ""};
+		const struct scale *scale = scale_find(s->scales, s->n_scales, name);
 		struct figure f;
 		json_t *o = json_object();
 
-		for (int c = 0; c < s->n_scales; c++)
-			if (strcmp(s->scales[c].name, name) == 0) {
-				k.least = s->scales[c].min;
-				k.most = s->scales[c].max;
-			}
+		if (scale) {
+			k.least = scale->min;
+			k.most = scale->max;
+		}
 		f = figure_mean(number_of(q, "n"), json_number_value(json_object_get(q, "sum")),
 				json_number_value(json_object_get(q, "squares")), k.least, k.most);
 		json_object_set_new(o, "name", json_string(settings_label(s, LABEL_RATING, name, v->language)));

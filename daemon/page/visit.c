@@ -9,8 +9,8 @@
 
 #include <errno.h>
 #include <assert.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -40,15 +40,6 @@ json_t *visit_say(struct visit *v, const char *word, json_t *context)
 
 /* ---- where it comes from ---- */
 
-static bool secret_is(const struct secret *secret, const char *text)
-{
-	bool same = false;
-
-	for (int i = 0; text && secret && i < secret->n; i++)
-		same |= strlen(text) == strlen(secret->keys[i]) && CRYPTO_memcmp(text, secret->keys[i], strlen(text)) == 0;
-	return same;
-}
-
 /* As the configuration says now: a peer that was taken out of it is none any more. */
 static bool is_peer(const struct visit *v, const struct address *a)
 {
@@ -69,7 +60,7 @@ static void visit_from(struct visit *v)
 
 	if (!request_peer(v->request, &v->from) || !is_peer(v, &v->from))
 		return;
-	v->from_proxy = secret_is(visit_settings(v)->http.proxy_secret, request_header_all(v->request, PROXY_SECRET_HEADER));
+	v->from_proxy = secret_holds(visit_settings(v)->http.proxy_secret, request_header_all(v->request, PROXY_SECRET_HEADER));
 	/* A proxy may write a line of its own below that of the client. */
 	forwarded = request_header_all(v->request, "X-Forwarded-For");
 	if (!forwarded || strlen(forwarded) > FORWARDED_BYTES_MAX)
@@ -528,4 +519,12 @@ const struct person *visit_person_named(struct visit *v, const char *text)
 		found = p;
 	}
 	return found;
+}
+
+int64_t visit_case(const struct visit *v, const char *before, const char *after)
+{
+	const char *number = request_path(v->request) + strlen(before);
+	size_t digits = strspn(number, "0123456789");
+
+	return digits > 0 && digits <= 18 && *number != '0' && strcmp(number + digits, after) == 0 ? atoll(number) : -1;
 }

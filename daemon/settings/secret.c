@@ -8,6 +8,7 @@
 #include "settings/load.h"
 #include "settings/value.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,4 +172,13 @@ struct secret *load_secret(struct load *l, const struct item *it, enum secret_ki
 	explicit_bzero(text, n);
 	free(text);
 	return good ? s : NULL;
+}
+
+bool secret_holds(const struct secret *secret, const char *text)
+{
+	bool same = false;
+
+	for (int i = 0; text && secret && i < secret->n; i++)
+		same |= strlen(text) == strlen(secret->keys[i]) && CRYPTO_memcmp(text, secret->keys[i], strlen(text)) == 0;
+	return same;
 }

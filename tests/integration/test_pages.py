@@ -295,6 +295,28 @@ def test_a_strangers_words_are_only_words(paged):
     assert "<script" not in browser.get(path).body
 
 
+def test_a_scale_where_low_is_good(paged):
+    """1 is best: the page tells the worst answer first, as the mail does, and counts it in no stars."""
+    paged.stop_daemons()
+    paged.configure(scales='{ effort: { min = 1; max = 5; low_is = "good"; }; }',
+                    rules='{ hard: { when = "rating.effort >= 4"; }; }')
+    paged.start()
+    path = opened(paged, nps=None, ratings={"effort": 5, "staff": 4})
+    opened(paged, nps=None, ratings={"effort": 4}, customer_id="c-2")
+    browser = signed_in(paged, "minsu")
+    page = browser.get(path)
+    assert page.body.count("5/5(1점이 가장 좋음)") == 2 and "★★★★★" not in page.body  # as the score, and in the answer
+    assert "5/5(1점이 가장 좋음)" in browser.get("/inbox").body
+
+
+def test_earlier_answers_are_earlier(paged):
+    path = opened(paged, nps=2)
+    paged.q("INSERT INTO closeloop.responses (customer_id, nps, comment, responded_at) VALUES"
+            " ('c-1', 8, 'long ago', now() - interval '9 days'), ('c-1', 9, 'since then', now())")
+    page = signed_in(paged, "minsu").get(path)
+    assert "long ago" in page.body and "since then" not in page.body
+
+
 # -- the list
 
 
