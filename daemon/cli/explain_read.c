@@ -243,18 +243,24 @@ static int read_case(struct cli *c, struct explained *e)
 	return 0;
 }
 
-static int read_event(struct cli *c, struct explained *e)
+int explain_ask(struct cli *c, const struct explained *e, const struct pg_stmt *stmt, struct pg_rows **ret)
 {
-	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	struct explain_event *v = &e->event;
 	struct pg_params p;
-	int r;
 
 	pg_params_init(&p, c->arena);
 	pg_add_int8(&p, e->of.id);
 	pg_add_int8(&p, e->id);
 	pg_add_bool(&p, e->of.opener);
-	r = cli_run(c, &sql_event, &p, &rows);
+	return cli_run(c, stmt, &p, ret);
+}
+
+static int read_event(struct cli *c, struct explained *e)
+{
+	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
+	struct explain_event *v = &e->event;
+	int r;
+
+	r = explain_ask(c, e, &sql_event, &rows);
 	if (r || pg_count(rows) == 0)
 		return r;
 	*v = (struct explain_event){
@@ -316,14 +322,9 @@ static const struct pg_stmt sql_tried = {
 int explain_read_tried(struct cli *c, const struct explained *e, struct explain_step **ret, int *ret_n)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	struct pg_params p;
 	int r;
 
-	pg_params_init(&p, c->arena);
-	pg_add_int8(&p, e->of.id);
-	pg_add_int8(&p, e->id);
-	pg_add_bool(&p, e->of.opener);
-	r = cli_run(c, &sql_tried, &p, &rows);
+	r = explain_ask(c, e, &sql_tried, &rows);
 	if (r)
 		return r;
 	*ret_n = pg_count(rows);

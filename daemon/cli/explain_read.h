@@ -86,6 +86,9 @@ struct explained {
 	int n_changes;
 };
 
+/* A statement ($1 case, $2 response, $3 whether it opened the case). 0 or an exit code. */
+int explain_ask(struct cli *c, const struct explained *e, const struct pg_stmt *stmt, struct pg_rows **ret);
+
 /* 0, an exit code, or EXPLAIN_E_UNKNOWN: there is no such answer. */
 #define EXPLAIN_E_UNKNOWN (-1)
 int explain_read(struct cli *c, int64_t id, struct explained *ret);

@@ -264,18 +264,13 @@ static const struct pg_stmt sql_later = {
 int explain_read_later(struct cli *c, const struct explained *e, struct explain_later **ret, int *ret_n)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	struct pg_params p;
 	int r;
 
 	*ret_n = 0;
 	*ret = NULL;
 	if (!e->of.id)
 		return 0;
-	pg_params_init(&p, c->arena);
-	pg_add_int8(&p, e->of.id);
-	pg_add_int8(&p, e->id);
-	pg_add_bool(&p, e->of.opener);
-	r = cli_run(c, &sql_later, &p, &rows);
+	r = explain_ask(c, e, &sql_later, &rows);
 	if (r)
 		return r;
 	*ret_n = pg_count(rows);
@@ -311,14 +306,9 @@ static const struct pg_stmt sql_json = {
 int explain_read_json(struct cli *c, const struct explained *e, struct explain_json *ret)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	struct pg_params p;
 	int r;
 
-	pg_params_init(&p, c->arena);
-	pg_add_int8(&p, e->of.id);
-	pg_add_int8(&p, e->id);
-	pg_add_bool(&p, e->of.opener);
-	r = cli_run(c, &sql_json, &p, &rows);
+	r = explain_ask(c, e, &sql_json, &rows);
 	if (r)
 		return r;
 	*ret = (struct explain_json){
