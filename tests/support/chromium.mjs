@@ -3,6 +3,7 @@
 //   {"do": "open", "options": {…}}                               a browser context with one page; its number
 //   {"do": "page", "on": 1, "method": "goto", "args": […]}       any method of playwright's Page
 //   {"do": "press", "on": 1, "selector": "…", "method": "click"} any method of a Locator, which must be one element
+//   {"do": "back", "on": 1}
 //   {"do": "mouse" | "keyboard" | "context", "on": 1, "method": "…", "args": […]}
 //   {"do": "axe", "on": 1}                                       what axe-core finds on the page
 //   {"do": "validate", "on": 1, "html": "…"}                     what html-validate finds in it, or in the page as it is sent
@@ -40,6 +41,19 @@ async function open(options) {
   return last;
 }
 
+// A page that is just taking the place of another can't be asked for its history yet: DevTools says so, and it is asked again.
+async function back(page) {
+  for (let tries = 0; ; tries++) {
+    await page.waitForLoadState('load');
+    await page.evaluate(() => document.readyState);
+    try {
+      return await page.goBack();
+    } catch (error) {
+      if (tries === 5 || !error.message.includes('Not attached to an active page')) throw error;
+    }
+  }
+}
+
 async function findings(page) {
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
   const { violations } = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), TAGS);
@@ -56,6 +70,7 @@ async function answer(request) {
   const args = request.args || [];
   switch (request.do) {
     case 'open': return open(request.options);
+    case 'back': return back(page);
     case 'page': return page[request.method](...args);
     case 'press': return page.locator(request.selector)[request.method](...args);
     case 'mouse': case 'keyboard': return page[request.do][request.method](...args);

@@ -127,7 +127,7 @@ class Tab:
         self._ask("page", "waitForLoadState", "networkidle")
 
     def back(self):
-        self._ask("page", "goBack")
+        self.chromium.ask(do="back", on=self.number)
 
     def reload(self):
         return self._ask("page", "reload")
