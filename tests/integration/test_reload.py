@@ -155,7 +155,8 @@ def test_several_daemons_answer_each_for_itself(site):
     site.http_port = first.port
     out = site.run("reload")
     assert len(re.findall(r" → ", out)) == 2
-    assert "different" not in site.closeloop("status").stdout and first.metric("rulesets_live") == 1
+    assert "different" not in site.closeloop("status").stdout
+    site.wait(lambda: first.metric("rulesets_live") == 1, "the metric of both", 40)
     site.sections["rules"] = OTHER.replace("nps <= 1", "nps <= 2")
     third = site.start(configuration=site.second_configuration())
     site.wait(lambda: third.metric("rulesets_live") == 2, "the metric", 40)
