@@ -125,7 +125,7 @@ BEGIN
 				SELECT o.responded_at, jsonb_build_object('at', closeloop.page_moment(o.responded_at, zone), 'touchpoint', o.touchpoint,
 					'nps', o.nps, 'csat', o.csat, 'ces', o.ces, 'ratings', o.ratings, 'comment', left(o.comment, 200), 'case_id', j.case_id) AS j
 				FROM closeloop.responses AS o LEFT JOIN closeloop.case_responses AS j ON j.response_id = o.id
-				WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous)
+				WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous) AND btrim(r.customer_id) <> ''
 					AND (o.responded_at, o.id) < (r.responded_at, r.id)
 					AND j.case_id IS DISTINCT FROM c.id
 				ORDER BY o.responded_at DESC LIMIT 10) AS b),

@@ -104,6 +104,6 @@ struct merge_answer merge_decide(const struct case_settings *s, const struct mer
 const char *merge_key(const struct settings *s, const struct response *r)
 {
 	if (s->cases.merge_by == MERGE_BY_ACCOUNT)
-		return r->account && *r->account ? r->account : NULL;
+		return str_blank(r->account) ? NULL : r->account;
 	return settings_is_anonymous(s, r->customer_id) ? NULL : r->customer_id;
 }

@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool text_is_blank(const char *s)
-{
-	return !s || s[strspn(s, " \t\r\n")] == '\0';
-}
-
 /* The text of a fact by its name in rules: a column, or attr.X. */
 static const char *owner_fact(const struct response *r, const char *name)
 {
@@ -27,7 +22,7 @@ static const char *owner_fact(const struct response *r, const char *name)
 	} else {
 		text = response_text(r, name, &known);
 	}
-	return text_is_blank(text) ? NULL : text;
+	return str_blank(text) ? NULL : text;
 }
 
 const char *owner_lookup_value(const struct target *t, const struct response *r, struct arena *a)

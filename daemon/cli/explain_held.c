@@ -12,8 +12,8 @@ const char *explain_merge_impossible(const struct settings *s, const struct resp
 	if (s && s->cases.merge_within_s <= 0)
 		return "off";
 	if (by_account)
-		return r->account ? NULL : "no account";
-	if (!r->customer_id)
+		return str_blank(r->account) ? "no account" : NULL;
+	if (str_blank(r->customer_id))
 		return "no customer id";
 	return s && settings_is_anonymous(s, r->customer_id) ? "anonymous id" : NULL;
 }

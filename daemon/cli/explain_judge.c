@@ -51,7 +51,7 @@ static void say_why_missing(struct explained *e, struct arena *arena)
 		asked += needs[i].of == PER_CUSTOMER;
 		known += needs[i].of == PER_CUSTOMER && !isnan(past->counts[i]);
 	}
-	if (!customer || !*customer)
+	if (str_blank(customer))
 		past->why_missing = "no customer id";
 	else if (settings_is_anonymous(e->set->settings, customer))
 		past->why_missing = "anonymous id";

@@ -189,7 +189,7 @@ uint64_t sim_key_of(const char *text)
 
 uint64_t sim_key(const char *text)
 {
-	return text && text[strspn(text, " \t\r\n")] ? sim_key_of(text) : 0;
+	return str_blank(text) ? 0 : sim_key_of(text);
 }
 
 static struct sim_score score_of(int question, double level)

@@ -187,11 +187,6 @@ const char *const *coverage_facts(const struct coverage *c, int *ret_n)
 	return c->names;
 }
 
-static bool text_is_blank(const char *s)
-{
-	return !s || s[strspn(s, " \t\r\n")] == '\0';
-}
-
 static void group_read(struct coverage *c, const char *const *values)
 {
 	int n = 0;
@@ -205,7 +200,7 @@ static void group_read(struct coverage *c, const char *const *values)
 					.attributes = c->attributes};
 	for (int i = 0; i < c->n_facts; i++) {
 		const struct fact *f = &c->facts[i];
-		const char *value = text_is_blank(values[i]) ? NULL : values[i];
+		const char *value = str_blank(values[i]) ? NULL : values[i];
 
 		if (!f->attribute)
 			*(const char **)(void *)((char *)&c->response + f->at) = value;

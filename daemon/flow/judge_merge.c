@@ -287,7 +287,8 @@ static const char *why_not_merged(const struct judge *j, const struct plan *p, c
 		return a->why_not;
 	if (p->shared_id)
 		return "shared id";
-	return r->customer_id && settings_is_anonymous(j->live->settings, r->customer_id) ? "anonymous id" : a->why_not;
+	return !str_blank(r->customer_id) && settings_is_anonymous(j->live->settings, r->customer_id) ? "anonymous id"
+												      : a->why_not;
 }
 
 void judge_merge(struct judge *j, struct plan *p)

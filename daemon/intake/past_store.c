@@ -293,11 +293,6 @@ void past_add_param(const struct past_stmts *s, struct pg_params *p, const char 
 
 /* ---- reading ---- */
 
-static bool is_blank(const char *text)
-{
-	return !text || text[strspn(text, " ")] == '\0';
-}
-
 /* NULL: there is none. One that can't be read is none, too: the response under judgement isn't to blame. */
 static const struct response *read_previous(const struct past_reader *reader, const struct pg_rows *rows, int row, int first)
 {
@@ -319,7 +314,7 @@ static void read_row(const struct past_reader *reader, const struct pg_rows *row
 	struct past *past = arena_new_obj(reader->arena, struct past);
 	double *counts = arena_new_array(reader->arena, double, (size_t)wants->n_needs + 1);
 
-	if (is_blank(r->customer_id))
+	if (str_blank(r->customer_id))
 		past->why_missing = "no customer id";
 	else if (reader->is_anonymous(reader->settings, r->customer_id))
 		past->why_missing = "anonymous id";

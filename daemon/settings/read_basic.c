@@ -13,14 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_blank(const char *text)
-{
-	return text[strspn(text, " \t\r\n")] == '\0';
-}
-
 static void read_text(struct load *l, const struct item *it, void *field)
 {
-	if (is_blank(it->text))
+	if (str_blank(it->text))
 		load_error(l, it, NULL, "must not be empty");
 	*(const char **)field = it->text;
 }
@@ -164,7 +159,7 @@ static void localized_key(struct load *l, const struct item *it, const config_se
 		return;
 	}
 	text = config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s) : "";
-	if (is_blank(text))
+	if (str_blank(text))
 		load_error(l, it, &pos, "expected a text for '%s'", s->name);
 	ret->in[language] = arena_strdup(l->arena, text);
 }
@@ -175,7 +170,7 @@ static void read_localized(struct load *l, const struct item *it, void *field)
 	struct localized *ret = field;
 
 	if (it->text) {
-		if (is_blank(it->text))
+		if (str_blank(it->text))
 			load_error(l, it, NULL, "must not be empty");
 		ret->in[l->s->language] = it->text;
 		return;

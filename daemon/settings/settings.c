@@ -158,7 +158,7 @@ const char *localized_get(const struct localized *l, enum language language)
 
 bool settings_is_anonymous(const struct settings *s, const char *customer_id)
 {
-	if (!customer_id)
+	if (str_blank(customer_id))
 		return true;
 	for (int i = 0; i < s->cases.anonymous_ids.n; i++)
 		if (strcmp(s->cases.anonymous_ids.items[i], customer_id) == 0)

@@ -159,12 +159,15 @@ def test_when_a_further_answer_does_not_join(site, cases, gap, relation, why):
         assert events(site, "opened")[1].get("not_joined", {}).get("why") == why
 
 
-def test_nobody_without_an_id_joins(site):
-    site.daemon()
+@pytest.mark.parametrize("nobody", (None, "", " \t"))
+def test_nobody_without_an_id_joins(site, nobody):
+    """Forms send an empty text; to forget it in anonymous_ids must not make strangers one customer."""
+    site.daemon(cases='{ anonymous_ids = [ "walk-in" ]; cooldown = "1d"; }')
     for _ in range(2):
-        site.respond(nps=2, customer_id=None)
+        site.respond(nps=2, customer_id=nobody)
         site.settled()
     assert relations(site) == ["opened", "opened"]
+    assert "merge no customer id · cooldown no" in site.run("explain", "2")
 
 
 def test_accounts_may_be_one(site):
@@ -173,11 +176,12 @@ def test_accounts_may_be_one(site):
     site.settled()
     site.respond(nps=2, account="hanbit", customer_id="k2")
     site.respond(nps=2, account="elbhof", customer_id="k1")
-    site.respond(nps=2, account="", customer_id="k1")
-    site.wait(lambda: len(relations(site)) == 4, "judged")
+    for nothing in ("", " ", " "):
+        site.respond(nps=2, account=nothing, customer_id="k1")
+    site.wait(lambda: len(relations(site)) == 6, "judged")
     site.settled()
-    assert relations(site) == ["opened", "joined", "opened", "opened"]
-    assert [a for (a,) in site.q("SELECT merge_account FROM closeloop.cases ORDER BY id")] == ["hanbit", "elbhof", None]
+    assert relations(site) == ["opened", "joined", "opened", "opened", "opened", "opened"]
+    assert [a for (a,) in site.q("SELECT merge_account FROM closeloop.cases ORDER BY id")] == ["hanbit", "elbhof", None, None, None]
 
 
 def test_a_thousand_answers_of_one_id(site):
