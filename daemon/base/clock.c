@@ -65,29 +65,65 @@ const char *wall_text(struct wall_time t, char text[WALL_TEXT_BYTES])
 	return text;
 }
 
-int wall_parse(const char *text, struct wall_time *ret)
+bool day_exists(int year, int month, int day)
 {
-	int64_t fraction = 0, scale = US_PER_S / 10, offset = 0;
-	int used = 0, hours, minutes;
-	struct tm tm = {0};
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return year >= 0 && month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] + (month == 2 && leap);
+}
+
+/* "Z", "+09:00", "+0900", "+09": nothing may follow. */
+static int parse_offset(const char *text, int64_t *ret_s)
+{
+	int hours, minutes = 0, used = 0, more = 0;
 	char sign;
 
-	if (sscanf(text, "%4d-%2d-%2d%*[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
-		   &tm.tm_sec, &used) != 6)
+	*ret_s = 0;
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+		return 0;
+	if (sscanf(text, "%c%2d%n", &sign, &hours, &used) != 2 || (sign != '+' && sign != '-') || used != 3)
 		return -EINVAL;
 	text += used;
-	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
-	    tm.tm_sec > 60)
+	if (*text && (sscanf(text, *text == ':' ? ":%2d%n" : "%2d%n", &minutes, &more) != 1 || text[more]))
 		return -EINVAL;
-	if (*text == '.')
-		for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
-			fraction += (*text - '0') * scale;
-	if (sscanf(text, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) == 3 && (sign == '+' || sign == '-') && !text[used])
-		offset = (sign == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * 60);
-	else if (strcmp(text, "Z") != 0 && strcmp(text, "z") != 0)
+	*ret_s = (sign == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * 60);
+	return 0;
+}
+
+int wall_parse(const char *text, struct wall_time *ret)
+{
+	int64_t fraction = 0, scale = US_PER_S / 10, offset;
+	int used = 0, more = 0;
+	struct tm tm = {0};
+
+	if (sscanf(text, "%4d-%2d-%2d%*[Tt ]%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &used) !=
+	    5)
+		return -EINVAL;
+	text += used;
+	if (*text == ':') {
+		if (sscanf(text, ":%2d%n", &tm.tm_sec, &more) != 1)
+			return -EINVAL;
+		text += more;
+		if (*text == '.')
+			for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
+				fraction += (*text - '0') * scale;
+	}
+	if (!day_exists(tm.tm_year, tm.tm_mon, tm.tm_mday) || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 ||
+	    tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60 || parse_offset(text, &offset) < 0)
 		return -EINVAL;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	ret->us = ((int64_t)timegm(&tm) - offset) * US_PER_S + fraction;
 	return 0;
+}
+
+int wall_parse_or_day(const char *text, struct wall_time *ret)
+{
+	char day[] = "YYYY-MM-DDT00:00Z";
+
+	if (strlen(text) != 10)
+		return wall_parse(text, ret);
+	memcpy(day, text, 10);
+	return wall_parse(day, ret);
 }

@@ -46,7 +46,10 @@ static inline bool wall_is_set(struct wall_time t)
 #define WALL_TEXT_BYTES 32
 /* RFC 3339 in UTC, "2026-11-22T02:18:15.123456Z" (no fraction when it is zero); "" for WALL_NONE. */
 const char *wall_text(struct wall_time t, char text[WALL_TEXT_BYTES]);
-/* RFC 3339 with a zone ("Z" or "+09:00"); -EINVAL when it is none. */
+bool day_exists(int year, int month, int day);
+/* RFC 3339 with a zone ("Z" or "+09:00"; also "+0900", "+09", and without seconds); -EINVAL when it is none. */
 int wall_parse(const char *text, struct wall_time *ret);
+/* The same, or a day alone: as it begins in UTC. So attributes of the type time are read. */
+int wall_parse_or_day(const char *text, struct wall_time *ret);
 
 #endif

@@ -137,8 +137,9 @@ static int take_attribute(struct reader *r, const char *name, const char *value)
 		a->text = a->truth ? "true" : "false";
 		break;
 	case ATTRIBUTE_TIME:
-		if (wall_parse(value, &time) < 0)
-			return invalid(r, "attr.%s is a time like 2027-03-02T10:00:00+09:00, not '%s'", name, value);
+		if (wall_parse_or_day(value, &time) < 0)
+			return invalid(r, "attr.%s is a time like 2027-03-02T10:00:00+09:00 or a day like 2027-03-02, not '%s'",
+				       name, value);
 		a->type = ATTRIBUTE_TEXT; /* as it stands in the JSON */
 		break;
 	}

@@ -79,16 +79,6 @@ int cli_number(const char *option, const char *word, int64_t most, int64_t *ret)
 	return 0;
 }
 
-static bool day_exists(int year, int month, int day)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	if (year < 1970 || year > 9999 || month < 1 || month > 12 || day < 1)
-		return false;
-	return day <= days[month - 1] + (month == 2 && leap);
-}
-
 /* "2d", "+2d", "-2d": from now, in the direction that the option means unless it says one itself. */
 static int when_duration(const char *word, int sign, struct when *ret)
 {
@@ -117,7 +107,7 @@ int when_parse(const char *word, int sign, const char *day_time, struct when *re
 	}
 	if (sscanf(word, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3 || used != 10)
 		return when_duration(word, sign, ret);
-	if (!day_exists(year, month, day))
+	if (year < 1970 || !day_exists(year, month, day))
 		return -EINVAL;
 	rest = word + used;
 	if (!*rest) {

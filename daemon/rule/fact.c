@@ -259,19 +259,6 @@ bool input_text(const struct input *in, const struct response *r, const char **r
 	return *ret != NULL;
 }
 
-/* "2027-03-02T10:00:00+09:00" or a day alone. */
-static bool attribute_time(const char *text, struct wall_time *ret)
-{
-	char day[] = "YYYY-MM-DDT00:00:00Z";
-
-	if (wall_parse(text, ret) == 0)
-		return true;
-	if (strlen(text) != 10)
-		return false;
-	memcpy(day, text, 10);
-	return wall_parse(day, ret) == 0;
-}
-
 bool input_time(const struct input *in, const struct response *r, struct wall_time *ret)
 {
 	const struct response *from = source_of(in, r);
@@ -284,7 +271,7 @@ bool input_time(const struct input *in, const struct response *r, struct wall_ti
 		return wall_is_set(*ret);
 	}
 	a = response_attribute(from, in->name);
-	return a && a->type == ATTRIBUTE_TEXT && a->text && attribute_time(a->text, ret);
+	return a && a->type == ATTRIBUTE_TEXT && a->text && wall_parse_or_day(a->text, ret) == 0;
 }
 
 const char *input_missing_note(const struct input *in, const struct response *r)

@@ -133,9 +133,9 @@ static bool attribute_read(struct load *l, const struct item *it, const config_s
 		}
 		ret->type = ATTRIBUTE_TEXT;
 		ret->text = arena_strdup(l->arena, config_setting_get_string(e));
-		if (declared->type == ATTRIBUTE_TEXT || wall_parse(ret->text, &time) == 0)
+		if (declared->type == ATTRIBUTE_TEXT || wall_parse_or_day(ret->text, &time) == 0)
 			return true;
-		member_error(l, it, e, "expected %s", type_moment.words);
+		member_error(l, it, e, "expected %s, or a day such as 2027-03-02", type_moment.words);
 		return false;
 	case ATTRIBUTE_NUMBER:
 		if (!member_number(e, &ret->number)) {
@@ -351,7 +351,8 @@ static void test_past(struct load *l, struct rule_test *t)
 	const struct response *r = &t->response;
 	const struct history_need *needs;
 	int n = ruleset_history(l->s->ruleset, &needs);
-	bool known = t->has_previous || says_of_customer(t) || !settings_is_anonymous(l->s, r->customer_id);
+	bool shared = !str_blank(r->customer_id) && settings_is_anonymous(l->s, r->customer_id);
+	bool known = !shared && (t->has_previous || says_of_customer(t) || !str_blank(r->customer_id));
 	bool has_account = r->account && r->account[strspn(r->account, " ")];
 	double *counts = arena_new_array(l->arena, double, (size_t)n);
 	struct past *past = arena_new_obj(l->arena, struct past);
@@ -359,13 +360,14 @@ static void test_past(struct load *l, struct rule_test *t)
 	for (int i = 0; i < n; i++)
 		counts[i] = (needs[i].of == PER_ACCOUNT ? has_account : known) ? implied_count(t, &needs[i]) : NAN;
 	for (int i = 0; i < t->n_history; i++)
-		counts[t->history[i].place] = t->history[i].count;
+		if (known || t->history[i].need.of == PER_ACCOUNT)
+			counts[t->history[i].place] = t->history[i].count;
 	*past = (struct past){
-		.previous = t->has_previous ? &t->previous : NULL,
+		.previous = t->has_previous && known ? &t->previous : NULL,
 		.counts = counts,
-		.why_missing = known            ? NULL
-			       : r->customer_id ? "anonymous id"
-						: "no customer id",
+		.why_missing = known    ? NULL
+			       : shared ? "anonymous id"
+					: "no customer id",
 	};
 	t->response.past = past;
 }

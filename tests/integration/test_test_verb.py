@@ -117,6 +117,29 @@ def test_the_past_of_an_account_says_nothing_of_who_the_customer_is(desk):
 };""")
 
 
+def test_nobody_knows_the_past_of_whom_many_share(desk):
+    """As live: a kiosk's last answer is somebody else's, whatever a test says of it."""
+    desk.configure(cases='{ anonymous_ids = [ "kiosk" ]; }',
+                   rules='{ turned: { when = "previous.nps >= 9 and nps <= 6"; }; again: { when = "history.detractors(30d) >= 1"; };'
+                         ' account: { when = "history.detractors(30d, account) >= 1"; }; }')
+    past = 'previous: { nps = 9; }; history: { detractors_30d = 1; detractors_30d_account = 2; }'
+    known = desk.test(one('nps = 2; account = "hanbit"; customer_id = "k1"', 'rules = [ "turned", "again", "account" ]', past))
+    assert "1 test passed" in known
+    out = desk.test(one('nps = 2; account = "hanbit"; customer_id = "kiosk"', 'rules = [ "turned", "account" ]; undecided = [ ]', past), code=1)
+    assert re.search(r"turned +undecided +previous.nps >= 9 +missing  anonymous id", out), out
+    assert re.search(r"got +turned, again", out) and "expected none" in out
+
+
+def test_a_time_may_be_a_day(desk):
+    """As the daemon takes attributes; what is no time is told with its line, and by `try` in the same words."""
+    desk.configure(attributes='{ manager = "text"; since = "time"; }', rules='{ new: { when = "days_since(attr.since) <= 30"; }; }')
+    at = 'at = "2027-03-31T00:00:00Z"'
+    assert "1 test passed" in desk.test(one('attributes: { since = "2027-03-01"; }', 'rules = [ "new" ]', at))
+    said = desk.test(one('attributes: { since = "2027-02-29"; }', 'rules = [ "new" ]', at), code=65)
+    assert said.startswith("rules.tests.conf:1: tests.it.response.attributes.since: expected a time with its zone"), said
+    assert "or a day such as 2027-03-02" in said
+
+
 def test_owners_as_they_are_imported(desk):
     desk.write("dimension,value,person\naccount,Hanbit,minsu\ntouchpoint+region,installation+seoul,anna\n", "owners.csv")
     desk.test("""owners_file = "owners.csv";

@@ -150,9 +150,18 @@ static void times_round_trip(void **state)
 	} good[] = {{"2027-03-02T10:38:12Z", "2027-03-02T10:38:12Z"},
 		    {"2027-03-02T10:38:12.5+09:00", "2027-03-02T01:38:12.500000Z"},
 		    {"1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z"},
-		    {"2028-02-29 00:00:00-01:30", "2028-02-29T01:30:00Z"}};
-	static const char *const bad[] = {"",  "2027-03-02",           "2027-03-02T10:38:12", "2027-13-02T10:38:12Z",
-					  "x", "2027-03-02T10:38:12+9"};
+		    {"2028-02-29 00:00:00-01:30", "2028-02-29T01:30:00Z"},
+		    {"2027-03-02 10:38:12.5+09", "2027-03-02T01:38:12.500000Z"},
+		    {"2027-03-02T10:38-0130", "2027-03-02T12:08:00Z"}};
+	static const char *const bad[] = {"",
+					  "2027-03-02",
+					  "2027-03-02T10:38:12",
+					  "2027-13-02T10:38:12Z",
+					  "x",
+					  "2027-03-02T10:38:12+9",
+					  "2027-02-29T10:38:12Z",
+					  "2027-03-02T10:38:12+09:00x",
+					  "2027-03-02T10Z"};
 	char text[WALL_TEXT_BYTES];
 	struct wall_time t;
 
@@ -162,6 +171,10 @@ static void times_round_trip(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_true(wall_parse(bad[i], &t) < 0);
+	assert_int_equal(wall_parse_or_day("2027-03-02", &t), 0);
+	assert_string_equal(wall_text(t, text), "2027-03-02T00:00:00Z");
+	assert_int_equal(wall_parse_or_day("2027-03-02T10:38:12Z", &t), 0);
+	assert_true(wall_parse_or_day("2027-02-29", &t) < 0);
 	assert_string_equal(wall_text(WALL_NONE, text), "");
 }
 
