@@ -15,8 +15,9 @@
 
 void buf_fini(struct buf *b)
 {
-	free(b->p);
-	b->p = NULL;
+	if (b->p != b->lent)
+		free(b->p);
+	b->p = b->lent = NULL;
 	b->n = 0;
 	b->room = 0;
 	b->overflow = false;
@@ -37,9 +38,9 @@ const char *buf_str(const struct buf *b)
 
 char *buf_take(struct buf *b)
 {
-	char *p = b->p ? b->p : xstrdup("");
+	char *p = b->p && b->p != b->lent ? b->p : xstrdup(buf_str(b));
 
-	b->p = NULL;
+	b->p = b->lent;
 	buf_fini(b);
 	return p;
 }
@@ -51,6 +52,7 @@ static bool buf_grow(struct buf *b, size_t n)
 
 	if (b->overflow || n > b->cap_bytes - b->n) {
 		b->overflow = true;
+		b->room = b->p ? b->n + 1 : 0;
 		return false;
 	}
 	want = b->n + n + 1;
@@ -59,13 +61,17 @@ static bool buf_grow(struct buf *b, size_t n)
 
 		while (room < want)
 			room *= 2;
-		b->p = xrealloc(b->p, room);
+		room = MIN(room - 1, b->cap_bytes) + 1;
+		if (b->p && b->p == b->lent)
+			b->p = memcpy(xmalloc(room), b->lent, b->n + 1);
+		else
+			b->p = xrealloc(b->p, room);
 		b->room = room;
 	}
 	return true;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_add_more(struct buf *b, const void *p, size_t n)
 {
 	if (n == 0 || !buf_grow(b, n))
 		return;
@@ -74,30 +80,24 @@ void buf_add(struct buf *b, const void *p, size_t n)
 	b->p[b->n] = '\0';
 }
 
-void buf_puts(struct buf *b, const char *s)
-{
-	buf_add(b, s, strlen(s));
-}
-
-void buf_putc(struct buf *b, char c)
-{
-	if (b->n + 1 < b->room && b->n < b->cap_bytes && !b->overflow) {
-		b->p[b->n++] = c;
-		b->p[b->n] = '\0';
-		return;
-	}
-	buf_add(b, &c, 1);
-}
-
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
+	size_t room = b->room - b->n;
 	va_list ap;
 	int n;
 
+	if (b->overflow)
+		return;
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
 	va_end(ap);
 	assert(n >= 0);
+	if ((size_t)n < room) {
+		b->n += (size_t)n;
+		return;
+	}
+	if (room)
+		b->p[b->n] = '\0';
 	if (!buf_grow(b, (size_t)n))
 		return;
 	va_start(ap, fmt);

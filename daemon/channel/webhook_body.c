@@ -70,7 +70,7 @@ static void put_number(struct buf *b, double v)
 		buf_puts(b, "null");
 		return;
 	}
-	if (v == (double)(int64_t)v && fabs(v) < 1e15) {
+	if (fabs(v) < 1e15 && v == (double)(int64_t)v) {
 		buf_put_int(b, (int64_t)v);
 		return;
 	}

@@ -18,7 +18,8 @@
 static const char *judge_rule_names(struct judge *j, const struct plan *p)
 {
 	const struct settings *s = j->live->settings;
-	struct buf b = BUF_INIT(1024 * 1024);
+	char room[256] = "";
+	struct buf b = BUF_ON(room, 1024 * 1024);
 	const char *text;
 
 	buf_putc(&b, '{');
@@ -69,7 +70,8 @@ void judge_decide(struct judge *j, const struct verdict *v, struct plan *p)
 static void judge_match(struct judge *j, struct claimed *c, const struct verdict *v)
 {
 	struct plan *p = &j->plans[j->n_plans++];
-	struct buf facts = BUF_INIT(FACTS_BYTES_MAX);
+	char room[512] = "";
+	struct buf facts = BUF_ON(room, FACTS_BYTES_MAX);
 
 	*p = (struct plan){.claimed = c};
 	judge_decide(j, v, p);

@@ -12,7 +12,9 @@
 
 static void put_text_field(struct buf *b, const char *name, const char *value)
 {
-	buf_printf(b, "%s\"%s\":", b->n > 1 ? "," : "", name);
+	buf_puts(b, b->n > 1 ? ",\"" : "\"");
+	buf_puts(b, name);
+	buf_puts(b, "\":");
 	json_put_string(b, value);
 }
 
@@ -74,7 +76,8 @@ static void put_merge(struct buf *b, const struct plan *p)
 
 const char *judge_event_details(struct judge *j, const struct plan *p)
 {
-	struct buf b = BUF_INIT(FACTS_BYTES_MAX);
+	char room[512] = "";
+	struct buf b = BUF_ON(room, FACTS_BYTES_MAX);
 	const char *text;
 
 	buf_putc(&b, '{');
@@ -144,14 +147,19 @@ const char *judge_answer(struct judge *j, const struct response *r)
 		const char *name;
 		int score;
 	} scores[] = {{"nps", r->nps}, {"csat", r->csat}, {"ces", r->ces}};
-	struct buf b = BUF_INIT(FACTS_BYTES_MAX);
+	char room[512] = "";
+	struct buf b = BUF_ON(room, FACTS_BYTES_MAX);
 	const char *text;
 	int n = 0;
 
-	buf_printf(&b, "{\"contact_requested\":%s", r->contact_requested ? "true" : "false");
+	buf_puts(&b, r->contact_requested ? "{\"contact_requested\":true" : "{\"contact_requested\":false");
 	for (size_t i = 0; i < ARRAY_SIZE(scores); i++)
-		if (scores[i].score != SCORE_MISSING)
-			buf_printf(&b, ",\"%s\":%d", scores[i].name, scores[i].score);
+		if (scores[i].score != SCORE_MISSING) {
+			buf_puts(&b, ",\"");
+			buf_puts(&b, scores[i].name);
+			buf_puts(&b, "\":");
+			buf_put_int(&b, scores[i].score);
+		}
 	for (int i = 0; i < r->n_ratings; i++)
 		if (isfinite(r->ratings[i].value)) {
 			buf_puts(&b, n++ ? "," : ",\"ratings\":{");

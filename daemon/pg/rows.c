@@ -67,9 +67,8 @@ bool pg_is_null(const struct pg_rows *r, int row, int column)
 /* The value, or NULL for a null. A claim has 27,000 of them. */
 static const char *value_of(const struct pg_rows *r, int row, int column)
 {
-	if (PQgetlength(r->result, row, column) == 0 && pg_is_null(r, row, column))
-		return NULL;
-	return PQgetvalue(r->result, row, column);
+	assert(row > 0 || column < PQnfields(r->result));
+	return PQgetisnull(r->result, row, column) ? NULL : PQgetvalue(r->result, row, column);
 }
 
 /* Types are the statement's: the first row speaks for all. */
@@ -86,12 +85,13 @@ bool pg_get_bool(const struct pg_rows *r, int row, int column)
 	return v && *v;
 }
 
-static int64_t load_int(Oid type, const char *v)
+/* By its length: 2, 4 or 8 bytes. */
+static int64_t load_int(const char *v, int n)
 {
-	switch (type) {
-	case PG_INT2: return (int16_t)load16(v);
-	case PG_INT4: return (int32_t)load32(v);
-	case PG_INT8: return (int64_t)load64(v);
+	switch (n) {
+	case 2: return (int16_t)load16(v);
+	case 4: return (int32_t)load32(v);
+	case 8: return (int64_t)load64(v);
 	default: break;
 	}
 	assert(!"an integer column");
@@ -101,19 +101,17 @@ static int64_t load_int(Oid type, const char *v)
 int32_t pg_get_int4(const struct pg_rows *r, int row, int column)
 {
 	const char *v = value_of(r, row, column);
-	Oid type = PQftype(r->result, column);
 
-	assert(type == PG_INT2 || type == PG_INT4);
-	return v ? (int32_t)load_int(type, v) : 0;
+	assert(type_is(r, row, column, PG_INT4) || type_is(r, row, column, PG_INT2));
+	return v ? (int32_t)load_int(v, PQgetlength(r->result, row, column)) : 0;
 }
 
 int64_t pg_get_int8(const struct pg_rows *r, int row, int column)
 {
 	const char *v = value_of(r, row, column);
-	Oid type = PQftype(r->result, column);
 
-	assert(type == PG_INT2 || type == PG_INT4 || type == PG_INT8);
-	return v ? load_int(type, v) : 0;
+	assert(type_is(r, row, column, PG_INT8) || type_is(r, row, column, PG_INT4) || type_is(r, row, column, PG_INT2));
+	return v ? load_int(v, PQgetlength(r->result, row, column)) : 0;
 }
 
 double pg_get_float8(const struct pg_rows *r, int row, int column)
@@ -147,13 +145,17 @@ static bool is_text(Oid type)
 const char *pg_get_text(const struct pg_rows *r, int row, int column, size_t *ret_n)
 {
 	const char *v = value_of(r, row, column);
-	Oid type = PQftype(r->result, column);
-	int skip = type == PG_JSONB ? 1 : 0; /* jsonb_send: a version byte first */
+	int skip;
 
-	assert(row > 0 || is_text(type));
+	assert(row > 0 || is_text(PQftype(r->result, column)));
 	if (ret_n)
-		*ret_n = v ? (size_t)(PQgetlength(r->result, row, column) - skip) : 0;
-	return v ? v + skip : NULL;
+		*ret_n = 0;
+	if (!v)
+		return NULL;
+	skip = PQftype(r->result, column) == PG_JSONB ? 1 : 0; /* jsonb_send: a version byte first */
+	if (ret_n)
+		*ret_n = (size_t)(PQgetlength(r->result, row, column) - skip);
+	return v + skip;
 }
 
 /* Microseconds since 2000; the ends of the scale are infinite. */
@@ -283,7 +285,7 @@ int pg_get_int8_array(const struct pg_rows *r, int row, int column, struct arena
 	for (int i = 0; i < reader.count; i++) {
 		const char *v = array_next(&reader, &n);
 
-		items[i] = v ? load_int(reader.element, v) : 0;
+		items[i] = v ? load_int(v, (int)n) : 0;
 	}
 	*ret = items;
 	return reader.count;
