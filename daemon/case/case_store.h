@@ -18,12 +18,12 @@ extern const struct pg_stmt case_lock_customer;
 extern const struct pg_stmt case_lock_responses;
 /* ($1 response ids) → response_id, case_id (0: none), in which state, version of the case: judged before, seen after the locks. */
 extern const struct pg_stmt case_judged;
-/* ($1 how many) → ids. */
-extern const struct pg_stmt case_new_ids;
 /* ($1 response ids, $2 customers, $3 responded_at) → id and the same customer's last earlier answer. */
 extern const struct pg_stmt case_previous;
 /* () → now(), last_value of directory_version. */
 extern const struct pg_stmt case_now;
+/* ($1 how many) → the same, and an array of ids for new cases. */
+extern const struct pg_stmt case_now_and_ids;
 /* ($1 zones, $2 times) → the local times, in the order asked. */
 extern const struct pg_stmt case_local_times;
 

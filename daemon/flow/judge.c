@@ -228,6 +228,8 @@ static void on_now(void *arg, const struct pg_rows *rows)
 
 	j->now = pg_get_time(rows, 0, 0);
 	j->directory_version = pg_get_int8(rows, 0, 1);
+	if (!j->dry)
+		j->n_new_ids = pg_get_int8_array(rows, 0, 2, j->arena, &j->new_ids);
 }
 
 /* Rows come sorted by id and so do the plans of most batches: `hint` makes the search a step. */
@@ -293,17 +295,6 @@ static void on_positions(void *arg, const struct pg_rows *rows)
 	struct judge *j = arg;
 
 	owner_positions_read_rows(rows, j->facts.positions, j->facts.n_positions);
-}
-
-static void on_new_ids(void *arg, const struct pg_rows *rows)
-{
-	struct judge *j = arg;
-	int64_t *ids = arena_alloc(j->arena, sizeof(*ids) * (size_t)MAX(pg_count(rows), 1));
-
-	j->n_new_ids = pg_count(rows);
-	for (int i = 0; i < j->n_new_ids; i++)
-		ids[i] = pg_get_int8(rows, i, 0);
-	j->new_ids = ids;
 }
 
 static void on_previous(void *arg, const struct pg_rows *rows)
@@ -419,18 +410,20 @@ static void add_names(struct pg_batch *b, struct judge *j, const struct pg_stmt 
 	pg_batch_add(b, stmt, p, fn, j);
 }
 
-static void add_new_ids(struct pg_batch *b, struct judge *j)
+static void add_now(struct pg_batch *b, struct judge *j)
 {
 	struct pg_params *p = arena_new_obj(j->arena, struct pg_params);
 	int n = 0;
 
+	if (j->dry) {
+		pg_batch_add(b, &case_now, NULL, on_now, j);
+		return;
+	}
 	for (int i = 0; i < j->n_plans; i++)
 		n += j->plans[i].action == PLAN_OPEN;
-	if (n == 0 || j->dry)
-		return;
 	pg_params_init(p, j->arena);
 	pg_add_int4(p, n);
-	pg_batch_add(b, &case_new_ids, p, on_new_ids, j);
+	pg_batch_add(b, &case_now_and_ids, p, on_now, j);
 }
 
 static void judge_plan(struct judge *j);
@@ -469,7 +462,7 @@ void judge_start(struct judge *j)
 		add_ids(b, j, &case_lock_responses, on_locked);
 		add_ids(b, j, &case_judged, on_judged);
 	}
-	pg_batch_add(b, &case_now, NULL, on_now, j);
+	add_now(b, j);
 	if (j->on_endpoints)
 		pg_batch_add(b, &outbox_endpoints, NULL, j->on_endpoints, j->arg);
 	if (j->facts.n_lookups) {
@@ -483,7 +476,6 @@ void judge_start(struct judge *j)
 	add_previous(b, j);
 	if (!j->dry)
 		judge_ask_merges(j, b);
-	add_new_ids(b, j);
 	judge_ask_clocks(j, b);
 	if (j->facts.n_positions && j->dry) {
 		add_names(b, j, &owner_positions_read, false, on_positions);
