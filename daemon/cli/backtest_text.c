@@ -18,7 +18,8 @@
 #define BARS_MAX 26
 #define BARS_LEAST 8
 #define FIGURES_COLUMNS 57 /* of a line, between name and bars */
-#define DIFFERENCE_COLUMNS 14
+#define DIFFERENCE_BYTES_MAX 64
+#define OLD_COLUMNS_MAX 16  /* of a file name in the headings */
 #define DIFFERENCES_SHOWN 6 /* rules of which examples are shown */
 #define WARNINGS_SHOWN 10
 #define FACTS_SHOWN 3
@@ -84,7 +85,7 @@ static void put_line(const struct buf *line, struct buf *out)
 struct table {
 	const struct backtest_report *r;
 	struct buf *out;
-	int name_columns;
+	int name_columns, difference_columns;
 	int weeks, bars;
 	bool blocks;
 };
@@ -126,29 +127,62 @@ static const char *rule_word(const struct backtest_rule *rule)
 	return rule->rule->kind == RULE_CASE ? priority_name(rule->rule->priority) : rule_kind_name(rule->rule->kind);
 }
 
-/* "=", "+3", "-65", "+3 -65", "new". */
-static void put_difference(const struct table *t, const struct backtest_rule *rule)
+/* "=", "+3", "-65", "+3 -65", "new"; "gone -65" of a rule that only the other set has. */
+static void difference_text(const struct backtest *b, int side, const struct backtest_rule *rule, struct buf *text)
 {
-	const struct backtest *b = t->r->b;
-	const struct backtest_rule *twin;
-	struct buf text CLEANUP(buf_fini) = BUF_INIT(64);
+	const struct backtest_rule *twin = !b->same && rule->twin >= 0 ? &b->sides[1].rules[rule->twin] : NULL;
 
-	if (!t->r->old_name)
+	if (side == 1) {
+		buf_puts(text, rule->matched ? "gone -" : "gone");
+		if (rule->matched)
+			put_count(text, rule->matched);
 		return;
-	twin = !b->same && rule->twin >= 0 ? &b->sides[1].rules[rule->twin] : NULL;
+	}
 	if (b->same || (twin && !rule->only.n && !twin->only.n))
-		buf_putc(&text, '=');
+		buf_putc(text, '=');
 	else if (!twin)
-		buf_puts(&text, "new");
+		buf_puts(text, "new");
 	if (twin && rule->only.n) {
-		buf_putc(&text, '+');
-		put_count(&text, rule->only.n);
+		buf_putc(text, '+');
+		put_count(text, rule->only.n);
 	}
 	if (twin && twin->only.n) {
-		buf_puts(&text, rule->only.n ? " -" : "-");
-		put_count(&text, twin->only.n);
+		buf_puts(text, rule->only.n ? " -" : "-");
+		put_count(text, twin->only.n);
 	}
-	buf_printf(t->out, "%9s", buf_str(&text));
+}
+
+static void put_difference(const struct table *t, int side, const struct backtest_rule *rule)
+{
+	struct buf text CLEANUP(buf_fini) = BUF_INIT(DIFFERENCE_BYTES_MAX);
+
+	if (!t->r->old_word)
+		return;
+	difference_text(t->r->b, side, rule, &text);
+	buf_printf(t->out, "%*s", t->difference_columns, buf_str(&text));
+}
+
+static int old_columns(const struct backtest_report *r)
+{
+	return MIN(text_columns(r->old_word, strlen(r->old_word)), OLD_COLUMNS_MAX);
+}
+
+/* With two blanks before the widest. */
+static int difference_columns(const struct backtest_report *r)
+{
+	int columns = r->old_word ? 5 + old_columns(r) : 0;
+
+	for (int side = 0; side < r->b->n_sides && r->old_word; side++)
+		for (int i = 0; i < r->b->sides[side].n_rules; i++) {
+			const struct backtest_rule *rule = &r->b->sides[side].rules[i];
+			struct buf text CLEANUP(buf_fini) = BUF_INIT(DIFFERENCE_BYTES_MAX);
+
+			if (side == 1 && rule->twin >= 0)
+				continue;
+			difference_text(r->b, side, rule, &text);
+			columns = MAX(columns, 2 + (int)strlen(buf_str(&text)));
+		}
+	return columns;
 }
 
 static void put_rule(const struct table *t, const struct backtest_rule *rule)
@@ -163,21 +197,17 @@ static void put_rule(const struct table *t, const struct backtest_rule *rule)
 	put_count_cell(out, rule->undecided, 11);
 	buf_printf(out, "  %11.1f %6u  ", t->weeks ? (double)rule->matched / t->weeks : 0.0, backtest_peak(rule));
 	put_bar(t, rule);
-	put_difference(t, rule);
+	put_difference(t, 0, rule);
 	buf_putc(out, '\n');
 }
 
 /* A rule that only the other set has: its figures would be taken for the new one's. */
 static void put_gone(const struct table *t, const struct backtest_rule *rule)
 {
-	struct buf text CLEANUP(buf_fini) = BUF_INIT(64);
-
 	text_put_cell(t->out, rule->rule->id, t->name_columns, false);
 	buf_printf(t->out, " %-6s %9s %6s %10s  %11s %6s  %*s", rule_word(rule), "-", "-", "-", "-", "-", t->bars, "");
-	buf_puts(&text, rule->matched ? "gone -" : "gone");
-	if (rule->matched)
-		put_count(&text, rule->matched);
-	buf_printf(t->out, "%9s\n", buf_str(&text));
+	put_difference(t, 1, rule);
+	buf_putc(t->out, '\n');
 }
 
 static int widest_name(const struct backtest *b)
@@ -197,18 +227,26 @@ static int widest_name(const struct backtest *b)
 static void put_table(const struct backtest_report *r, struct buf *out)
 {
 	const struct backtest *b = r->b;
-	struct table t = {
-		.r = r, .out = out, .name_columns = widest_name(b), .weeks = backtest_weeks(b), .blocks = locale_is_utf8()};
-	int room;
+	struct table t = {.r = r,
+			  .out = out,
+			  .name_columns = widest_name(b),
+			  .difference_columns = difference_columns(r),
+			  .weeks = backtest_weeks(b),
+			  .blocks = locale_is_utf8()};
+	int room = text_terminal_columns() - FIGURES_COLUMNS - t.difference_columns;
 
-	room = text_terminal_columns() - FIGURES_COLUMNS - (r->old_name ? DIFFERENCE_COLUMNS : 0);
 	t.bars = MIN(t.weeks, MAX(MIN(BARS_MAX, room - NAME_COLUMNS_LEAST), BARS_LEAST));
 	t.name_columns = MIN(t.name_columns, MAX(room - t.bars, NAME_COLUMNS_LEAST));
 	if (b->sides[0].n_rules == 0 && (b->n_sides < 2 || b->sides[1].n_rules == 0))
 		return;
 	text_put_cell(out, "rule", t.name_columns, false);
-	buf_printf(out, " %-6s %9s %6s %10s  %s %4s  %*s%s%s\n", "prio", "matched", "share", "undecided", "per week mean",
-		   "peak", t.bars, "", r->old_word ? "  vs " : "", r->old_word ? r->old_word : "");
+	buf_printf(out, " %-6s %9s %6s %10s  %s %4s  %*s", "prio", "matched", "share", "undecided", "per week mean", "peak",
+		   t.bars, "");
+	if (r->old_word) {
+		buf_printf(out, "%*svs ", t.difference_columns - 3 - old_columns(r), "");
+		text_put_cell(out, r->old_word, old_columns(r), false);
+	}
+	buf_putc(out, '\n');
 	for (int i = 0; i < b->sides[0].n_rules; i++)
 		put_rule(&t, &b->sides[0].rules[i]);
 	for (int i = 0; b->n_sides == 2 && i < b->sides[1].n_rules; i++)

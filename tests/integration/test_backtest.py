@@ -118,6 +118,11 @@ def test_against_another_file(site):
     text = backtest(site, "--against", str(old))
     assert re.search(r"^detractor .* \+40 -20$", text, re.M) and re.search(r"^callback .* =$", text, re.M)
     assert re.search(r"^praise .* new$", text, re.M) and re.search(r"^applause .* gone -40$", text, re.M)
+    wide = backtest(site, "--against", str(another(site, "none.conf", rules='{ detractor: { when = "nps >= 7"; }; }')))
+    assert re.search(r"[▁-█] {2,}\+140 -80$", wide, re.M) and re.search(r" {2,}vs none\.conf$", wide, re.M), wide
+    for table in (text, wide):
+        rows = [line for line in table.splitlines() if re.search(r"( =| new| gone.*| -[28]0| vs \w+\.conf)$", line)]
+        assert len(rows) >= 5 and len({width(line) for line in rows}) == 1, rows
     assert "detractor, only in closeloop.conf (40, the newest ten shown)\n" in text and "detractor, only in old.conf (20, the newest ten shown)\n" in text
     assert re.search(r'^  \d+ nps 8 service "first line ', text, re.M)
 
