@@ -227,8 +227,8 @@ static const char *doubt_text(struct cli *c, const struct explained *e)
 		return NULL;
 	if (str_eq(e->relation, "noted") && (e->trace.verdict.n_case || e->trace.verdict.n_praise))
 		return "older than max_age when it was judged: noted, nobody is told";
-	for (int i = 0; i < s->n_rules; i++)
-		if (e->trace.verdict.results[i] == TRI_TRUE && s->rules[i].kind != RULE_IGNORE)
+	for (int i = 0; i < s->n_rules && !e->trace.verdict.ignored; i++)
+		if (e->trace.verdict.results[i] == TRI_TRUE)
 			matched = arena_printf(c->arena, "%s%s%s", matched, *matched ? "," : "", s->rules[i].id);
 	if (!e->judged && e->inbox.id == 0 && verdict_matched(&e->trace.verdict))
 		return "nothing is recorded about it: it was changed after it was judged, or written while no trigger was there "

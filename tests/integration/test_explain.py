@@ -483,6 +483,10 @@ def test_further_answers(site):
     assert "judged again, after the answer was changed: shown is what was seen last" in text
     assert "detractor no nps <= 6 false 9" in text and "the record says" not in text
     assert object_of(site, "explain", str(changed))["case"]["status"] == "dismissed"
+    site.q("UPDATE closeloop.responses SET customer_email = 'ben@halden.example' WHERE id = %s", second)
+    site.settled()
+    text = explain(site, second)
+    assert "ignored: staff matches" in text and "held? ignore yes" in line_of(text, "held?") and "the record says" not in text, text
 
 
 def test_what_came_before(site):
