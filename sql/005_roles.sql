@@ -118,7 +118,8 @@ CREATE OR REPLACE FUNCTION closeloop.grant_pages() RETURNS boolean
 			' closeloop.case_open_by_hand(bigint, text, closeloop.priority, text, text, jsonb)',
 		'EXECUTE ON FUNCTION closeloop.case_assign_all(text, text, text, text), closeloop.case_plans(bigint[]),'
 			' closeloop.open_time(timestamptz, timestamptz, text, text), closeloop.follow_up_times(timestamptz)',
-		'EXECUTE ON FUNCTION closeloop.page_case(bigint, text, text[], text[], text, text[]), closeloop.page_keep(bigint, text, text),'
+		'EXECUTE ON FUNCTION closeloop.page_case(bigint, text, text[], text[], text, text[]), closeloop.page_moment(timestamptz, text),'
+			' closeloop.page_keep(bigint, text, text, jsonb),'
 			' closeloop.page_act(bigint, text, text, text[], text[], text, jsonb, int, text),'
 			' closeloop.page_inbox(text[], jsonb, jsonb, text, int), closeloop.page_done(text[], jsonb, bigint, text, int),'
 			' closeloop.page_counts(text, text), closeloop.page_acknowledge(bigint[], text, text[], text[]),'

@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS closeloop.case_drafts (
 	at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (case_id, person)
 );
+ALTER TABLE closeloop.case_drafts ADD COLUMN IF NOT EXISTS form jsonb NOT NULL DEFAULT '{}';
 COMMENT ON TABLE closeloop.case_drafts IS 'What somebody had typed when their session had ended; shown again, and gone with their next action.';
+COMMENT ON COLUMN closeloop.case_drafts.form IS 'Into which form, as its action, and what stood in its other fields: to, until, cause.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_moment(at timestamptz, zone text) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
@@ -131,7 +133,7 @@ BEGIN
 				ORDER BY o.responded_at DESC LIMIT 10) AS b),
 			'events', closeloop.page_events(c, zone),
 			'undo', closeloop.page_undoable(c, person),
-			'draft', (SELECT d.note FROM closeloop.case_drafts AS d WHERE d.case_id = c.id AND d.person = page_case.person),
+			'draft', (SELECT d.form || jsonb_build_object('note', d.note) FROM closeloop.case_drafts AS d WHERE d.case_id = c.id AND d.person = page_case.person),
 			'next', (SELECT jsonb_build_object('target', p.target, 'condition', p.condition, 'at', closeloop.page_moment(p.at, zone))
 				FROM closeloop.case_plans(ARRAY[c.id]) AS p WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1),
 			'mine', (SELECT count(*) FROM (SELECT FROM closeloop.cases AS t WHERE t.owner = page_case.person
@@ -145,18 +147,22 @@ COMMENT ON FUNCTION closeloop.page_case(bigint, text, text[], text[], text, text
 
 -- ---- notes that were typed while the session ended ----
 
-CREATE OR REPLACE FUNCTION closeloop.page_keep(case_id bigint, person text, note text) RETURNS void
+DROP FUNCTION IF EXISTS closeloop.page_keep(bigint, text, text);
+CREATE OR REPLACE FUNCTION closeloop.page_keep(case_id bigint, person text, note text, form jsonb) RETURNS void
 	LANGUAGE sql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	INSERT INTO closeloop.case_drafts AS d (case_id, person, note)
-	SELECT c.id, page_keep.person, page_keep.note FROM closeloop.cases AS c WHERE c.id = page_keep.case_id AND btrim(page_keep.note) <> ''
-		AND page_keep.note IS DISTINCT FROM (SELECT e.note FROM closeloop.case_events AS e WHERE e.case_id = c.id
-			AND e.actor = page_keep.person ORDER BY e.id DESC LIMIT 1)
-	ON CONFLICT ON CONSTRAINT case_drafts_pkey DO UPDATE SET note = EXCLUDED.note, at = now()
+	INSERT INTO closeloop.case_drafts AS d (case_id, person, note, form)
+	SELECT c.id, page_keep.person, page_keep.note, page_keep.form FROM closeloop.cases AS c
+	WHERE c.id = page_keep.case_id AND (btrim(page_keep.note) <> '' OR page_keep.form - 'action' <> '{}')
+		AND NOT EXISTS (SELECT FROM (SELECT e.kind, e.note FROM closeloop.case_events AS e WHERE e.case_id = c.id
+				AND e.actor = page_keep.person ORDER BY e.id DESC LIMIT 1) AS l
+			WHERE coalesce(l.note, '') = page_keep.note
+				AND (btrim(page_keep.note) <> '' OR starts_with(l.kind::text, left(page_keep.form ->> 'action', 4))))
+	ON CONFLICT ON CONSTRAINT case_drafts_pkey DO UPDATE SET note = EXCLUDED.note, form = EXCLUDED.form, at = now()
 $$;
-COMMENT ON FUNCTION closeloop.page_keep(bigint, text, text) IS
-	'Keeps a note that could not be taken; not one that was taken already, by the first of two taps.';
+COMMENT ON FUNCTION closeloop.page_keep(bigint, text, text, jsonb) IS
+	'Keeps what was typed into a form and could not be taken; not what was taken already, by the first of two taps.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_act(case_id bigint, action text, person text, people text[], teams text[], note text,
 	details jsonb, expected_version int, zone text) RETURNS closeloop.cases

@@ -208,12 +208,9 @@ static void put_ratings(struct mail_build *b)
 			row_add(list, json_string_value(label), mail_text_score(b->words, &more[i].s, text), &more[i].s);
 			json_decref(label);
 		}
-	for (int i = 0; i < b->a->n_ratings; i++) {
-		const struct score *s = &b->a->rating_values[i];
-
-		row_add(list, b->a->ratings[i].label,
-			s->low_is_good ? mail_text_score(b->words, s, text) : b->a->ratings[i].value, s);
-	}
+	for (int i = 0; i < b->a->n_ratings; i++)
+		row_add(list, b->a->ratings[i].label, mail_text_score(b->words, &b->a->rating_values[i], text),
+			&b->a->rating_values[i]);
 	build_flag(b, "has_ratings", json_array_size(list) > 0);
 	json_object_set_new(b->o, "ratings", list);
 }

@@ -8,6 +8,7 @@
 #include "base/escape.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,27 +18,20 @@
 #define PHONE_DIGITS_MIN 5
 #define PHONE_DIGITS_MAX 20
 
-static void number_text(double v, char text[24])
+static const char *number_text(const struct mail_words *w, double v, char text[NUMBER_BYTES])
 {
-	if (v == (double)(int64_t)v)
-		snprintf(text, 24, "%lld", (long long)v);
-	else
-		snprintf(text, 24, "%.4g", v);
+	return language_number(mail_words_language(w), round(v * 100) / 100, -1, text);
 }
 
 const char *mail_text_score(const struct mail_words *w, const struct score *s, char text[MAIL_SCORE_BYTES])
 {
-	char value[24], max[24];
+	char value[NUMBER_BYTES], max[NUMBER_BYTES];
 
-	number_text(s->value, value);
-	number_text(s->max, max);
-	snprintf(text, MAIL_SCORE_BYTES, "%s/%s", value, max);
+	snprintf(text, MAIL_SCORE_BYTES, "%s/%s", number_text(w, s->value, value), number_text(w, s->max, max));
 	if (s->low_is_good) {
-		char best[24];
-		json_t *in, *said;
+		char best[NUMBER_BYTES];
+		json_t *in = json_pack("{s:s,s:s}", "score", text, "best", number_text(w, s->best, best)), *said;
 
-		number_text(s->best, best);
-		in = json_pack("{s:s,s:s}", "score", text, "best", best);
 		said = mail_words_say(w, WORD_SCORE_REVERSED, in);
 		if (json_string_value(said))
 			snprintf(text, MAIL_SCORE_BYTES, "%s", json_string_value(said));

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,4 +62,28 @@ int language_parse(const char *word, enum language *ret)
 			return 0;
 		}
 	return -EINVAL;
+}
+
+const char *language_number(enum language l, double value, int decimals, char text[NUMBER_BYTES])
+{
+	char plain[NUMBER_BYTES / 2], *from = plain, *to = text;
+	size_t whole;
+
+	if (decimals < 0 || snprintf(plain, sizeof(plain), "%.*f", decimals, value) >= (int)sizeof(plain))
+		snprintf(plain, sizeof(plain), "%.15g", value);
+	if (*from == '-') {
+		from++;
+		if (strspn(from, "0.") < strlen(from)) /* nothing is less than none */
+			to = stpcpy(to, "\xe2\x88\x92");
+	}
+	whole = strspn(from, "0123456789");
+	for (size_t i = 0; i < whole; i++) {
+		if (decimals >= 0 && i > 0 && (whole - i) % 3 == 0)
+			*to++ = l == LANGUAGE_DE ? '.' : ',';
+		*to++ = from[i];
+	}
+	strcpy(to, from + whole);
+	if (*to == '.' && l == LANGUAGE_DE)
+		*to = ',';
+	return text;
 }

@@ -63,4 +63,11 @@ int operator_kind_parse(const char *word, enum operator_kind *ret);
 const char *language_name(enum language l);
 int language_parse(const char *word, enum language *ret);
 
+#define NUMBER_BYTES 64
+/*
+ * A figure as it is written in a language: "1,774" and "3.77", in German "1.774" and "3,77". decimals -1: as many as it has,
+ * and thousands stand together, as in a score. Returns text.
+ */
+const char *language_number(enum language l, double value, int decimals, char text[NUMBER_BYTES]);
+
 #endif

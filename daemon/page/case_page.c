@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define NOTE_BYTES_MAX (16 * 1024)
+#define FIELD_BYTES_MAX 1000 /* of a name, a time, a cause */
 
 /* ($1 case, $2 person, $3 people, $4 teams, $5 zone, $6 anonymous ids) */
 static const struct pg_stmt page_case_stmt = {
@@ -32,20 +33,20 @@ static const struct pg_stmt page_act_stmt = {
 	{PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT_ARRAY, PG_TEXT_ARRAY, PG_TEXT, PG_JSONB, PG_INT4, PG_TEXT},
 };
 
-/* ($1 case, $2 person, $3 note) keeps what was typed. */
+/* ($1 case, $2 person, $3 note, $4 other fields) keeps what was typed. */
 static const struct pg_stmt page_keep_stmt = {
 	"page_keep",
-	"SELECT closeloop.page_keep($1, $2, $3)",
-	3,
-	{PG_INT8, PG_TEXT, PG_TEXT},
+	"SELECT closeloop.page_keep($1, $2, $3, $4)",
+	4,
+	{PG_INT8, PG_TEXT, PG_TEXT, PG_JSONB},
 };
 
-/* ($1 case, $2 person, $3 note) the same, and a fresh link to the case. */
+/* ($1 case, $2 person, $3 note, $4 other fields) the same, and a fresh link to the case. */
 static const struct pg_stmt page_keep_and_mail_stmt = {
 	"page_keep_and_mail",
-	"SELECT closeloop.page_keep($1, $2, $3), closeloop.page_link_request($2, $1)",
-	3,
-	{PG_INT8, PG_TEXT, PG_TEXT},
+	"SELECT closeloop.page_keep($1, $2, $3, $4), closeloop.page_link_request($2, $1)",
+	4,
+	{PG_INT8, PG_TEXT, PG_TEXT, PG_JSONB},
 };
 
 struct case_visit {
@@ -116,18 +117,40 @@ static void kept(struct visit *v)
 	visit_redirect(v, case_address(v, arena_printf(v->arena, "?not=%s&why=%s", c->action, c->why)), COOKIE_KEEP);
 }
 
+/* What was typed, and into which form: it is shown there again. */
+static struct pg_params *typed(struct visit *v, int64_t case_id, const char *person)
+{
+	static const char *const fields[] = {"to", "until", "cause"};
+	const char *note = form_get(&v->form, "note"), *action = form_get(&v->form, "action");
+	struct pg_params *p = visit_params(v);
+	json_t *form = json_object();
+	char *text;
+
+	if (case_action_known(action))
+		json_object_set_new(form, "action", json_string(action));
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const char *value = form_get(&v->form, fields[i]);
+
+		if (value && *value && strlen(value) <= FIELD_BYTES_MAX)
+			json_object_set_new(form, fields[i], json_string(value));
+	}
+	text = json_dumps(form, JSON_COMPACT);
+	json_decref(form);
+	pg_add_int8(p, case_id);
+	pg_add_text(p, person);
+	pg_add_text(p, note ? note : "");
+	pg_add_jsonb(p, text);
+	free(text);
+	return p;
+}
+
 /* The page as it is, with what was typed, and why nothing was done. */
 static void not_done(struct visit *v, const char *why)
 {
-	const char *note = form_get(&v->form, "note");
 	struct case_visit *c = v->data;
-	struct pg_params *p = visit_params(v);
 
 	c->why = why;
-	pg_add_int8(p, c->id);
-	pg_add_text(p, v->person);
-	pg_add_text(p, note ? note : "");
-	visit_ask(v, &(struct visit_question){.stmt = &page_keep_stmt, .params = p, .then = kept});
+	visit_ask(v, &(struct visit_question){.stmt = &page_keep_stmt, .params = typed(v, c->id, v->person), .then = kept});
 }
 
 static void refused(struct visit *v, const struct pg_error *error)
@@ -150,13 +173,9 @@ static void kept_and_mailed(struct visit *v)
 /* The session has ended since the form was shown: what was typed is kept for the person that the form was made for. */
 static void keep(struct visit *v, const struct signed_link *form)
 {
-	const char *note = form_get(&v->form, "note");
-	struct pg_params *p = visit_params(v);
-
-	pg_add_int8(p, form->case_id);
-	pg_add_text(p, form->person);
-	pg_add_text(p, note ? note : "");
-	visit_ask(v, &(struct visit_question){.stmt = &page_keep_and_mail_stmt, .params = p, .then = kept_and_mailed});
+	visit_ask(v, &(struct visit_question){.stmt = &page_keep_and_mail_stmt,
+					      .params = typed(v, form->case_id, form->person),
+					      .then = kept_and_mailed});
 }
 
 /* What the action needs beside a note. NULL: it isn't there, or no sense can be made of it. */

@@ -70,13 +70,16 @@ json_t *view_who(struct visit *v, const json_t *response)
 /* "2/10"; "5/5 (1 is best)". */
 static json_t *score_said(struct visit *v, const struct score *s)
 {
-	json_t *score = json_string(arena_printf(v->arena, "%.15g/%.15g", s->value, s->max)), *context, *said;
+	char value[NUMBER_BYTES], most[NUMBER_BYTES];
+	json_t *score = json_sprintf("%s/%s", language_number(v->language, s->value, -1, value),
+				     language_number(v->language, s->max, -1, most)),
+	       *context, *said;
 
 	if (!s->low_is_good)
 		return score;
 	context = json_object();
 	json_object_set_new(context, "score", score);
-	json_object_set_new(context, "best", json_string(arena_printf(v->arena, "%.15g", s->best)));
+	json_object_set_new(context, "best", json_string(language_number(v->language, s->best, -1, value)));
 	said = visit_say(v, "score_reversed", context);
 	json_decref(context);
 	return said;
@@ -162,7 +165,7 @@ static json_t *details_view(struct visit *v, const json_t *attributes)
 		const struct attribute_settings *a = &s->attributes[i];
 		const json_t *value = json_object_get(attributes, a->name);
 		const char *label = localized_get(&a->label, v->language);
-		char *text;
+		char number[NUMBER_BYTES];
 		json_t *o;
 
 		if (!a->show || !value || json_is_null(value) || json_is_object(value) || json_is_array(value))
@@ -171,10 +174,10 @@ static json_t *details_view(struct visit *v, const json_t *attributes)
 		put_text(o, "label", label ? label : a->name);
 		if (json_is_string(value)) {
 			put_text(o, "value", json_string_value(value));
+		} else if (json_is_number(value)) {
+			put_text(o, "value", language_number(v->language, json_number_value(value), -1, number));
 		} else {
-			text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-			put_text(o, "value", text);
-			free(text);
+			put_text(o, "value", view_word(v->page->view, v->language, json_is_true(value) ? "yes" : "no"));
 		}
 		json_array_append_new(list, o);
 	}
@@ -263,6 +266,21 @@ static void put_band(struct visit *v, json_t *o, const json_t *c)
 	json_decref(context);
 }
 
+/* Who a step of the escalation tells: a name where there is one. of: whose case it is. */
+static json_t *target_said(struct visit *v, const char *target, const char *of)
+{
+	const struct page_company *c = v->page->o.company;
+	const struct person *p = of ? c->person(v->page->o.arg, of) : NULL;
+	const char *plain = target ? strchr(target, ':') : NULL;
+
+	if (!target)
+		return json_null();
+	if (strcmp(target, "manager") != 0)
+		return json_string(strncmp(target, "person:", 7) == 0 ? view_name(v, target + 7) : plain ? plain + 1 : target);
+	p = p && p->reports_to ? c->person(v->page->o.arg, p->reports_to) : NULL;
+	return p ? json_string(p->name) : visit_say(v, "the_manager", NULL);
+}
+
 /* ---- what has happened ---- */
 
 static const char *event_word(const struct visit *v, const char *kind, const json_t *details)
@@ -278,8 +296,21 @@ static const char *event_word(const struct visit *v, const char *kind, const jso
 	return view_has(v->page->view, word) ? word : "event_other";
 }
 
-static json_t *event_view(struct visit *v, const json_t *e)
+/* Events come newest first: whose case it was at one of them stands in an older one. */
+static const char *owner_then(const json_t *events, size_t i)
 {
+	for (const json_t *e; (e = json_array_get(events, ++i));) {
+		const json_t *details = json_object_get(e, "details");
+
+		if (str_eq(text_of(e, "kind"), "assigned") || str_eq(text_of(e, "kind"), "opened"))
+			return text_of(details, "to") ? text_of(details, "to") : text_of(details, "owner");
+	}
+	return NULL;
+}
+
+static json_t *event_view(struct visit *v, const json_t *events, size_t i)
+{
+	const json_t *e = json_array_get(events, i);
 	const json_t *details = json_object_get(e, "details");
 	const char *to = text_of(details, "to"), *cause = text_of(details, "cause"), *outcome = text_of(details, "outcome");
 	json_t *o = json_object(), *context = json_object(), *value;
@@ -289,7 +320,7 @@ static json_t *event_view(struct visit *v, const json_t *e)
 		json_object_set(context, key, value);
 	put_text(context, "kind", text_of(e, "kind"));
 	put_text(context, "to", view_name(v, to));
-	put_text(context, "target", view_name(v, text_of(details, "target")));
+	json_object_set_new(context, "target", target_said(v, text_of(details, "target"), owner_then(events, i)));
 	put_text(context, "cause", cause ? settings_label(visit_settings(v), LABEL_ROOT_CAUSE, cause, v->language) : NULL);
 	if (outcome && view_has(v->page->view, arena_printf(v->arena, "outcome_%s", outcome)))
 		json_object_set_new(context, "outcome", visit_say(v, arena_printf(v->arena, "outcome_%s", outcome), NULL));
@@ -307,7 +338,7 @@ static json_t *events_view(struct visit *v, const json_t *events)
 	json_t *out = json_array(), *one;
 	size_t i;
 
-	json_array_foreach((json_t *)events, i, one) json_array_append_new(out, event_view(v, one));
+	json_array_foreach((json_t *)events, i, one) json_array_append_new(out, event_view(v, events, i));
 	return out;
 }
 
@@ -315,9 +346,8 @@ static json_t *events_view(struct visit *v, const json_t *events)
 static void put_notice(struct visit *v, json_t *o, const json_t *found)
 {
 	static const char *const reasons[] = {"stale", "state", "time", "who"};
-	const json_t *last = json_array_get(json_object_get(found, "events"), 0);
 	const char *undo = text_of(found, "undo"), *not = form_get(&v->query, "not"), *why = form_get(&v->query, "why");
-	json_t *event = event_view(v, last), *context;
+	json_t *event = event_view(v, json_object_get(found, "events"), 0), *context;
 
 	/* The second of two taps comes too late, and did what was meant. */
 	if (not &&why && !(undo && str_eq(why, "stale") && strncmp(undo, not, 4) == 0))
@@ -336,7 +366,30 @@ static void put_notice(struct visit *v, json_t *o, const json_t *found)
 
 /* ---- what can be done ---- */
 
-static void put_causes(struct visit *v, json_t *o)
+/*
+ * What was typed and could not be taken stands in its own form again: typed_assign and so on. Where the case has none of
+ * that kind any more, it stands where it can be copied from.
+ */
+static const json_t *put_typed(json_t *o, const json_t *found, bool unresolved, bool waiting)
+{
+	static const char *const forms[] = {"resolve", "note", "assign", "wait", "dismiss", "reopen"};
+	const json_t *draft = json_object_get(found, "draft");
+	const char *action = text_of(draft, "action"), *in = unresolved ? "resolve" : "reopen";
+
+	for (size_t i = 0; action && i < ARRAY_SIZE(forms); i++)
+		if (strcmp(action, forms[i]) == 0 && (strcmp(action, "reopen") != 0) == unresolved &&
+		    !(waiting && strcmp(action, "wait") == 0))
+			in = forms[i];
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "typed_%s", forms[i]);
+		json_object_set(o, name, draft && strcmp(forms[i], in) == 0 ? (json_t *)draft : json_null());
+	}
+	return strcmp(in, "resolve") == 0 ? draft : NULL;
+}
+
+static void put_causes(struct visit *v, json_t *o, const char *chosen)
 {
 	const struct settings *s = visit_settings(v);
 	json_t *list = json_array();
@@ -347,7 +400,7 @@ static void put_causes(struct visit *v, json_t *o)
 
 		put_text(one, "value", cause);
 		put_text(one, "label", settings_label(s, LABEL_ROOT_CAUSE, cause, v->language));
-		put_text(one, "n", arena_printf(v->arena, "%d", i));
+		json_object_set_new(one, "chosen", json_boolean(str_eq(cause, chosen)));
 		json_array_append_new(list, one);
 	}
 	json_object_set_new(o, "any_cause", json_boolean(s->cases.root_causes.n == 0));
@@ -368,8 +421,9 @@ void view_put_people(struct visit *v, json_t *o, const char *except)
 	json_object_set_new(o, "people", list);
 }
 
-static void put_actions(struct visit *v, json_t *o, const json_t *c)
+static void put_actions(struct visit *v, json_t *o, const json_t *found)
 {
+	const json_t *c = json_object_get(found, "case");
 	const char *status = text_of(c, "status");
 	bool unresolved = strcmp(status, "resolved") && strcmp(status, "closed") && strcmp(status, "dismissed");
 	bool waiting = strcmp(status, "waiting") == 0;
@@ -381,7 +435,7 @@ static void put_actions(struct visit *v, json_t *o, const json_t *c)
 	json_object_set_new(o, "may_wait", json_boolean(unresolved && !waiting));
 	json_object_set_new(o, "may_close", json_boolean(strcmp(status, "resolved") == 0));
 	json_object_set_new(o, "may_reopen", json_boolean(!unresolved));
-	put_causes(v, o);
+	put_causes(v, o, text_of(put_typed(o, found, unresolved, waiting), "cause"));
 	view_put_people(v, o, text_of(c, "owner"));
 }
 
@@ -412,12 +466,7 @@ static void put_why(struct visit *v, json_t *o, const json_t *found)
 												: "why_owner",
 				      context));
 	if (target) {
-		if (strncmp(target, "person:", 7) == 0)
-			put_text(context, "next", view_name(v, target + 7));
-		else if (strcmp(target, "manager") == 0)
-			json_object_set_new(context, "next", visit_say(v, "the_manager", NULL));
-		else
-			put_text(context, "next", target);
+		json_object_set_new(context, "next", target_said(v, target, owner));
 		json_object_set_new(context, "by", view_moment(v->page->view, v->language, "by", json_object_get(next, "at")));
 		json_object_set_new(o, "next",
 				    visit_say(v,
@@ -456,6 +505,15 @@ static void put_head(struct visit *v, json_t *o, const json_t *found)
 	json_object_set_new(o, "ping_pong", json_boolean(json_is_true(json_object_get(c, "ping_pong"))));
 }
 
+/* "ko-KR" as people call it; what no word is known for stays as it is. */
+static const char *language_said(struct visit *v, const char *code)
+{
+	const char *word = arena_printf(v->arena, "language_%.2s", code);
+	bool plain = code[0] && code[1] && (code[2] == '\0' || code[2] == '-' || code[2] == '_');
+
+	return plain && view_has(v->page->view, word) ? view_word(v->page->view, v->language, word) : code;
+}
+
 json_t *case_view(struct visit *v, const json_t *found)
 {
 	const json_t *c = json_object_get(found, "case"), *r = json_object_get(found, "response");
@@ -465,11 +523,10 @@ json_t *case_view(struct visit *v, const json_t *found)
 	put_head(v, o, found);
 	put_band(v, o, c);
 	put_contact(v, o, r);
-	put_actions(v, o, c);
+	put_actions(v, o, found);
 	put_notice(v, o, found);
 	put_why(v, o, found);
 	put_text(o, "token", visit_form_token(v, json_integer_value(json_object_get(c, "id"))));
-	put_text(o, "draft", text_of(found, "draft"));
 	put_text(o, "owner_name", view_name(v, text_of(c, "owner")));
 	put_text(o, "resolution", text_of(c, "resolution"));
 	if (outcome)
@@ -486,6 +543,6 @@ json_t *case_view(struct visit *v, const json_t *found)
 	json_object_set_new(o, "before", list);
 	json_object_set_new(o, "events", events_view(v, json_object_get(found, "events")));
 	if (language)
-		put_text(o, "spoken", language);
+		put_text(o, "spoken", language_said(v, language));
 	return o;
 }

@@ -30,6 +30,14 @@ static const struct pg_stmt report_stmt = {
 	{PG_INT4, PG_TEXT, PG_TEXT_ARRAY},
 };
 
+/* ($1 when it was added up, $2 zone) as the reader's clock says it */
+static const struct pg_stmt report_at_stmt = {
+	"report_at",
+	"SELECT closeloop.page_moment($1::timestamptz, $2)",
+	2,
+	{PG_TEXT, PG_TEXT},
+};
+
 struct waiting {
 	struct list link;
 	struct visit *visit;
@@ -51,9 +59,9 @@ struct kind {
 	const char *name; /* of the words: report_nps, report_nps_note */
 	double least, most;
 	int decimals;
-	const char *unit; /* behind the figure */
+	bool per_cent;
 };
-static const struct kind kinds[] = {{"nps", -100, 100, 0, ""}, {"csat", 0, 100, 0, " %"}, {"stars", 1, 5, 2, ""}};
+static const struct kind kinds[] = {{"nps", -100, 100, 0, false}, {"csat", 0, 100, 0, true}, {"stars", 1, 5, 2, false}};
 
 static int64_t number_of(const json_t *o, const char *key)
 {
@@ -71,23 +79,50 @@ static struct figure figure_of(const json_t *cell, size_t kind)
 	}
 }
 
+static json_t *number_said(struct visit *v, double value, int decimals)
+{
+	char text[NUMBER_BYTES];
+
+	return json_string(language_number(v->language, value, decimals, text));
+}
+
+/* A word around a number: "917 answers", "63%". */
+static json_t *figure_said(struct visit *v, const char *word, double value)
+{
+	json_t *context = json_object(), *said;
+
+	json_object_set_new(context, "n", number_said(v, value, 0));
+	said = visit_say(v, word, context);
+	json_decref(context);
+	return said;
+}
+
+static json_t *answers_said(struct visit *v, int64_t n)
+{
+	return figure_said(v, n == 1 ? "answers_one" : "answers_n", (double)n);
+}
+
 static json_t *figure_view(struct visit *v, const struct figure *f, const struct kind *k)
 {
 	struct buf bar = BUF_INIT(4096);
 	json_t *o = json_object();
+	char low[NUMBER_BYTES], high[NUMBER_BYTES];
 
 	if (f->n <= 0) {
 		json_decref(o);
 		return json_null();
 	}
 	chart_put_bar(&bar, f, k->least, k->most);
-	json_object_set_new(o, "value", json_string(arena_printf(v->arena, "%.*f", k->decimals, f->value + 0.0)));
-	json_object_set_new(o, "unit", json_string(k->unit));
-	json_object_set_new(o, "n", json_integer(f->n));
-	json_object_set_new(
-		o, "range",
-		isnan(f->low) ? json_null()
-			      : json_string(arena_printf(v->arena, "%.*f … %.*f", k->decimals, f->low, k->decimals, f->high)));
+	json_object_set_new(o, "value",
+			    k->per_cent ? figure_said(v, "per_cent", f->value) : number_said(v, f->value, k->decimals));
+	json_object_set_new(o, "n", number_said(v, (double)f->n, 0));
+	json_object_set_new(o, "answers", answers_said(v, f->n));
+	json_object_set_new(o, "of", figure_said(v, "of_n", (double)f->n));
+	json_object_set_new(o, "of_rescored", figure_said(v, "of_rescored", (double)f->n));
+	json_object_set_new(o, "range",
+			    isnan(f->low) ? json_null()
+					  : json_sprintf("%s … %s", language_number(v->language, f->low, k->decimals, low),
+							 language_number(v->language, f->high, k->decimals, high)));
 	json_object_set_new(o, "svg", json_string(buf_str(&bar)));
 	buf_fini(&bar);
 	return o;
@@ -164,7 +199,7 @@ static json_t *trend_view(struct visit *v, const json_t *found, size_t kind)
 					.points = points,
 					.labels = labels,
 					.n = n,
-					.decimals = k->decimals > 0 ? 1 : 0});
+					.language = v->language});
 	json_object_set_new(o, "svg", json_string(buf_str(&svg)));
 	json_object_set_new(o, "rows", rows);
 	buf_fini(&svg);
@@ -187,7 +222,8 @@ static json_t *touchpoints_view(struct visit *v, const json_t *found)
 		o = json_object();
 		name = view_touchpoint(v, json_string_value(json_object_get(cell, "touchpoint")));
 		json_object_set_new(o, "name", json_is_string(name) ? name : visit_say(v, "no_touchpoint", NULL));
-		json_object_set(o, "n", json_object_get(cell, "n"));
+		json_object_set_new(o, "n", number_said(v, (double)number_of(cell, "n"), 0));
+		json_object_set_new(o, "answers", answers_said(v, number_of(cell, "n")));
 		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 			struct figure f = figure_of(cell, k);
 
@@ -208,7 +244,8 @@ static json_t *questions_view(struct visit *v, const json_t *found)
 	json_array_foreach(json_object_get((json_t *)found, "questions"), i, q)
 	{
 		const char *name = json_string_value(json_object_get(q, "name"));
-		struct kind k = {"stars", 1, 5, 2, ""};
+		struct kind k = kinds[2];
+		char least[NUMBER_BYTES], most[NUMBER_BYTES];
 		const struct scale *scale = scale_find(s->scales, s->n_scales, name);
 		struct figure f;
 		json_t *o = json_object();
@@ -221,7 +258,9 @@ static json_t *questions_view(struct visit *v, const json_t *found)
 				json_number_value(json_object_get(q, "squares")), k.least, k.most);
 		json_object_set_new(o, "name", json_string(settings_label(s, LABEL_RATING, name, v->language)));
 		json_object_set_new(o, "figure", figure_view(v, &f, &k));
-		json_object_set_new(o, "scale", json_string(arena_printf(v->arena, "%.15g–%.15g", k.least, k.most)));
+		json_object_set_new(o, "scale",
+				    json_sprintf("%s–%s", language_number(v->language, k.least, -1, least),
+						 language_number(v->language, k.most, -1, most)));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -229,8 +268,8 @@ static json_t *questions_view(struct visit *v, const json_t *found)
 
 static void put_follow_up(struct visit *v, json_t *o, const json_t *f)
 {
-	json_object_set(o, "opened", json_object_get(f, "opened"));
-	json_object_set(o, "unresolved", json_object_get(f, "unresolved"));
+	json_object_set_new(o, "opened", number_said(v, (double)number_of(f, "opened"), 0));
+	json_object_set_new(o, "unresolved", number_said(v, (double)number_of(f, "unresolved"), 0));
 	json_object_set_new(o, "acknowledged", share_view(v, f, "acknowledged_in_time", "acknowledged_decided"));
 	json_object_set_new(o, "resolved", share_view(v, f, "resolved_in_time", "resolved_decided"));
 	json_object_set_new(o, "recovered", share_view(v, f, "recovered", "rescored"));
@@ -241,8 +280,22 @@ static void put_follow_up(struct visit *v, json_t *o, const json_t *f)
 		json_object_set_new(o, "resolve", view_span(v->page->view, v->language, number_of(f, "resolve")));
 }
 
-static void show_reports(struct visit *v, const json_t *found)
+struct reports_visit {
+	json_t *found; /* ours, whatever is added up meanwhile */
+	json_t *at;
+};
+
+static void on_at(struct visit *v, const struct pg_rows *rows)
 {
+	struct reports_visit *r = v->data;
+
+	r->at = visit_json(v, rows, 0);
+}
+
+static void show_at(struct visit *v)
+{
+	struct reports_visit *r = v->data;
+	const json_t *found = r->found;
 	json_t *o = visit_words(v, "reports"), *trends = json_array(), *context = json_object(), *list;
 	const json_t *all = cell_of(json_object_get(found, "answers"), "all", NULL, NULL);
 
@@ -252,9 +305,9 @@ static void show_reports(struct visit *v, const json_t *found)
 		if (f.n > 0)
 			json_array_append_new(trends, trend_view(v, found, k));
 	}
-	json_object_set_new(context, "n", json_integer(number_of(all, "n")));
+	json_object_set_new(context, "answers", answers_said(v, number_of(all, "n")));
 	json_object_set_new(context, "weeks", json_integer(WEEKS));
-	json_object_set_new(context, "at", view_moment(v->page->view, v->language, "time", json_object_get(found, "at")));
+	json_object_set_new(context, "at", view_moment(v->page->view, v->language, "time", r->at));
 	json_object_set_new(o, "text", visit_say(v, "reports_text", context));
 	json_decref(context);
 	json_object_set_new(o, "any", json_boolean(number_of(all, "n") > 0));
@@ -265,7 +318,22 @@ static void show_reports(struct visit *v, const json_t *found)
 	json_object_set_new(o, "questions", list);
 	put_follow_up(v, o, json_object_get(found, "follow_up"));
 	json_object_set_new(o, "wide", json_true());
+	json_decref(r->found);
+	json_decref(r->at);
 	visit_show(v, HTTP_OK, "reports", o);
+}
+
+/* What was added up once for all has the time of one zone. */
+static void show_reports(struct visit *v, json_t *found)
+{
+	struct reports_visit *r = v->data = arena_new_obj(v->arena, struct reports_visit);
+	struct pg_params *p = visit_params(v);
+
+	r->found = json_incref(found);
+	pg_add_text(p, json_string_value(json_object_get(json_object_get(found, "at"), "at")));
+	pg_add_text(p, v->zone);
+	visit_ask(v, &(struct visit_question){.stmt = &report_at_stmt, .params = p, .on_rows = on_at, .then = show_at});
+	v->read[v->n_read++] = r->found; /* disposed of with the answer when there is none */
 }
 
 /* ---- asking, once for all who wait ---- */

@@ -162,6 +162,7 @@ json_t *view_span(const struct view *v, enum language language, int64_t seconds)
 	else
 		word = minutes / 60 % 24 ? "span_days_hours" : "span_days";
 	json_object_set_new(context, "days", json_integer(minutes / (24 * 60)));
+	json_object_set_new(context, "one", json_boolean(minutes / (24 * 60) == 1));
 	json_object_set_new(context, "hours", json_integer(minutes < 24 * 60 ? minutes / 60 : minutes / 60 % 24));
 	json_object_set_new(context, "minutes", json_integer(minutes % 60));
 	said = view_say(v, language, word, context);

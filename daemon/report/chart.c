@@ -81,10 +81,11 @@ static void put_axes(struct buf *out, const struct chart *c)
 
 	for (int k = 0; k <= 2; k++) {
 		double value = c->least + (c->most - c->least) * k / 2, y = y_of(c, value);
+		char text[NUMBER_BYTES];
 
 		buf_printf(out,
-			   "<path class=\"rule\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>",
-			   LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, c->decimals, value);
+			   "<path class=\"rule\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
+			   LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, language_number(c->language, value, -1, text));
 	}
 	for (int i = 0; i<c->n; i += each> 0 ? each : 1) {
 		buf_printf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x_of(c, i), HEIGHT - 8);

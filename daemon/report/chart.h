@@ -7,6 +7,7 @@
 #define REPORT_CHART_H
 
 #include "base/buf.h"
+#include "model/words.h"
 #include "report/figures.h"
 
 struct chart {
@@ -15,7 +16,7 @@ struct chart {
 	const struct figure *points; /* one each week; n 0 leaves a gap */
 	const char *const *labels;   /* below them; escaped here */
 	int n;
-	int decimals; /* of the values that are written in it */
+	enum language language; /* of the values that are written in it */
 };
 
 /* Appends <svg>…</svg>. */

@@ -156,8 +156,9 @@ def test_what_else_a_manager_does(company, chromium, language):
         tab.fill("#to", "Nobody Known")
         tab.fill("#assign-note", "Please take this one")
         m.press("hand_over")
-        assert tab.count("[role=alert]") == 1 and "Please take this one" in tab.source()  # refused, and the words are kept
-        tab.unfold()
+        assert tab.count("[role=alert]") == 1  # refused, and the words stand where they stood
+        assert tab.one("#to", "inputValue") == "Nobody Known" and tab.one("#assign-note", "isVisible")
+        assert [tab.one(box, "inputValue") for box in ("#assign-note", "#resolution")] == ["Please take this one", ""]
         tab.fill("#to", m.other)
         m.press("hand_over")
         assert company.one("SELECT owner FROM closeloop.cases WHERE id = %s", case) != m.person

@@ -182,7 +182,7 @@ def test_two_managers_press_at_once(paged):
     answer = olga.act(second, path, "assign", to="Anna Groß", note="Anna, please call")
     assert answer.headers["Location"] == f"{path}?not=assign&why=stale"
     page = olga.get(answer.headers["Location"])
-    assert 'role="alert"' in page.body and "Anna, please call" in page.body
+    assert 'role="alert"' in page.body and typed_in(page, "Anna, please call") == ["reopen-note"]  # no other form is left
     assert paged.one("SELECT status, owner FROM closeloop.cases") == ("resolved", "minsu")
 
 
@@ -201,6 +201,12 @@ def test_two_taps_are_one(paged):
     assert kinds == ["opened", "acknowledged", "contacted", "resolved"]
 
 
+def typed_in(page, text="what I wrote"):
+    """The boxes that hold it, none of them folded away."""
+    assert not re.search(rf"<details>(?:(?!</details>).)*{text}</textarea>", page.body, re.S)
+    return re.findall(rf'<textarea id="([\w-]+)"[^>]*>{text}</textarea>', page.body)
+
+
 def test_what_can_not_be_done_says_why(paged):
     path = opened(paged)
     browser = signed_in(paged, "minsu")
@@ -209,7 +215,12 @@ def test_what_can_not_be_done_says_why(paged):
         answer = browser.act(browser.get(path), path, action, note="what I wrote", **fields)
         assert answer.headers["Location"] == f"{path}?not={action}&why={why}"
         page = browser.get(answer.headers["Location"])
-        assert 'role="alert"' in page.body and "what I wrote" in page.body
+        assert 'role="alert"' in page.body
+        assert typed_in(page) == [{"assign": "assign-note", "wait": "wait-note", "close": "resolution"}[action]]
+        assert all(f'value="{value}"' in page.body for value in fields.values())
+    answer = browser.post(path, token=page.field("token"), version=99, action="resolve", cause="late", note="what I wrote")
+    page = browser.get(answer.headers["Location"])
+    assert typed_in(page) == ["resolution"] and 'name="cause" type="text" maxlength="200" value="late"' in page.body
     browser.act(browser.get(path), path, "wait", until="2027-03-04T10:00", note="Teil bestellt")
     assert paged.one("SELECT waiting_until FROM closeloop.cases").isoformat() == "2027-03-04T01:00:00+00:00"  # in Seoul
     assert "what I wrote" not in browser.get(path).body
@@ -309,6 +320,22 @@ def test_a_scale_where_low_is_good(paged):
     assert "5/5(1점이 가장 좋음)" in browser.get("/inbox").body
 
 
+def test_who_is_told_next_has_a_name(paged):
+    paged.stop_daemons()
+    paged.configure(follow_ups='{ standard: { acknowledge_within = "4h"; escalate: { lead: { when = "unacknowledged"; to = "manager"; }; }; }; }',
+                    attributes='{ manager = "text"; value = { type = "number"; show = true; }; }')
+    paged.start()
+    path = opened(paged, language="de-AT", ratings={"staff": 1.5}, attributes={"value": 1299.5})
+    page = signed_in(paged, "minsu").get(path).body
+    assert "Olga Hart 님께 알립니다" in page and "독일어" in page and "1.5/5" in page and "1299.5" in page
+    paged.q("UPDATE closeloop.cases SET opened_at = opened_at - interval '5 hours', acknowledge_due_at = now() - interval '1 hour', next_action_at = now()")
+    paged.hurried(lambda: paged.one("SELECT count(*) FROM closeloop.case_events WHERE kind = 'escalated'") == 1, "the step")
+    assert "<p>Olga Hart 님께 알림 " in signed_in(paged, "minsu").get(path).body
+    path = opened(paged, account="elbhof", customer_id="c-2", language="xx", ratings={"staff": 1.5}, attributes={"value": 1299.5})
+    page = signed_in(paged, "anna").get(path).body
+    assert "wird Olga Hart benachrichtigt" in page and "xx" in page and "1,5/5" in page and "1299,5" in page
+
+
 def test_earlier_answers_are_earlier(paged):
     path = opened(paged, nps=2)
     paged.q("INSERT INTO closeloop.responses (customer_id, nps, comment, responded_at) VALUES"
@@ -386,6 +413,12 @@ def test_results(paged):
     assert page.status == 200 and page.body.count('<svg class="chart"') == 3
     assert '<strong class="big num">30</strong>' in page.body and "15 … 45" in page.body  # 30 ± 15.3
     assert "shop" in page.body and "staff" in page.body
+    # As the reader writes numbers, and by the reader's clock, though it was added up once for all.
+    assert "4,00" in page.body and "100 Antworten" in page.body and "100\u00a0%" in page.body
+    korean = signed_in(paged, "minsu").get("/reports").body
+    assert "4.00" in korean and "응답 100건" in korean and "100%" in korean
+    at = [re.search(r"(\d\d):(\d\d)", body.split("</h1>")[1]) for body in (page.body, korean)]
+    assert (int(at[1][1]) - int(at[0][1])) % 24 == 9 and at[0][2] == at[1][2]
 
 
 # -- the API

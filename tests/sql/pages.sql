@@ -33,13 +33,13 @@ SELECT is((closeloop.page_act(id, 'wait', 'minsu', '{}', '{}', 'n', '{"until_loc
 	'2099-07-01 08:00+00'::timestamptz, 'a time on the wall of the zone') FROM one;
 SELECT throws_ok(format('SELECT closeloop.page_act(%s, ''wait'', ''minsu'', ''{}'', ''{}'', NULL, ''{"until_local": "soon"}'', NULL, ''UTC'')', id),
 	'CL002', NULL, 'no time') FROM one;
-SELECT lives_ok(format('SELECT closeloop.page_keep(%s, ''minsu'', ''half a sentence'')', id), 'a note is kept') FROM one;
-SELECT is(closeloop.page_case(id, 'minsu', '{}', '{}', 'UTC', '{}') ->> 'draft', 'half a sentence', 'and shown') FROM one;
+SELECT lives_ok(format('SELECT closeloop.page_keep(%s, ''minsu'', ''half a sentence'', ''{"action": "assign", "to": "An"}'')', id), 'a note is kept') FROM one;
+SELECT is(closeloop.page_case(id, 'minsu', '{}', '{}', 'UTC', '{}') -> 'draft', '{"action": "assign", "to": "An", "note": "half a sentence"}', 'and shown') FROM one;
 SELECT is(closeloop.page_case(id, 'anna', '{}', '{}', 'UTC', '{}') ->> 'draft', NULL, 'to nobody else') FROM one;
 SELECT lives_ok(format('SELECT closeloop.page_act(%s, ''start'', ''minsu'', ''{}'', ''{}'', ''half a sentence'', ''{}'', NULL, ''UTC'')', id),
 	'until they act') FROM one;
 SELECT is((SELECT count(*) FROM closeloop.case_drafts), 0::bigint, 'then it is gone');
-SELECT lives_ok(format('SELECT closeloop.page_keep(%s, ''minsu'', ''half a sentence'')', id), 'what was just taken') FROM one;
+SELECT lives_ok(format('SELECT closeloop.page_keep(%s, ''minsu'', ''half a sentence'', ''{"action": "assign", "to": "An"}'')', id), 'what was just taken') FROM one;
 SELECT is((SELECT count(*) FROM closeloop.case_drafts), 0::bigint, 'is not kept again');
 SELECT is(closeloop.page_case(id, 'minsu', '{}', '{}', 'UTC', '{}') ->> 'undo', 'started', 'who acted may undo it') FROM one;
 SELECT is(closeloop.page_case(id, 'anna', '{}', '{}', 'UTC', '{}') ->> 'undo', NULL, 'nobody else') FROM one;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "model/scale.h"
+#include "model/words.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,10 +85,42 @@ static void test_score(void **state)
 	assert_false(response_score(&r, declared, N, &s));
 }
 
+static void test_figures_in_words(void **state)
+{
+	static const struct {
+		double value;
+		int decimals;
+		const char *en, *de;
+	} cases[] = {
+		{0, 0, "0", "0"},
+		{-0.3, 0, "0", "0"},
+		{-12.6, 0, "−13", "−13"},
+		{999, 0, "999", "999"},
+		{1774, 0, "1,774", "1.774"},
+		{1234567, 0, "1,234,567", "1.234.567"},
+		{3.767, 2, "3.77", "3,77"},
+		{1000.5, 1, "1,000.5", "1.000,5"},
+		{3.5, -1, "3.5", "3,5"},
+		{10000, -1, "10000", "10000"},
+		{-1, -1, "−1", "−1"},
+		{1e300, -1, "1e+300", "1e+300"},
+	};
+	char text[NUMBER_BYTES];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_string_equal(language_number(LANGUAGE_EN, cases[i].value, cases[i].decimals, text), cases[i].en);
+		assert_string_equal(language_number(LANGUAGE_KO, cases[i].value, cases[i].decimals, text), cases[i].en);
+		assert_string_equal(language_number(LANGUAGE_DE, cases[i].value, cases[i].decimals, text), cases[i].de);
+	}
+	/* However large: a rating may be any number. */
+	assert_true(strlen(language_number(LANGUAGE_DE, 1.7e308, 2, text)) < NUMBER_BYTES);
+	assert_true(strlen(language_number(LANGUAGE_DE, -1.7e308, 0, text)) < NUMBER_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_stars), cmocka_unit_test(test_sorting),
-					   cmocka_unit_test(test_score)};
+					   cmocka_unit_test(test_score), cmocka_unit_test(test_figures_in_words)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
