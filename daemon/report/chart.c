@@ -88,7 +88,11 @@ static void put_axes(struct buf *out, const struct chart *c)
 			   LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, language_number(c->language, value, -1, text));
 	}
 	for (int i = 0; i<c->n; i += each> 0 ? each : 1) {
-		buf_printf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x_of(c, i), HEIGHT - 8);
+		/* The last one ends with the picture, however long it is. */
+		bool last = i == c->n - 1 && i > 0;
+
+		buf_printf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", last ? WIDTH - 2 : x_of(c, i), HEIGHT - 8,
+			   last ? "end" : "middle");
 		escape_html(out, c->labels[i], strlen(c->labels[i]));
 		buf_puts(out, "</text>");
 	}

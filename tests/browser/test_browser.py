@@ -134,6 +134,28 @@ def test_from_the_mail_to_a_closed_case(company, chromium, language):
         tab.close()
 
 
+def test_however_long_and_in_whatever_script(company, chromium):
+    """The way to the customer stays on the first screen, and a comment runs as its script does."""
+    m = Manager(company, chromium, "de")
+    for comment in ("Drei Tage gewartet, und niemand ruft zurück.\n\n" * 60, "x" * 3000):
+        _, link = m.case(comment=comment, contact_requested=True)
+        m.tab.go(link)
+        boxes = [m.tab.one(seen, "boundingBox") for seen in ('a[href="tel:+49301234"]', m.button("im_on_it"))]
+        assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"] and boxes[1]["y"] + boxes[1]["height"] <= 740, boxes
+        m.press("im_on_it")
+        box = m.tab.one('a[href="tel:+49301234"]', "boundingBox")
+        assert box["y"] + box["height"] <= 740, box
+    _, link = m.case(comment="الجهاز متوقف (HX-200) — أرجو الاتصال!", customer_name="محمد", nps=None, contact_requested=True)
+    m.tab.go(link)
+    directions = m.tab.evaluate("() => ['html', '.quote', 'h1 bdi'].map((e) => getComputedStyle(document.querySelector(e)).direction)")
+    assert directions == ["ltr", "rtl", "rtl"]
+    assert not m.tab.text(".sum").strip().startswith("·")
+    m.go("/inbox")
+    directions = m.tab.evaluate("() => [...document.querySelectorAll('.clip')].map((e) => getComputedStyle(e).direction)")
+    assert sorted(directions) == ["ltr", "ltr", "rtl"]
+    m.tab.close()
+
+
 @pytest.mark.parametrize("language", PEOPLE)
 def test_what_else_a_manager_does(company, chromium, language):
     for view, script in PLACES[language][-2:]:

@@ -127,11 +127,15 @@ def test_a_fresh_link_is_mailed(paged):
     unknown = Browser(paged).post("/link", email="nobody@elsewhere.example")
     by_id = Browser(paged).post("/link", email="minsu")
     assert known.status == unknown.status == by_id.status == 200 and known.body == unknown.body == by_id.body
-    mail = next(m for m in paged.mails(2) if "/i/" in text_of(m))
+    alert, mail = sorted(paged.mails(2), key=lambda m: "/c/" not in text_of(m))
     assert mail.recipient == "minsu@halden.example" and mail.message.is_multipart()
     browser = Browser(paged)
     inbox = browser.open(link_in(mail, "i"))
     assert inbox.status == 200 and path in inbox.body
+    for part in ("plain", "html"):  # as that of the alert does, whoever owns its case meanwhile
+        paged.q("UPDATE closeloop.cases SET link_epoch = link_epoch + 1")
+        link, = re.findall(r"http://[\d.:]+(/i/[\w-]+)", text_of(alert, part))
+        assert path in Browser(paged).open(link).body
     for _ in range(5):
         Browser(paged).post("/link", email="minsu@halden.example")
     assert paged.one("SELECT count(*) FROM closeloop.link_requests") == 3  # in a quarter of an hour
@@ -204,7 +208,7 @@ def test_two_taps_are_one(paged):
 def typed_in(page, text="what I wrote"):
     """The boxes that hold it, none of them folded away."""
     assert not re.search(rf"<details>(?:(?!</details>).)*{text}</textarea>", page.body, re.S)
-    return re.findall(rf'<textarea id="([\w-]+)"[^>]*>{text}</textarea>', page.body)
+    return re.findall(rf'<textarea dir="auto" id="([\w-]+)"[^>]*>{text}</textarea>', page.body)
 
 
 def test_what_can_not_be_done_says_why(paged):

@@ -45,6 +45,11 @@ WIDE = """() => {
   const within = [...document.querySelectorAll('.scroll')].filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth)
     .map((e) => `${e.getAttribute('aria-label')}: ${e.scrollWidth} of ${e.clientWidth}`);
   if (within.length) return within;
+  const cut = [...document.querySelectorAll('svg text')].filter((e) => {
+    const b = e.getBoundingClientRect(), of = e.closest('svg').getBoundingClientRect();
+    return e.checkVisibility() && (b.left < of.left - 1 || b.right > of.right + 1);
+  });
+  if (cut.length) return cut.map((e) => `${e.textContent}: cut off`);
   if (document.documentElement.scrollWidth <= most) return [];
   return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > most + 1
     && !e.closest('.scroll')).map((e) => `${e.outerHTML.slice(0, 120)}: to ${e.getBoundingClientRect().right} of ${most}`)
