@@ -51,6 +51,7 @@ static void put_commands(struct mail_build *b)
 	snprintf(text, sizeof(text), "C-%" PRId64, a->case_id);
 	build_put(b->o, "case", text);
 	build_put(b->o, "case_url", a->case_url);
+	build_put(b->o, "inbox_url", a->inbox_url);
 	if (a->case_url)
 		return;
 	snprintf(text, sizeof(text), "closeloop case show C-%" PRId64, a->case_id);

@@ -144,6 +144,7 @@ const char *const mail_context_names[] = {
 	"why",
 	"first",
 	"inbox_url",
+	"inbox",
 	"command_list",
 	"instance",
 	"address",

@@ -158,6 +158,8 @@ static void say_last(struct mail_build *b)
 	if (a->is_owner && a->case_id > 0 && !over(a))
 		build_say(b, "handover", a->case_url ? WORD_HANDOVER_LINK : WORD_HANDOVER_COMMAND);
 	say_next(b);
+	if (a->inbox_url)
+		build_say(b, "inbox", WORD_BUTTON_DIGEST);
 	build_say(b, "reply", build_get(b, "reply_to") ? WORD_REPLY_TO : WORD_REPLY_NONE);
 	if (a->case_url && a->case_id > 0) {
 		build_say(b, "button", act ? WORD_BUTTON_OWNER : WORD_BUTTON_OTHER);

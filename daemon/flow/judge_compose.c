@@ -339,6 +339,8 @@ static struct alert plan_alert(struct judge *j, const struct plan *p, int i)
 		notice_alert(j, p, i, &a);
 	if (a.case_id && !is_operators(to->person))
 		a.case_url = link_url(s, to->person, a.case_id, p->notice ? p->notice->facts.link_epoch : 0, j->now, j->arena);
+	if (!j->dry && !is_operators(to->person))
+		a.inbox_url = link_url(s, to->person, 0, 0, j->now, j->arena);
 	if (j->send_to || s->delivery == DELIVER_REDIRECT) {
 		a.redirected_from = a.person_address;
 		a.person_address = j->send_to ? j->send_to : s->redirect_to;

@@ -145,7 +145,8 @@ struct alert {
 	struct local_time next_at;
 	enum alert_condition next_condition; /* …if it isn't acknowledged, or solved, by next_at */
 
-	const char *case_url; /* NULL while there are no pages: the mail names the command */
+	const char *case_url;  /* NULL while there are no pages: the mail names the command */
+	const char *inbox_url; /* all their cases; NULL: not said */
 	const char *reply_to;
 	bool minimal;                /* email.content = "minimal": no comment, no contact data */
 	const char *redirected_from; /* delivery = redirect: the address this mail was meant for, or NULL */

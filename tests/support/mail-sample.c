@@ -258,6 +258,7 @@ static void ordinary(struct job *j, enum language l, const char *long_comment)
 	mail_sample_fill(&s, MAIL_SAMPLE_RICH, l);
 	named(j, "command", l, &s);
 	s.alert.case_url = "https://feedback.example.com/c/eyJrIjoxfQ.3q2-7w";
+	s.alert.inbox_url = "https://feedback.example.com/i/eyJrIjoxfQ.3q2-7w";
 	s.response.customer_email = "seoyeon.lee@example.com";
 	named(j, "link", l, &s);
 	s.alert.is_owner = false;
@@ -278,8 +279,10 @@ static void ordinary(struct job *j, enum language l, const char *long_comment)
 	named(j, "praise", l, &s);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		mail_sample_fill(&s, kinds[i].kind, l);
-		if (kinds[i].link)
+		if (kinds[i].link) {
 			s.alert.case_url = "https://feedback.example.com/c/eyJrIjoxfQ.3q2-7w";
+			s.alert.inbox_url = "https://feedback.example.com/i/eyJrIjoxfQ.3q2-7w";
+		}
 		named(j, kinds[i].name, l, &s);
 	}
 	mail_sample_fill(&s, MAIL_SAMPLE_REMINDER, l);

@@ -107,6 +107,7 @@ static void test_korean(void **state)
 
 	mail_sample_fill(&s, MAIL_SAMPLE_RICH, LANGUAGE_KO);
 	s.alert.case_url = "https://feedback.example.com/c/x";
+	s.alert.inbox_url = "https://feedback.example.com/i/x";
 	assert_text_is(&s.alert, "[긴급] 한빛정밀 2/10 · 설치 · C-812",
 		       "긴급 · 한빛정밀 이서연 님 · 추천 의향 2/10 · 설치\n"
 		       "오늘(화) 14:40까지 확인, 3월 4일(목) 10:40까지 해결해 주세요.\n"
@@ -126,6 +127,7 @@ static void test_korean(void **state)
 		       "받으신 이유: 한빛정밀 담당자이십니다.\n"
 		       "담당이 아니시라면 링크에서 “담당 변경”을 눌러 주세요.\n"
 		       "오늘(화) 14:40까지 확인되지 않으면 박지우 님께 알립니다.\n"
+		       "내 케이스 열기: https://feedback.example.com/i/x\n"
 		       "이 메일에 회신해도 고객에게 전달되지 않습니다.\n");
 }
 
