@@ -58,10 +58,11 @@ struct live *live_free(struct live *l)
 int live_new(struct settings *s, struct diag_list *diags, struct live **ret)
 {
 	struct live *l = xcalloc(1, sizeof(*l));
-	int r;
+	int r = 0;
 
 	l->settings = s;
-	r = mail_templates_new(s, diags, &l->templates);
+	if (s->email.set)
+		r = mail_templates_new(s, diags, &l->templates);
 	if (r == 0)
 		r = webhook_templates_check(s, diags);
 	if (r) {

@@ -19,7 +19,7 @@ struct opening_offsets {
 
 struct live {
 	struct settings *settings;
-	struct mail_templates *templates;
+	struct mail_templates *templates; /* NULL: there is no mail server, so no mail is ever put into words */
 	struct rule_scratch *scratch;
 	struct directory *directory; /* NULL until it was read from the database */
 	int32_t *follow_up_versions; /* as the database knows them, by place in settings->follow_ups; NULL until then */
