@@ -1,8 +1,8 @@
 -- What the pages for managers ask. Each page is one function that answers with one JSON value, with every time as people see it
 -- in a zone, so that the role of the pages needs few rights and a page one round trip.
 --
--- Who may see a case: its owner; who was told of it; the members of its team; and whose `people` it is: the caller names them,
--- because who reports to whom stands in the configuration.
+-- Who may see a case: its owner; who was told of it; the members of its team; whose `people` it is: the caller names them,
+-- because who reports to whom stands in the configuration; and who has handed it over, as long as that can be undone.
 --
 -- SPDX-License-Identifier: Apache-2.0
 
@@ -61,11 +61,13 @@ BEGIN
 	RETURN (
 		SELECT coalesce(c.owner = ANY (people || person), false) OR coalesce(c.team = ANY (teams), false)
 			OR EXISTS (SELECT FROM closeloop.messages AS m WHERE m.case_id = c.id AND m.channel = 'email' AND m.recipient = person
-				AND m.state <> 'cancelled'));
+				AND m.state <> 'cancelled')
+			OR EXISTS (SELECT FROM closeloop.case_events AS e WHERE e.case_id = c.id AND e.actor = person
+				AND e.at >= now() - interval '10 minutes'));
 END
 $$;
 COMMENT ON FUNCTION closeloop.page_may_see(closeloop.cases, text, text[], text[]) IS
-	'Whether a person may see a case: it is theirs, of people or teams that they answer for, or they were told of it. Never null.';
+	'Whether a person may see a case: it is theirs, of people or teams that they answer for, they were told of it, or may still undo what they did to it. Never null.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_undoable(c closeloop.cases, person text) RETURNS text
 	LANGUAGE plpgsql STABLE
@@ -300,9 +302,11 @@ CREATE OR REPLACE FUNCTION closeloop.page_counts(person text, zone text) RETURNS
 BEGIN
 	RETURN (
 		SELECT jsonb_build_object('open', l.n, 'more', l.n > 1000, 'overdue', l.overdue,
-			'away', (SELECT jsonb_build_object('from', closeloop.page_moment(b.starts_at, zone), 'until', closeloop.page_moment(b.ends_at, zone),
+			'away', (SELECT jsonb_build_object('from', closeloop.page_moment(b.starts_at, zone),
+					'until', closeloop.page_moment(b.ends_at - CASE WHEN d.whole THEN interval '1 second' ELSE '0' END, zone), 'until_day', d.whole,
 					'deputy', b.deputy, 'now', b.starts_at <= now())
-				FROM closeloop.absences AS b WHERE b.person = page_counts.person AND (b.ends_at IS NULL OR b.ends_at > now())
+				FROM closeloop.absences AS b, LATERAL (SELECT (b.ends_at AT TIME ZONE zone)::time = '00:00' AS whole) AS d
+				WHERE b.person = page_counts.person AND (b.ends_at IS NULL OR b.ends_at > now())
 				ORDER BY b.starts_at LIMIT 1))
 		FROM (SELECT count(*) AS n, count(*) FILTER (WHERE t.due < now()) AS overdue FROM (
 			SELECT coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, CASE WHEN c.status <> 'waiting' THEN c.resolve_due_at END) AS due

@@ -184,13 +184,15 @@ static json_t *details_view(struct visit *v, const json_t *attributes)
 	return list;
 }
 
-/* A number that can be dialled: digits and a leading plus. */
+/* What can be dialled of a number: not the 0 of "+49 (0)30 12", nor what follows a word such as "ext". */
 static const char *dial(struct visit *v, const char *phone)
 {
 	char *out = arena_alloc(v->arena, strlen(phone) + 1), *p = out;
 
-	for (const char *s = phone; *s; s++)
-		if ((*s >= '0' && *s <= '9') || (*s == '+' && p == out))
+	for (const char *s = phone; *s && !((*s | 0x20) >= 'a' && (*s | 0x20) <= 'z' && p > out); s++)
+		if (*out == '+' && p > out && strncmp(s, "(0)", 3) == 0)
+			s += 2;
+		else if ((*s >= '0' && *s <= '9') || (*s == '+' && p == out))
 			*p++ = *s;
 	*p = '\0';
 	return p - out >= 3 ? out : NULL;
@@ -212,13 +214,13 @@ static void put_contact(struct visit *v, json_t *o, const json_t *response)
 	json_object_set_new(o, "asked", json_boolean(json_is_true(json_object_get(response, "contact_requested"))));
 }
 
-/* An earlier answer, or another one of this case. */
-static json_t *answer_view(struct visit *v, const json_t *r)
+/* An earlier answer, of which the day matters, or another one of this case. */
+static json_t *answer_view(struct visit *v, const json_t *r, const char *form)
 {
 	json_t *o = json_object(), *score = view_score(v, r);
 	json_int_t case_id = json_integer_value(json_object_get(r, "case_id"));
 
-	json_object_set_new(o, "at", view_moment(v->page->view, v->language, "time", json_object_get(r, "at")));
+	json_object_set_new(o, "at", view_moment(v->page->view, v->language, form, json_object_get(r, "at")));
 	json_object_set_new(o, "touchpoint", view_touchpoint(v, text_of(r, "touchpoint")));
 	json_object_set_new(o, "score", score);
 	put_text(o, "comment", text_of(r, "comment"));
@@ -226,12 +228,12 @@ static json_t *answer_view(struct visit *v, const json_t *r)
 	return o;
 }
 
-static json_t *answers_view(struct visit *v, const json_t *list)
+static json_t *answers_view(struct visit *v, const json_t *list, const char *form)
 {
 	json_t *out = json_array(), *one;
 	size_t i;
 
-	json_array_foreach((json_t *)list, i, one) json_array_append_new(out, answer_view(v, one));
+	json_array_foreach((json_t *)list, i, one) json_array_append_new(out, answer_view(v, one, form));
 	return out;
 }
 
@@ -498,7 +500,7 @@ static void put_head(struct visit *v, json_t *o, const json_t *found)
 	json_object_set_new(o, "answered", view_moment(v->page->view, v->language, "time", json_object_get(r, "at")));
 	before = json_array_get(json_object_get(found, "before"), 0);
 	if (before)
-		json_object_set_new(o, "last_time", answer_view(v, before));
+		json_object_set_new(o, "last_time", answer_view(v, before, "day"));
 	put_text(o, "comment", text_of(r, "comment"));
 	json_object_set(o, "mine", json_object_get(found, "mine"));
 	json_object_set(o, "version", json_object_get(c, "version"));
@@ -535,10 +537,10 @@ json_t *case_view(struct visit *v, const json_t *found)
 	json_object_set_new(o, "has_ratings", json_boolean(json_array_size(list) > 0));
 	json_object_set_new(o, "ratings", list);
 	json_object_set_new(o, "details", details_view(v, json_object_get(r, "attributes")));
-	list = answers_view(v, json_object_get(found, "more"));
+	list = answers_view(v, json_object_get(found, "more"), "time");
 	json_object_set_new(o, "has_more", json_boolean(json_array_size(list) > 0));
 	json_object_set_new(o, "more", list);
-	list = answers_view(v, json_object_get(found, "before"));
+	list = answers_view(v, json_object_get(found, "before"), "day");
 	json_object_set_new(o, "has_before", json_boolean(json_array_size(list) > 0));
 	json_object_set_new(o, "before", list);
 	json_object_set_new(o, "events", events_view(v, json_object_get(found, "events")));

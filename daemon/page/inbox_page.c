@@ -14,6 +14,7 @@
 
 #define LINES_AT_ONCE 30
 #define WORDS_BYTES_MAX 200
+#define QUERY_BYTES_MAX 4096
 
 /* ($1 owners, $2 filter, $3 after, $4 zone, $5 at most, $6 person) */
 static const struct pg_stmt page_inbox_stmt = {
@@ -53,6 +54,7 @@ struct inbox_visit {
 	const char *team, *status, *priority, *touchpoint, *words, *after; /* NULL: not chosen */
 	bool done;
 	json_t *found, *counts;
+	int taken; /* so many were acknowledged at once */
 };
 
 static void inbox_read(struct visit *v, struct inbox_visit *in)
@@ -229,39 +231,67 @@ static void query_put(struct buf *b, const char *name, const char *value)
 	form_put_value(b, value);
 }
 
-/* The address of the next page; NULL: this is the last. */
-static json_t *next_view(const struct inbox_visit *in)
+/* "?status=open&after=…": what is chosen, behind after (NULL: from the beginning); ours to free. */
+static char *query_of(const struct inbox_visit *in, const char *after)
 {
-	const json_t *next = json_object_get(in->found, "next");
-	struct buf b = BUF_INIT(4096);
-	char *text;
-	json_t *o;
+	struct buf b = BUF_INIT(QUERY_BYTES_MAX);
 
-	if (!json_is_array(next))
-		return json_null();
-	text = json_dumps(next, JSON_COMPACT);
 	query_put(&b, "team", in->team);
 	query_put(&b, "status", in->status);
 	query_put(&b, "priority", in->priority);
 	query_put(&b, "touchpoint", in->touchpoint);
 	query_put(&b, "q", in->words);
-	query_put(&b, "after", text);
+	query_put(&b, "after", after);
+	if (b.overflow) /* nobody's list */
+		buf_reset(&b);
+	return buf_take(&b);
+}
+
+/* null: this is the last page. */
+static json_t *next_view(const struct inbox_visit *in)
+{
+	const json_t *next = json_object_get(in->found, "next");
+	char *text, *query;
+	json_t *o;
+
+	if (!json_is_array(next))
+		return json_null();
+	text = json_dumps(next, JSON_COMPACT);
+	query = query_of(in, text);
+	o = json_string(query);
+	free(query);
 	free(text);
-	o = json_string(buf_str(&b));
-	buf_fini(&b);
 	return o;
+}
+
+/* How many the button took on. */
+static void put_taken(struct visit *v, json_t *o)
+{
+	int64_t n = form_number(&v->query, "taken", LINES_AT_ONCE);
+	json_t *context;
+
+	if (n < 0)
+		return;
+	context = json_object();
+	json_object_set_new(context, "n", json_integer(n));
+	json_object_set_new(o, "taken", visit_say(v, n == 0 ? "taken_none" : n == 1 ? "taken_one" : "taken_n", context));
+	json_decref(context);
 }
 
 static void put_away(struct visit *v, json_t *o, const json_t *away)
 {
 	const char *deputy = json_string_value(json_object_get(away, "deputy"));
-	json_t *context, *until = json_object_get(away, "until");
+	const json_t *from = json_object_get(away, "from"), *until = json_object_get(away, "until");
+	bool from_day = json_integer_value(json_object_get(from, "hour")) == 0 &&
+			json_integer_value(json_object_get(from, "minute")) == 0;
+	bool until_day = json_is_true(json_object_get(away, "until_day"));
+	json_t *context;
 
 	if (!json_is_object(away))
 		return;
 	context = json_object();
-	json_object_set_new(context, "from", view_moment(v->page->view, v->language, "time", json_object_get(away, "from")));
-	json_object_set_new(context, "until", view_moment(v->page->view, v->language, "time", until));
+	json_object_set_new(context, "from", view_moment(v->page->view, v->language, from_day ? "day" : "time", from));
+	json_object_set_new(context, "until", view_moment(v->page->view, v->language, until_day ? "day" : "time", until));
 	json_object_set_new(context, "deputy", deputy ? json_string(view_name(v, deputy)) : json_null());
 	json_object_set_new(o, "away",
 			    visit_say(v, json_is_true(json_object_get(away, "now")) ? "away_now" : "away_later", context));
@@ -273,6 +303,7 @@ static void show_inbox(struct visit *v)
 	struct inbox_visit *in = v->data;
 	json_t *o = visit_words(v, "inbox"), *lines = json_array(), *line, *context = json_object();
 	bool any_open = false;
+	char *here;
 	size_t i;
 
 	json_array_foreach(json_object_get(in->found, "lines"), i, line)
@@ -285,12 +316,16 @@ static void show_inbox(struct visit *v)
 			json_integer_value(json_object_get(in->counts, "overdue")) ? json_object_get(in->counts, "overdue")
 										   : NULL);
 	json_object_set(context, "more", json_object_get(in->counts, "more"));
-	json_object_set_new(o, "text", visit_say(v, "inbox_text", context));
+	json_object_set_new(o, "text", in->team ? json_null() : visit_say(v, "inbox_text", context)); /* it counts their own */
 	json_decref(context);
 	json_object_set_new(o, "any", json_boolean(json_array_size(lines) > 0));
 	json_object_set_new(o, "any_open", json_boolean(any_open));
 	json_object_set_new(o, "lines", lines);
 	json_object_set_new(o, "next", next_view(in));
+	here = query_of(in, in->after);
+	json_object_set_new(o, "here", json_string(here));
+	free(here);
+	put_taken(v, o);
 	json_object_set_new(o, "token", json_string(visit_form_token(v, 0)));
 	put_filters(v, o, in);
 	put_away(v, o, json_object_get(in->counts, "away"));
@@ -340,11 +375,30 @@ static void refused(struct visit *v, const struct pg_error *error)
 	visit_redirect(v, "/inbox?not=away#away", COOKIE_KEEP);
 }
 
+static void on_acknowledged(struct visit *v, const struct pg_rows *rows)
+{
+	struct inbox_visit *in = v->data;
+
+	in->taken = pg_get_int4(rows, 0, 0);
+}
+
+/* Back to the list as it was chosen. */
+static void acknowledged(struct visit *v)
+{
+	const struct inbox_visit *in = v->data;
+	char *query = query_of(in, in->after);
+
+	visit_redirect(v, arena_printf(v->arena, "/inbox%s%ctaken=%d", query, *query ? '&' : '?', in->taken), COOKIE_KEEP);
+	free(query);
+}
+
 static void acknowledge(struct visit *v)
 {
+	struct inbox_visit *in = v->data = arena_new_obj(v->arena, struct inbox_visit);
 	struct pg_params *p = visit_params(v);
 	struct pg_array cases;
 
+	inbox_read(v, in);
 	pg_array_init(&cases, v->arena, PG_INT8);
 	for (int i = 0; i < v->form.n; i++)
 		if (strcmp(v->form.fields[i].name, "case") == 0 && atoll(v->form.fields[i].value) > 0)
@@ -352,12 +406,15 @@ static void acknowledge(struct visit *v)
 	pg_add_array(p, &cases);
 	pg_add_text(p, v->person);
 	visit_add_scope(v, p);
-	visit_ask(v, &(struct visit_question){.stmt = &page_acknowledge_stmt, .params = p, .then = back_to_inbox});
+	visit_ask(v, &(struct visit_question){
+			     .stmt = &page_acknowledge_stmt, .params = p, .on_rows = on_acknowledged, .then = acknowledged});
 }
 
 static bool is_day(const char *text)
 {
-	return strlen(text) == 10 && strspn(text, "0123456789-") == 10;
+	struct wall_time time;
+
+	return strlen(text) == 10 && wall_parse_or_day(text, &time) == 0;
 }
 
 static void away(struct visit *v)

@@ -245,6 +245,20 @@ def test_undo_within_ten_minutes(paged):
     assert 'value="undo"' not in browser.get(path).body
 
 
+def test_who_hands_over_may_take_it_back(paged):
+    """Also a lead who has given it to somebody outside, and would not see it otherwise."""
+    path = opened(paged)
+    olga = signed_in(paged, "olga")
+    olga.act(olga.get(path), path, "assign", to="Zoe Stranger")
+    page = olga.get(path)
+    assert page.status == 200 and 'value="undo"' in page.body
+    olga.post(path, token=page.field("token"), action="undo")
+    assert paged.one("SELECT owner FROM closeloop.cases") == "minsu"
+    olga.act(olga.get(path), path, "assign", to="Zoe Stranger")
+    paged.q("UPDATE closeloop.case_events SET at = at - interval '11 minutes'")
+    assert olga.get(path).status == 404
+
+
 def test_who_may_see_a_case(paged):
     path = opened(paged)
     assert signed_in(paged, "olga").get(path).status == 200  # Minsu reports to her
@@ -340,6 +354,14 @@ def test_who_is_told_next_has_a_name(paged):
     assert "wird Olga Hart benachrichtigt" in page and "xx" in page and "1,5/5" in page and "1299,5" in page
 
 
+def test_what_can_be_dialled(paged):
+    browser = signed_in(paged, "minsu")
+    for i, (phone, dialled) in enumerate((("+82 (0)2-123 4567 ext. 5", "+8221234567"), ("(030) 901820", "030901820"), ("Tel. 02/1234", "021234"),
+                                          ("none", None), ("+49 30 12", "+493012"))):
+        page = browser.get(opened(paged, customer_id=f"d{i}", customer_phone=phone)).body
+        assert re.findall(r'href="tel:([^"]*)"', page) == ([dialled] if dialled else []), phone
+
+
 def test_earlier_answers_are_earlier(paged):
     path = opened(paged, nps=2)
     paged.q("INSERT INTO closeloop.responses (customer_id, nps, comment, responded_at) VALUES"
@@ -360,7 +382,7 @@ def test_the_list(paged):
     assert len(seen) == 30
     rest = browser.get("/inbox" + html.unescape(re.search(r'href="/inbox(\?[^"]*after[^"]*)"', first.body)[1]))
     seen += re.findall(r'href="(/case/\d+)"', rest.body)
-    assert sorted(seen) == sorted(paths) and "after=" not in rest.body
+    assert sorted(seen) == sorted(paths) and not re.search(r'href="[^"]*after=', rest.body)
     order = [paged.one("SELECT priority FROM closeloop.cases WHERE id = %s", int(p.rsplit("/", 1)[1])) for p in seen]
     assert order == sorted(order, key=("urgent", "high", "normal", "low").index)
 
@@ -381,6 +403,17 @@ def test_the_list(paged):
     assert browser.ask("POST", "/inbox", urllib.parse.urlencode(chosen)).status == 303
     assert paged.one("SELECT count(*) FROM closeloop.cases WHERE status = 'acknowledged' AND acknowledged_by = 'minsu'") == 3
     assert len(found(status="acknowledged")) == 3
+    # The list stays as it was chosen, and says how many were taken on.
+    page = browser.get("/inbox?" + urllib.parse.urlencode({"priority": "urgent", "q": "kunde"}))
+    address = html.unescape(re.search(r'method="post" action="(/inbox[^"]*)"', page.body)[1])
+    chosen = [("token", page.field("token"))] + [("case", p.rsplit("/", 1)[1]) for p in paths[4:9:4]]
+    for taken in (2, 0):
+        answer = browser.ask("POST", address, urllib.parse.urlencode(chosen))
+        assert answer.headers["Location"] == f"/inbox?priority=urgent&q=kunde&taken={taken}"
+        notice = re.search(r'<div class="notice" role="status">(.*?)</div>', browser.get(answer.headers["Location"]).body)[1]
+        assert notice == ("2건을 확인했습니다." if taken else "처리된 것이 없습니다. 선택한 케이스가 없거나 다른 분이 먼저 확인했습니다.")
+    assert browser.ask("POST", "/inbox?touchpoint=" + "%C3%A9" * 2000, urllib.parse.urlencode(chosen)).headers["Location"] == "/inbox?taken=0"
+    assert "0 to do" not in signed_in(paged, "olga").get("/inbox?team=all").body  # which counts her own
 
 
 def test_absence(paged):
@@ -394,7 +427,10 @@ def test_absence(paged):
     paged.mails(1, to="anna")
     browser.post("/away", token=token, action="back")
     assert paged.one("SELECT count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now()") == 0
-    for wrong in ({"from": "2027-03-05", "until": "2027-03-01"}, {"deputy": "nobody"}, {"deputy": "minsu"}, {"from": "soon"}):
+    browser.post("/away", token=token, **{"from": "2036-05-02", "until": "2036-05-04", "deputy": ""})
+    assert "2036년 5월 2일(금)부터 2036년 5월 4일(일)까지 부재" in browser.get("/inbox").body  # the days that were given
+    browser.post("/away", token=token, action="back")
+    for wrong in ({"from": "2027-02-31"}, {"from": "2027-03-05", "until": "2027-03-01"}, {"deputy": "nobody"}, {"deputy": "minsu"}, {"from": "soon"}):
         answer = browser.post("/away", token=token, **wrong)
         assert answer.headers["Location"] == "/inbox?not=away#away", wrong
         assert 'role="alert"' in browser.get("/inbox?not=away").body
