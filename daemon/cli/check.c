@@ -234,12 +234,12 @@ static int check_literals(struct check *k)
 {
 	struct arena *a = k->c->arena;
 	struct literals_found found;
-	int r = literals_check(k->c, &found), n = found.n_literals - found.n_notices;
+	int r = literals_check(k->c, &found), n = found.n_literals - found.n_unseen;
 
+	for (int i = 0; r == 0 && i < found.n_notices; i++)
+		tell_notice(k, &found.notices[i]);
 	if (r || found.n_literals == 0)
 		return r;
-	for (int i = 0; i < found.n_notices; i++)
-		tell_notice(k, &found.notices[i]);
 	tell(k, "texts", NULL,
 	     found.no_responses
 		     ? arena_printf(a, "no response in the last %d days to compare those of rules with", LITERALS_DAYS)

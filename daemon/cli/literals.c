@@ -1,5 +1,5 @@
 /*
- * Texts of rules that never occur, and the nearest value that did; see literals.h.
+ * Texts and names of rules that never occur, and the nearest that did; see literals.h.
  *
  * One statement counts the values of all columns that rules compare with texts: a branch for each, which PostgreSQL scans in
  * parallel. Of a column with very many values only the most frequent come back, and those that a rule names.
@@ -9,6 +9,7 @@
 #include "cli/literals.h"
 
 #include "base/escape.h"
+#include "rule/fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,23 +26,23 @@ struct value {
 	int64_t n;
 };
 
-struct place {            /* a column or attribute */
+struct place {            /* a column or attribute, or the names that stand in one of the columns "ratings" and "attributes" */
 	const char *name; /* of the column or attribute alone */
-	bool is_attribute;
+	bool is_attribute, of_names;
 	struct value *values; /* the most frequent first */
 	int n_values;
 };
 
 struct search {
 	struct cli *c;
-	const struct rule_literal *literals;
-	int n_literals;
+	const struct rule_literal *literals; /* and behind them the names */
+	int n_literals, n_names;
 	struct place *places;
 	int n_places;
 	struct literals_found *found;
 };
 
-static struct place *place_of(struct search *s, const struct rule_literal *l)
+static struct place *place_of(const struct search *s, const struct rule_literal *l)
 {
 	for (int i = 0; i < s->n_places; i++)
 		if (s->places[i].is_attribute == l->is_attribute && str_eq(s->places[i].name, l->value))
@@ -70,6 +71,17 @@ static const char *statement(const struct search *s)
 					    ? arena_printf(s->c->arena, "r.attributes ->> ($3::text[])[%d]", ++attribute)
 					    : arena_printf(s->c->arena, "r.%s", p->name);
 
+		if (p->of_names) {
+			buf_printf(
+				&sql,
+				"%s(SELECT %d AS place, v, n FROM (SELECT k AS v, count(*) AS n,"
+				" row_number() OVER (ORDER BY count(*) DESC) AS rank"
+				" FROM closeloop.responses AS r CROSS JOIN LATERAL jsonb_object_keys(r.%s) AS k"
+				" WHERE r.responded_at >= now() - make_interval(days => $4) AND r.%s <> '{}' GROUP BY 1) AS g"
+				" WHERE rank <= $1 OR v = ANY ($2))",
+				i ? " UNION ALL " : "", i, p->name, p->name);
+			continue;
+		}
 		buf_printf(
 			&sql,
 			"%s(SELECT %d AS place, v, n FROM (SELECT %s AS v, count(*) AS n,"
@@ -111,7 +123,8 @@ static void take_values(struct search *s, const struct pg_rows *rows)
 		for (; i < end; i++) {
 			struct value v = {.text = pg_get_text(rows, i, 1, NULL), .n = pg_get_int8(rows, i, 2)};
 
-			v.folded = folded_text(a, v.text);
+			/* Names are looked up as they stand; other letters as they compare. */
+			v.folded = p->of_names && text_is_ascii(v.text) ? v.text : folded_text(a, v.text);
 			if (v.folded[0]) /* blank text is missing */
 				p->values[p->n_values++] = v;
 		}
@@ -126,7 +139,7 @@ static int ask_values(struct search *s, struct pg_rows **ret)
 
 	pg_array_init(&folded, s->c->arena, PG_TEXT);
 	pg_array_init(&attributes, s->c->arena, PG_TEXT);
-	for (int i = 0; i < s->n_literals; i++)
+	for (int i = 0; i < s->n_literals + s->n_names; i++)
 		pg_array_text(&folded, s->literals[i].folded);
 	for (int i = 0; i < s->n_places; i++)
 		if (s->places[i].is_attribute)
@@ -272,20 +285,43 @@ static const char *frequent_text(struct arena *a, const struct place *p)
 	return text;
 }
 
+/* Of an attribute that nobody has: is one spelt otherwise? "" or ", but 'Plan' (12 responses)" */
+static const char *other_spelling(const struct search *s, const struct place *p)
+{
+	const struct rule_literal keys = {.value = "attributes"};
+	const struct place *names = p->is_attribute ? place_of(s, &keys) : NULL;
+	const struct value *near = names ? nearest_value(names, p->name) : NULL;
+
+	return near ? arena_printf(s->c->arena, ", but %s (%s)", quoted(s->c->arena, near->text),
+				   responses_text(s->c->arena, near->n))
+		    : "";
+}
+
+/* "nearest 'installation' (1,204 responses)", or what there is instead. */
+static const char *instead_text(struct search *s, const struct place *p, const char *folded, struct literal_notice *ret)
+{
+	struct arena *a = s->c->arena;
+	const struct value *near = nearest_value(p, folded);
+
+	ret->nearest = near ? near->text : NULL;
+	ret->nearest_n = near ? occurrences(p, near->folded) : 0;
+	if (near)
+		return arena_printf(a, "nearest %s (%s)", quoted(a, near->text), responses_text(a, ret->nearest_n));
+	if (p->n_values == 0)
+		return arena_printf(a, "no response of the last %d days has one%s", LITERALS_DAYS, other_spelling(s, p));
+	return frequent_text(a, p);
+}
+
 static void report(struct search *s, const struct place *p, const struct rule_literal *l, const char *names)
 {
 	struct arena *a = s->c->arena;
 	struct literal_notice *n = &s->found->notices[s->found->n_notices++];
-	const struct value *near = nearest_value(p, l->folded);
-	const char *what = near               ? arena_printf(a, "nearest %s (%s)", quoted(a, near->text),
-							     responses_text(a, occurrences(p, near->folded)))
-			   : p->n_values == 0 ? arena_printf(a, "no response of the last %d days has one", LITERALS_DAYS)
-					      : frequent_text(a, p);
+	const char *instead;
 
 	*n = (struct literal_notice){.literal = l, .names = names, .column = place_text(s, p)};
-	n->nearest = near ? near->text : NULL;
-	n->nearest_n = near ? occurrences(p, near->folded) : 0;
-	n->text = arena_printf(a, "%s never occurs in %s; %s", quoted(a, l->text), n->column, what);
+	instead = instead_text(s, p, l->folded, n);
+	n->text = p->of_names ? arena_printf(a, "%s never occurs; %s", l->text, instead)
+			      : arena_printf(a, "%s never occurs in %s; %s", quoted(a, l->text), n->column, instead);
 }
 
 static bool same_literal(const struct rule_literal *a, const struct rule_literal *b)
@@ -297,15 +333,74 @@ static bool same_literal(const struct rule_literal *a, const struct rule_literal
 static const char *names_of(const struct search *s, int index)
 {
 	const struct rule_literal *l = &s->literals[index];
+	int end = index < s->n_literals ? s->n_literals : s->n_literals + s->n_names;
 	const char *names = l->name, *last = l->name;
 
-	for (int i = 0; i < index; i++)
+	for (int i = index < s->n_literals ? 0 : s->n_literals; i < index; i++)
 		if (same_literal(&s->literals[i], l))
 			return NULL;
-	for (int i = index + 1; i < s->n_literals; i++)
+	for (int i = index + 1; i < end; i++)
 		if (same_literal(&s->literals[i], l) && !str_eq(s->literals[i].name, last))
 			names = arena_printf(s->c->arena, "%s, %s", names, last = s->literals[i].name);
 	return names;
+}
+
+static void add_place(struct search *s, const struct rule_literal *l, bool of_names)
+{
+	if (!place_of(s, l))
+		s->places[s->n_places++] =
+			(struct place){.name = l->value, .is_attribute = l->is_attribute, .of_names = of_names};
+}
+
+/* An attribute whose texts are compared: that no response has it is said of those. */
+static bool has_texts(const struct search *s, const struct rule_literal *name)
+{
+	for (int i = 0; i < s->n_literals; i++)
+		if (s->literals[i].is_attribute && str_eq(s->literals[i].value, name->folded))
+			return str_eq(name->value, "attributes");
+	return false;
+}
+
+static void collect(struct search *s)
+{
+	struct arena *a = s->c->arena;
+	const struct ruleset *rs = s->c->settings->ruleset;
+	const struct rule_literal *texts, *names;
+	struct rule_literal *all;
+
+	s->n_literals = ruleset_literals(rs, a, &texts);
+	s->n_names = ruleset_names(rs, a, &names);
+	all = arena_new_array(a, struct rule_literal, (size_t)(s->n_literals + s->n_names) + 1);
+	for (int i = 0; i < s->n_literals; i++)
+		all[i] = texts[i];
+	for (int i = 0; i < s->n_names; i++)
+		all[s->n_literals + i] = names[i];
+	s->literals = all;
+	s->places = arena_new_array(a, struct place, (size_t)(s->n_literals + s->n_names) + 1);
+	for (int i = 0; i < s->n_literals + s->n_names; i++)
+		add_place(s, &all[i], i >= s->n_literals);
+}
+
+static void compare(struct search *s)
+{
+	struct literals_found *ret = s->found;
+
+	for (int i = 0; i < s->n_literals + s->n_names; i++) {
+		const struct rule_literal *l = &s->literals[i];
+		const struct place *p = place_of(s, l);
+		const char *names = names_of(s, i);
+		bool unseen = !ret->no_responses && occurrences(p, l->folded) == 0;
+
+		if (!names || (i >= s->n_literals && has_texts(s, l)))
+			continue;
+		ret->n_literals += i < s->n_literals;
+		ret->n_unseen += i < s->n_literals && unseen;
+		if (unseen)
+			report(s, p, l, names);
+	}
+	/* The texts that notices point to live in rows. */
+	for (int i = 0; i < ret->n_notices; i++)
+		ret->notices[i].nearest = arena_strdup(s->c->arena, ret->notices[i].nearest);
 }
 
 int literals_check(struct cli *c, struct literals_found *ret)
@@ -316,14 +411,9 @@ int literals_check(struct cli *c, struct literals_found *ret)
 	int r;
 
 	*ret = (struct literals_found){0};
-	s.n_literals = ruleset_literals(c->settings->ruleset, c->arena, &s.literals);
-	if (s.n_literals == 0)
+	collect(&s);
+	if (s.n_places == 0)
 		return 0;
-	s.places = arena_new_array(c->arena, struct place, (size_t)s.n_literals);
-	for (int i = 0; i < s.n_literals; i++)
-		if (!place_of(&s, &s.literals[i]))
-			s.places[s.n_places++] =
-				(struct place){.name = s.literals[i].value, .is_attribute = s.literals[i].is_attribute};
 	r = ask_values(&s, &rows);
 	if (r == 0 && pg_count(rows) == 0)
 		r = any_response(c, &any);
@@ -331,19 +421,7 @@ int literals_check(struct cli *c, struct literals_found *ret)
 		return r;
 	take_values(&s, rows);
 	ret->no_responses = !any;
-	ret->notices = arena_new_array(c->arena, struct literal_notice, (size_t)s.n_literals);
-	for (int i = 0; i < s.n_literals; i++) {
-		const struct place *p = place_of(&s, &s.literals[i]);
-		const char *names = names_of(&s, i);
-
-		if (!names)
-			continue;
-		ret->n_literals++;
-		if (any && occurrences(p, s.literals[i].folded) == 0)
-			report(&s, p, &s.literals[i], names);
-	}
-	/* The texts that notices point to live in rows. */
-	for (int i = 0; i < ret->n_notices; i++)
-		ret->notices[i].nearest = arena_strdup(c->arena, ret->notices[i].nearest);
+	ret->notices = arena_new_array(c->arena, struct literal_notice, (size_t)(s.n_literals + s.n_names));
+	compare(&s);
 	return 0;
 }

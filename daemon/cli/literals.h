@@ -1,5 +1,6 @@
 /*
- * `check --online`: the texts that rules compare with, beside those that occurred.
+ * `check --online`: the texts that rules compare with, and the names of ratings and attributes that they ask for, beside those that
+ * occurred.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,18 +12,19 @@
 
 #define LITERALS_DAYS 90
 
-/* One text that never occurred. */
+/* One text or name that never occurred. */
 struct literal_notice {
 	const struct rule_literal *literal;
 	const char *names;   /* of all rules and facts that have it: "field, key-account" */
-	const char *column;  /* "touchpoint", "attr.plan" */
+	const char *column;  /* "touchpoint", "attr.plan"; of a name "ratings" or "attributes" */
 	const char *nearest; /* the value most like it; NULL: none is */
 	int64_t nearest_n;   /* responses that have it */
 	const char *text;    /* "'instalation' never occurs in touchpoint; nearest 'installation' (1,204 responses)" */
 };
 
 struct literals_found {
-	int n_literals;    /* different ones */
+	int n_literals;    /* different texts */
+	int n_unseen;      /* of these */
 	bool no_responses; /* there is nothing to compare them with */
 	struct literal_notice *notices;
 	int n_notices;

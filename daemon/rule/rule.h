@@ -174,6 +174,11 @@ struct rule_literal {
 };
 /* Returns how many; *ret is in the arena. */
 int ruleset_literals(const struct ruleset *rs, struct arena *arena, const struct rule_literal **ret);
+/*
+ * Likewise the names of ratings and attributes that rules ask for: `value` is the column that has them, "ratings" or "attributes",
+ * `text` the fact as rules write it, `folded` the name as it is looked up.
+ */
+int ruleset_names(const struct ruleset *rs, struct arena *arena, const struct rule_literal **ret);
 
 /* NFC, case fold, trim (also inner runs of white space stay): the form in which texts compare. */
 void rule_fold(const char *text, struct buf *out);

@@ -1,5 +1,5 @@
 """
-`check --online` and the texts that rules compare with: those that never occur in 90 days, and the nearest value that does.
+`check --online` and the texts and names in rules: those that never occur in 90 days, and the nearest that does.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -75,6 +75,29 @@ def test_a_column_that_nobody_fills(site):
     text = site.run("check", "--online")
     assert "a: 'x' never occurs in survey; no response of the last 90 days has one" in text
     assert "b: 'gold' never occurs in attr.plan; no response of the last 90 days has one" in text
+
+
+def test_names_of_ratings_and_attributes(site):
+    """A rating is looked up as it is written, so `rating.Delivery` is a rule that never matches."""
+    site.configure(attributes='{ manager = "text"; plna = "text"; arr = "number"; renewal = "time"; vip = "bool"; }', rules="""{
+  a: { when = "rating.Delivery <= 2 or rating.quality <= 2"; };
+  b: { when = "previous.rating.qualty <= 2 and rating['설치속도'] < rating['설치 속도']"; };
+  c: { when = "attr.plna is 'gold' or attr.arr > 5"; };
+  d: { when = "days_since(attr.renewal) > -30 and rating.Delivery is missing and attr.vip"; };
+}""")
+    assert notices(site) == ({}, ["no response in the last 90 days to compare those of rules with"])
+    respond(site, 3, ratings={"delivery": 1, "quality": 2, "설치 속도": 1}, attributes={"plan": "gold", "Renewal": "2027-01-01", "arr": 5, "vip": None})
+    respond(site, 1, ratings={"\x1b[31mx": 1})
+    text = site.run("check", "--online")
+    assert "a, d: rating.Delivery never occurs; nearest 'delivery' (3 responses)\n" in text
+    assert "b: previous.rating.qualty never occurs; nearest 'quality' (3 responses)\n" in text
+    assert "b: rating['설치속도'] never occurs; nearest '설치 속도' (3 responses)\n" in text
+    assert "c: 'gold' never occurs in attr.plna; no response of the last 90 days has one, but 'plan' (3 responses)\n" in text
+    assert "d: attr.renewal never occurs; nearest 'Renewal' (3 responses)\n" in text
+    assert text.count("never occurs") == 5 and "texts        ok: 0 of 1 in rules" in text
+    found, _ = notices(site)
+    one = found["a, d", "rating.Delivery"]
+    assert (one["column"], one["nearest"], one["nearest_responses"]) == ("ratings", "delivery", 3)
 
 
 def test_what_customers_wrote_stays_harmless_and_short(site):
