@@ -38,6 +38,41 @@ size_t utf8_next(const char *text, size_t n, uint32_t *ret_code)
 	return need;
 }
 
+static bool is_space(uint32_t c)
+{
+	return c == ' ' || (c >= 0x09 && c <= 0x0d) || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200b) ||
+	       c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000 || c == 0xfeff;
+}
+
+size_t utf8_trim(const char **text, size_t n)
+{
+	const char *s = *text;
+	uint32_t code;
+	size_t k;
+
+	while (n > 0) {
+		k = utf8_next(s, n, &code);
+		if (!is_space(code))
+			break;
+		s += k;
+		n -= k;
+	}
+	while (n > 0) {
+		for (k = 1; k < n && k < 3 && ((unsigned char)s[n - k] & 0xc0) == 0x80;)
+			k++;
+		if (utf8_next(s + n - k, k, &code) != k || !is_space(code))
+			break;
+		n -= k;
+	}
+	*text = s;
+	return n;
+}
+
+bool str_blank(const char *s)
+{
+	return !s || utf8_trim(&s, strlen(s)) == 0;
+}
+
 void utf8_put(struct buf *out, uint32_t c)
 {
 	char b[4];

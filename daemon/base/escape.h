@@ -29,6 +29,10 @@ void escape_html(struct buf *out, const char *s, size_t n);
  */
 size_t utf8_next(const char *s, size_t n, uint32_t *ret_code);
 void utf8_put(struct buf *out, uint32_t code);
+/* Without white space on both sides: where it begins now, and how long it is. */
+size_t utf8_trim(const char **text, size_t n);
+/* NULL, or nothing but white space. */
+bool str_blank(const char *s);
 /* Largest k <= max_bytes such that s[0..k) ends at a character boundary. */
 size_t utf8_clip(const char *s, size_t n, size_t max_bytes);
 

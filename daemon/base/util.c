@@ -74,11 +74,6 @@ bool str_eq(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-bool str_blank(const char *s)
-{
-	return !s || s[strspn(s, " \t\r\n")] == '\0';
-}
-
 /*
  * A batch takes some MiB and gives them back at once. Handed to the kernel each time, they come back as fresh pages: a tenth of the
  * daemon's time. The rest of a burst is kept, the blocks of a huge batch are not.

@@ -41,9 +41,6 @@ char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 /* strcmp() == 0 that takes NULL: two NULLs are equal. */
 bool str_eq(const char *a, const char *b);
 
-/* NULL, or nothing but white space. */
-bool str_blank(const char *s);
-
 /*
  * For a daemon that works in bursts: what a batch took is kept for the next one, up to some MiB; huge blocks go back to the kernel.
  * Once, at the start.

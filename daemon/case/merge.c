@@ -5,6 +5,8 @@
  */
 #include "case/merge.h"
 
+#include "base/escape.h"
+
 static bool is_newer(const struct merge_case *a, const struct merge_case *b)
 {
 	return !b || a->last_response_at.us > b->last_response_at.us ||

@@ -5,12 +5,21 @@
  */
 #include "case/owner.h"
 
+#include "base/escape.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The text of a fact by its name in rules: a column, or attr.X. */
-static const char *owner_fact(const struct response *r, const char *name)
+/* As it compares in rules: a value of several parts has no white space around any of them. NULL: blank. */
+static const char *trimmed(struct arena *a, const char *text)
+{
+	size_t n = utf8_trim(&text, strlen(text));
+
+	return n == 0 ? NULL : text[n] ? arena_strndup(a, text, n) : text;
+}
+
+const char *owner_fact(struct arena *arena, const struct response *r, const char *name)
 {
 	const struct attribute *at;
 	const char *text = NULL;
@@ -22,7 +31,7 @@ static const char *owner_fact(const struct response *r, const char *name)
 	} else {
 		text = response_text(r, name, &known);
 	}
-	return str_blank(text) ? NULL : text;
+	return text ? trimmed(arena, text) : NULL;
 }
 
 const char *owner_lookup_value(const struct target *t, const struct response *r, struct arena *a)
@@ -30,7 +39,7 @@ const char *owner_lookup_value(const struct target *t, const struct response *r,
 	const char *value = NULL;
 
 	for (int i = 0; i < t->n_dimensions; i++) {
-		const char *part = owner_fact(r, t->dimensions[i]);
+		const char *part = owner_fact(a, r, t->dimensions[i]);
 
 		if (!part)
 			return NULL;
@@ -205,7 +214,7 @@ struct owner_found owner_of_target(struct owner_facts *f, const struct target *t
 	case TARGET_LOOKUP: found_by_lookup(f, &found, t, r); break;
 	case TARGET_FROM:
 		found.dimension = t->name;
-		found.value = owner_fact(r, t->name);
+		found.value = owner_fact(f->arena, r, t->name);
 		if (found.value)
 			found_by_id(f, &found, found.value);
 		else

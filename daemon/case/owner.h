@@ -50,6 +50,8 @@ struct owner_facts {
 	int n_positions;
 };
 
+/* The text of a fact by its name in rules, a column or attr.X, without white space around it; NULL: missing. */
+const char *owner_fact(struct arena *arena, const struct response *r, const char *name);
 /* The value a lookup target asks for: "installation+seoul", or NULL when one of its facts is missing. */
 const char *owner_lookup_value(const struct target *t, const struct response *r, struct arena *a);
 void owner_lookups_sort(struct owner_lookup *l, int n);

@@ -123,21 +123,13 @@ static const struct pg_stmt sql_owners = {
 	{PG_TEXT_ARRAY},
 };
 
-static void add_dimensions(struct pg_array *dimensions, const struct settings *s)
+static void add_dimensions(struct cli *c, struct pg_array *dimensions, const struct settings *s)
 {
-	for (int i = 0; i < s->n_routes; i++) {
-		for (int k = 0; k < s->routes[i].n_owner; k++)
-			if (s->routes[i].owner[k].kind == TARGET_LOOKUP)
-				pg_array_text(dimensions, s->routes[i].owner[k].name);
-		for (int k = 0; k < s->routes[i].n_notify; k++)
-			if (s->routes[i].notify[k].kind != NOTIFY_WEBHOOK &&
-			    s->routes[i].notify[k].target.kind == TARGET_LOOKUP)
-				pg_array_text(dimensions, s->routes[i].notify[k].target.name);
-	}
-	for (int i = 0; i < s->n_rules; i++)
-		for (int k = 0; k < s->rules[i].n_notify; k++)
-			if (s->rules[i].notify[k].kind != NOTIFY_WEBHOOK && s->rules[i].notify[k].target.kind == TARGET_LOOKUP)
-				pg_array_text(dimensions, s->rules[i].notify[k].target.name);
+	const char *const *names;
+	int n = settings_lookups(s, c->arena, &names);
+
+	for (int i = 0; i < n; i++)
+		pg_array_text(dimensions, names[i]);
 }
 
 static int load_owners(struct verb_run *v)
@@ -149,9 +141,9 @@ static int load_owners(struct verb_run *v)
 	int r;
 
 	pg_array_init(&dimensions, c->arena, PG_TEXT);
-	add_dimensions(&dimensions, c->settings);
+	add_dimensions(c, &dimensions, c->settings);
 	if (v->old)
-		add_dimensions(&dimensions, v->old);
+		add_dimensions(c, &dimensions, v->old);
 	pg_params_init(&p, c->arena);
 	pg_add_array(&p, &dimensions);
 	r = cli_run(c, &sql_owners, &p, &rows);

@@ -5,6 +5,8 @@
  */
 #include "cli/explain_read.h"
 
+#include "base/escape.h"
+
 const char *explain_merge_impossible(const struct settings *s, const struct response *r)
 {
 	bool by_account = s && s->cases.merge_by == MERGE_BY_ACCOUNT;

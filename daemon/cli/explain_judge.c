@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/explain_read.h"
+#include "base/escape.h"
 #include "flow/live.h"
 
 #include <math.h>

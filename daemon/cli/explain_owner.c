@@ -11,22 +11,6 @@
 
 #include <string.h>
 
-/* The value of a from: entry. */
-static const char *from_value(const struct target *t, const struct response *r)
-{
-	const struct attribute *at;
-	const char *text;
-	bool known;
-
-	if (strncmp(t->name, "attr.", 5) == 0) {
-		at = response_attribute(r, t->name + 5);
-		text = at ? at->text : NULL;
-	} else {
-		text = response_text(r, t->name, &known);
-	}
-	return text && text[strspn(text, " \t\r\n")] ? text : NULL;
-}
-
 /* What an entry that wasn't recorded comes to today. */
 static int step_today(struct cli *c, const struct target *t, const struct response *r, struct explain_step *ret)
 {
@@ -37,7 +21,7 @@ static int step_today(struct cli *c, const struct target *t, const struct respon
 	if (t->kind == TARGET_LOOKUP)
 		ret->value = owner_lookup_value(t, r, c->arena);
 	else if (t->kind == TARGET_FROM)
-		ret->value = from_value(t, r);
+		ret->value = owner_fact(c->arena, r, t->name);
 	if ((t->kind == TARGET_LOOKUP || t->kind == TARGET_FROM) && !ret->value)
 		ret->why_not = "missing";
 	else if (t->kind == TARGET_LOOKUP)

@@ -87,30 +87,6 @@ static const struct option import_options[] = {
 	{0},
 };
 
-#define DIMENSIONS_MAX 256
-
-/* What the routes of the configuration look up. */
-static int looked_up(const struct settings *s, const char **ret)
-{
-	int n = 0;
-
-	for (int i = 0; i < s->n_routes; i++) {
-		const struct route *route = &s->routes[i];
-
-		for (int k = 0; k < route->n_owner && n < DIMENSIONS_MAX; k++)
-			if (route->owner[k].kind == TARGET_LOOKUP)
-				ret[n++] = route->owner[k].name;
-		for (int k = 0; k < route->n_notify && n < DIMENSIONS_MAX; k++)
-			if (route->notify[k].kind != NOTIFY_WEBHOOK && route->notify[k].target.kind == TARGET_LOOKUP)
-				ret[n++] = route->notify[k].target.name;
-	}
-	for (int i = 0; i < s->n_rules; i++)
-		for (int k = 0; k < s->rules[i].n_notify && n < DIMENSIONS_MAX; k++)
-			if (s->rules[i].notify[k].kind != NOTIFY_WEBHOOK && s->rules[i].notify[k].target.kind == TARGET_LOOKUP)
-				ret[n++] = s->rules[i].notify[k].target.name;
-	return n;
-}
-
 static bool has_name(const char *const *names, int n, const char *name)
 {
 	for (int i = 0; i < n; i++)
@@ -119,12 +95,21 @@ static bool has_name(const char *const *names, int n, const char *name)
 	return false;
 }
 
+static int parts_of(const char *text)
+{
+	int n = 1;
+
+	for (; *text; text++)
+		n += *text == '+';
+	return n;
+}
+
 /* Rows that nothing will ever find, or that name nobody: said, not refused. Each unknown name is said once. */
 static int warn_unknown(struct cli *c, const struct import *in, const char *file, struct diag_list *diags)
 {
-	const char *dimensions[DIMENSIONS_MAX], **ids,
-		**said = arena_new_array(c->arena, const char *, (size_t)in->n_rows * 2 + 1);
-	int n_dimensions = looked_up(c->settings, dimensions), n_people, n_said = 0, r;
+	const char *const *dimensions;
+	const char **ids, **said = arena_new_array(c->arena, const char *, (size_t)in->n_rows * 2 + 1);
+	int n_dimensions = settings_lookups(c->settings, c->arena, &dimensions), n_people, n_said = 0, r;
 	const struct cli_person *people;
 
 	r = cli_people(c, &people, &n_people);
@@ -144,6 +129,10 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 				 did_you_mean(c->arena, row->cells[DIMENSION], dimensions, (size_t)n_dimensions,
 					      sizeof(dimensions[0])));
 		}
+		if (parts_of(row->cells[VALUE]) < parts_of(row->cells[DIMENSION]))
+			diag_add(diags, DIAG_WARNING, pos,
+				 "nothing will find '%s': a value of '%s' has %d parts with + between them", row->cells[VALUE],
+				 row->cells[DIMENSION], parts_of(row->cells[DIMENSION]));
 		if (!has_name(ids, n_people, row->cells[PERSON]) && !has_name(said, n_said, row->cells[PERSON])) {
 			said[n_said++] = row->cells[PERSON];
 			diag_add(diags, DIAG_WARNING, pos, "unknown person '%s'%s", row->cells[PERSON],

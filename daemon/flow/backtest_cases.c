@@ -9,6 +9,8 @@
  */
 #include "flow/backtest_inner.h"
 
+#include "base/escape.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "flow/coverage.h"
+#include "base/escape.h"
 #include "rule/possible.h"
 
 #include <stdlib.h>

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "case/case_store.h"
+#include "base/escape.h"
 #include "flow/judge.h"
 
 #include <stdlib.h>

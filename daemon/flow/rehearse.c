@@ -54,7 +54,7 @@ static void take_owners(struct rehearsal *r, const struct rehearsal_owner *owner
 	r->entries = arena_new_array(r->arena, struct entry, (size_t)MAX(n, 1));
 	for (int i = 0; i < n; i++) {
 		buf_reset(&r->folded);
-		rule_fold(owners[i].value, &r->folded);
+		rule_lower(owners[i].value, &r->folded);
 		r->entries[i] = (struct entry){arena_strdup(r->arena, owners[i].dimension),
 					       arena_strndup(r->arena, buf_str(&r->folded), r->folded.n),
 					       arena_strdup(r->arena, owners[i].person), i};
@@ -74,7 +74,7 @@ static const char *find_owner(void *arg, const char *dimension, const char *valu
 	struct entry key;
 
 	buf_reset(&r->folded);
-	rule_fold(value, &r->folded);
+	rule_lower(value, &r->folded);
 	key = (struct entry){dimension, buf_str(&r->folded), NULL, 0};
 	while (low <= high) {
 		int middle = low + (high - low) / 2;

@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "intake/past_store.h"
+#include "base/escape.h"
 #include "intake/claim_sql.h"
 
 #include <inttypes.h>

@@ -36,31 +36,9 @@ static void *room_for(struct fold_room *room, size_t bytes)
 }
 
 /* White space of Unicode, and the two invisible ones that forms send instead of nothing (ZWSP, BOM). */
-static bool is_space(uint32_t c)
-{
-	return c == ' ' || (c >= 0x09 && c <= 0x0d) || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200b) ||
-	       c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000 || c == 0xfeff;
-}
-
 struct slice text_trim(const char *text, size_t n)
 {
-	uint32_t code;
-	size_t k;
-
-	while (n > 0) {
-		k = utf8_next(text, n, &code);
-		if (!is_space(code))
-			break;
-		text += k;
-		n -= k;
-	}
-	while (n > 0) {
-		for (k = 1; k < n && k < 3 && ((unsigned char)text[n - k] & 0xc0) == 0x80;)
-			k++;
-		if (utf8_next(text + n - k, k, &code) != k || !is_space(code))
-			break;
-		n -= k;
-	}
+	n = utf8_trim(&text, n);
 	return (struct slice){text, n};
 }
 
@@ -121,8 +99,8 @@ static enum scan text_scan(const unsigned char *s, size_t n)
 	return found;
 }
 
-/* ASCII and Latin-1 capitals to small ones, ß to ss: all of equal length in UTF-8. */
-static void lower(const unsigned char *s, size_t n, unsigned char *to)
+/* ASCII and Latin-1 capitals to small ones, where wanted ß to ss: all of equal length in UTF-8. */
+static void lower(const unsigned char *s, size_t n, bool sharp, unsigned char *to)
 {
 	for (size_t i = 0; i < n; i++) {
 		to[i] = s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i];
@@ -130,7 +108,7 @@ static void lower(const unsigned char *s, size_t n, unsigned char *to)
 			continue;
 		i++;
 		to[i] = s[i] <= 0x9e && s[i] != 0x97 ? s[i] + 0x20 : s[i];
-		if (s[i] == 0x9f)
+		if (sharp && s[i] == 0x9f)
 			to[i - 1] = to[i] = 's';
 	}
 }
@@ -175,6 +153,11 @@ static struct slice fold_hard(struct folder *f, struct slice text, enum fold_for
 		codes = utf8proc_decompose((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, buffer, codes, options);
 		assert(codes >= 0);
 	}
+	if (form == FOLD_LOWER) { /* of what is composed: İ is i, not an i with a dot */
+		codes = utf8proc_normalize_utf32(buffer, codes, options);
+		for (utf8proc_ssize_t i = 0; i < codes; i++)
+			buffer[i] = utf8proc_tolower(buffer[i]);
+	}
 	bytes = utf8proc_reencode(buffer, codes, options);
 	assert(bytes >= 0);
 	memcpy(room_for(room, (size_t)bytes + 1), buffer, (size_t)bytes);
@@ -188,20 +171,30 @@ struct slice fold_text(struct folder *f, const char *text, size_t n, enum fold_f
 
 	if (scan == SCAN_HARD) {
 		in = fold_hard(f, in, form, room);
-	} else if (scan == SCAN_CAPITALS && form == FOLD_COMPARE) {
+	} else if (scan == SCAN_CAPITALS && (form == FOLD_COMPARE || form == FOLD_LOWER)) {
 		in.p = room_for(room, n + 1);
-		lower((const unsigned char *)text, n, (unsigned char *)room->p);
+		lower((const unsigned char *)text, n, form == FOLD_COMPARE, (unsigned char *)room->p);
 	}
 	return form == FOLD_PATTERN ? in : text_trim(in.p, in.n);
 }
 
-void rule_fold(const char *text, struct buf *out)
+static void fold_into(const char *text, enum fold_form form, struct buf *out)
 {
 	struct folder f = {0};
 	struct fold_room room = {0};
-	struct slice s = fold_text(&f, text, strlen(text), FOLD_COMPARE, &room);
+	struct slice s = fold_text(&f, text, strlen(text), form, &room);
 
 	buf_add(out, s.p, s.n);
 	fold_room_fini(&room);
 	folder_fini(&f);
+}
+
+void rule_fold(const char *text, struct buf *out)
+{
+	fold_into(text, FOLD_COMPARE, out);
+}
+
+void rule_lower(const char *text, struct buf *out)
+{
+	fold_into(text, FOLD_LOWER, out);
 }

@@ -14,6 +14,7 @@
 
 enum fold_form {
 	FOLD_COMPARE,
+	FOLD_LOWER, /* NFC + small letters + trimming, so ß stays ß: as closeloop.fold() of the database */
 	FOLD_MATCH,
 	FOLD_PATTERN /* NFC, nothing else */
 };

@@ -182,5 +182,7 @@ int ruleset_names(const struct ruleset *rs, struct arena *arena, const struct ru
 
 /* NFC, case fold, trim (also inner runs of white space stay): the form in which texts compare. */
 void rule_fold(const char *text, struct buf *out);
+/* The same with small letters in place of the case fold: the form in which PostgreSQL compares values of owners (closeloop.fold()). */
+void rule_lower(const char *text, struct buf *out);
 
 #endif

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "settings/settings.h"
+#include "base/escape.h"
 #include "settings/load.h"
 #include "settings/source.h"
 #include "settings/split.h"
@@ -204,4 +205,54 @@ const struct source_settings *settings_source(const struct settings *s, const ch
 const struct attribute_settings *settings_attribute(const struct settings *s, const char *name)
 {
 	return id_find(s, IDS_ATTRIBUTES, name);
+}
+
+struct lookups {
+	const char **names; /* NULL: only count */
+	int n;
+};
+
+static void lookup_add(struct lookups *l, const struct target *t)
+{
+	if (t->kind != TARGET_LOOKUP)
+		return;
+	for (int i = 0; l->names && i < l->n; i++)
+		if (strcmp(l->names[i], t->name) == 0)
+			return;
+	if (l->names)
+		l->names[l->n] = t->name;
+	l->n++;
+}
+
+static void lookups_add_notify(struct lookups *l, const struct notify *notify, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (notify[i].kind != NOTIFY_WEBHOOK)
+			lookup_add(l, &notify[i].target);
+}
+
+static void lookups_gather(struct lookups *l, const struct settings *s)
+{
+	l->n = 0;
+	for (int i = 0; i < s->n_routes; i++) {
+		for (int k = 0; k < s->routes[i].n_owner; k++)
+			lookup_add(l, &s->routes[i].owner[k]);
+		lookups_add_notify(l, s->routes[i].notify, s->routes[i].n_notify);
+	}
+	for (int i = 0; i < s->n_rules; i++)
+		lookups_add_notify(l, s->rules[i].notify, s->rules[i].n_notify);
+	for (int i = 0; i < s->n_follow_ups; i++)
+		for (int k = 0; k < s->follow_ups[i].n_escalate; k++)
+			lookup_add(l, &s->follow_ups[i].escalate[k].to);
+}
+
+int settings_lookups(const struct settings *s, struct arena *a, const char *const **ret)
+{
+	struct lookups l = {0};
+
+	lookups_gather(&l, s);
+	l.names = arena_new_array(a, const char *, (size_t)l.n + 1);
+	lookups_gather(&l, s);
+	*ret = l.names;
+	return l.n;
 }

@@ -305,6 +305,8 @@ const struct webhook *settings_webhook(const struct settings *s, const char *id)
 const struct calendar *settings_calendar(const struct settings *s, const char *id);
 const struct source_settings *settings_source(const struct settings *s, const char *id);
 const struct attribute_settings *settings_attribute(const struct settings *s, const char *name);
+/* The dimensions that anything looks up in owners: routes, rules, steps of escalation. Returns how many; the list is in the arena. */
+int settings_lookups(const struct settings *s, struct arena *a, const char *const **ret);
 /* What people call a value in their language; the value itself when there is no label. */
 const char *settings_label(const struct settings *s, enum label_kind kind, const char *value, enum language language);
 

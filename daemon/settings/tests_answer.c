@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "settings/tests_inner.h"
+#include "base/escape.h"
 #include "settings/value.h"
 
 #include <errno.h>

@@ -96,29 +96,10 @@ void test_people_check(struct load *l, const struct test_person *people, int n)
 
 static void read_dimension(struct load *l, const struct item *it, void *field)
 {
-	const struct settings *s = l->s;
-	const char **names;
-	int n = 0, room = 0;
+	const char *const *names;
+	int n = settings_lookups(l->s, l->arena, &names);
 
 	*(const char **)field = it->text;
-	for (int i = 0; i < s->n_routes; i++)
-		room += s->routes[i].n_owner + s->routes[i].n_notify;
-	for (int i = 0; i < s->n_rules; i++)
-		room += s->rules[i].n_notify;
-	names = arena_new_array(l->arena, const char *, (size_t)room);
-	for (int i = 0; i < s->n_routes; i++) {
-		for (int k = 0; k < s->routes[i].n_owner; k++)
-			if (s->routes[i].owner[k].kind == TARGET_LOOKUP)
-				names[n++] = s->routes[i].owner[k].name;
-		for (int k = 0; k < s->routes[i].n_notify; k++)
-			if (s->routes[i].notify[k].kind != NOTIFY_WEBHOOK &&
-			    s->routes[i].notify[k].target.kind == TARGET_LOOKUP)
-				names[n++] = s->routes[i].notify[k].target.name;
-	}
-	for (int i = 0; i < s->n_rules; i++)
-		for (int k = 0; k < s->rules[i].n_notify; k++)
-			if (s->rules[i].notify[k].kind != NOTIFY_WEBHOOK && s->rules[i].notify[k].target.kind == TARGET_LOOKUP)
-				names[n++] = s->rules[i].notify[k].target.name;
 	for (int i = 0; i < n; i++)
 		if (strcmp(names[i], it->text) == 0)
 			return;

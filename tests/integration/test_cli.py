@@ -393,6 +393,11 @@ def test_owner_import_warns_of_names_nobody_knows(site):
     assert done.returncode == 0
     assert "stdin:2: warning: no route looks up 'acount', did you mean 'account'?" in done.stderr
     assert "stdin:3: warning: unknown person 'mimsu', did you mean 'minsu'?" in done.stderr
+    site.configure(follow_ups='{ standard: { acknowledge_within = "4h"; resolve_within = "2d";'
+                              ' escalate: { boss: { when = "unacknowledged"; to = "lookup:attr.plan"; }; }; }; }')
+    rows = "dimension,value,person\nattr.plan,gold,minsu\ntouchpoint+region,installation,ben\ntouchpoint+region,a+b+c,ben\n"
+    done = site.closeloop("owner", "import", "-", stdin=rows)
+    assert done.returncode == 0 and done.stderr == "stdin:3: warning: nothing will find 'installation': a value of 'touchpoint+region' has 2 parts with + between them\n"
 
 
 @pytest.mark.parametrize("file, says", [

@@ -4,7 +4,10 @@ Who is told: the owner chain of a route, people who are away, mails that come ba
 SPDX-License-Identifier: Apache-2.0
 """
 import collections
+import json
 import unicodedata
+
+import pytest
 
 
 def owner_of(site, **response):
@@ -56,6 +59,33 @@ def test_a_korean_owner_is_found_however_it_was_typed(site):
     site.daemon(owners=False)
     assert owner_of(site, account=unicodedata.normalize("NFD", "한빛정밀")) == "minsu"
     site.settled()
+
+
+def test_blanks_around_a_part_or_an_id_do_not_count(site):
+    """As in rules, where 'installation ' equals 'installation'."""
+    site.daemon()
+    site.respond(touchpoint=" Installation\u3000", region="\tSEOUL ", customer_id="k1")
+    site.respond(attributes={"manager": " anna "}, customer_id="k2")
+    site.respond(attributes={"manager": "Ben@halden.example\n"}, customer_id="k3")
+    site.respond(account="\u00a0", attributes={"manager": "\u3000"}, customer_id="k4")
+    assert [case[1] for case in site.cases(4)][:3] == ["minsu", "anna", "ben"]
+    assert site.one("SELECT team FROM closeloop.cases WHERE customer_id = 'k4'") == "care"
+
+
+@pytest.mark.parametrize("entered, said", (("Weiß", "WEISS"), ("ΣΑΣ", "σας"), ("İzmir", "izmir"), ("Straße ", " STRAẞE"), ("É", "e\u0301")))
+def test_what_is_said_before_finds_whom_the_daemon_finds(site, entered, said):
+    """`test`, `backtest` and `coverage` compare values of owners in the program, the daemon and `try` in PostgreSQL."""
+    site.daemon(owners=False)
+    site.own(("account", entered, "anna"))
+    site.respond(account=said)
+    owner = site.cases(1)[0][1]
+    assert f"lookup:account '{said.strip()}'  " in site.run("try", "nps=2", f"account={said}")
+    tests = site.folder / "owner.tests.conf"
+    tests.write_text(f'tests: {{ it: {{ response: {{ nps = 2; account = "{said}"; }}; expect: {{ owner = "{owner}"; }};'
+                     f' owners: {{ a: {{ dimension = "account"; value = "{entered}"; person = "anna"; }}; }}; }}; }};', encoding="utf-8")
+    assert "1 test passed" in site.run("test", str(tests))
+    row = json.loads(site.run("--json", "coverage"))["rows"][0]
+    assert row["told"] == (["anna"] if owner == "anna" else ["team:care"])
 
 
 def test_owners_changed_while_running_count_at_once(site):

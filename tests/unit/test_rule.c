@@ -172,13 +172,18 @@ static void test_fold_of_mixtures(void **state)
 	folder_fini(&f);
 }
 
-static void assert_rule_fold(const char *text, const char *expected)
+static void assert_form(void (*form)(const char *, struct buf *), const char *text, const char *expected)
 {
 	struct buf out = BUF_INIT(FOLDED_BYTES_MAX);
 
-	rule_fold(text, &out);
+	form(text, &out);
 	assert_string_equal(buf_str(&out), expected);
 	buf_fini(&out);
+}
+
+static void assert_rule_fold(const char *text, const char *expected)
+{
+	assert_form(rule_fold, text, expected);
 }
 
 static void test_rule_fold(void **state)
@@ -191,6 +196,9 @@ static void test_rule_fold(void **state)
 	assert_rule_fold("\xff\xfe", "\ufffd\ufffd");
 	assert_rule_fold("A\xc3", "a\ufffd");
 	assert_rule_fold("\xed\xa0\x80", "\ufffd\ufffd\ufffd");
+	assert_form(rule_lower, " STRASSE\u3000Stra\u00dfe \u00c9\u3000", "strasse\u3000stra\u00dfe \u00e9");
+	assert_form(rule_lower, "E\u0301 \u1109\u1165 \u03a3\u0391\u03a3 STRA\u1e9eE",
+		    "\u00e9 서 \u03c3\u03b1\u03c3 stra\u00dfe");
 }
 
 static int compile_error(const struct rule_input *in)
