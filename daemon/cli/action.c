@@ -308,15 +308,10 @@ static int transition(struct cli *c, const struct args *a, const struct action *
 	r = cli_run(c, &sql_transition, &p, &rows);
 	if (r)
 		return r;
-	if (c->json) {
-		size_t n;
-		const char *json = pg_get_text(rows, 0, 0, &n);
-
-		text_put_json(&out, json, n);
-		buf_putc(&out, '\n');
-	} else {
+	if (c->json)
+		cli_put_json(rows, &out);
+	else
 		put_done(c, &out, action, id, rows);
-	}
 	cli_print(c, &out);
 	return 0;
 }

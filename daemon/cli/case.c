@@ -220,11 +220,7 @@ static int case_open(struct cli *c, const struct args *a)
 	if (r)
 		return r;
 	if (c->json) {
-		size_t n;
-		const char *json = pg_get_text(rows, 0, 0, &n);
-
-		text_put_json(&out, json, n);
-		buf_putc(&out, '\n');
+		cli_put_json(rows, &out);
 	} else {
 		buf_printf(&out, "C-%lld opened, owner %s%s%s\n", (long long)pg_get_int8(rows, 0, 1),
 			   pg_get_text(rows, 0, 2, NULL), pg_is_null(rows, 0, 3) ? "" : ", acknowledge by ",

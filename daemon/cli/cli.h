@@ -151,7 +151,9 @@ int cli_print_changed(struct cli *c, const struct pg_rows *rows, const char *wha
 /* Rows from..to-1 as "label  value" a line, wrapped: column 0 the label, 1 the value; rows with an empty value are left out. */
 void cli_put_lines(struct buf *out, const struct pg_rows *rows, int from, int to, int label_columns);
 
-/* Column 0 of the only row as one JSON object; no row: EXIT_NO with `unknown` told. */
+/* Column 0 of the first row, JSON made by PostgreSQL, as a line. */
+void cli_put_json(const struct pg_rows *rows, struct buf *out);
+/* That of the only row; no row: EXIT_NO with `unknown` told. */
 int cli_show_json(struct cli *c, const struct pg_stmt *stmt, const struct pg_params *params, const char *unknown);
 
 #endif

@@ -126,14 +126,13 @@ static int state_run(struct cli *c, const struct args *a)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	const char *action = a->verb->action, *name = a->n_words ? a->words[0] : "*", *json;
+	const char *action = a->verb->action, *name = a->n_words ? a->words[0] : "*";
 	bool stops = str_eq(action, "disabled") || str_eq(action, "paused");
 	const struct pg_stmt *stmt = str_eq(action, "disabled")  ? &sql_disable
 				     : str_eq(action, "paused")  ? &sql_pause
 				     : str_eq(action, "enabled") ? &sql_enable
 								 : &sql_resume;
 	struct pg_params p;
-	size_t n;
 	int r = cli_actor(c);
 
 	if (r == 0)
@@ -147,13 +146,10 @@ static int state_run(struct cli *c, const struct args *a)
 	r = cli_run(c, stmt, &p, &rows);
 	if (r)
 		return r;
-	json = pg_get_text(rows, 0, 0, &n);
-	if (c->json) {
-		text_put_json(&out, json, n);
-		buf_putc(&out, '\n');
-	} else {
+	if (c->json)
+		cli_put_json(rows, &out);
+	else
 		buf_printf(&out, "%s %s\n", str_eq(name, "*") ? "all sending" : name, action);
-	}
 	cli_print(c, &out);
 	return 0;
 }

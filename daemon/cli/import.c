@@ -365,6 +365,53 @@ static int export_row(void *arg, const struct pg_rows *row)
 	return e->out->overflow;
 }
 
+static int import_apply(struct cli *c, const struct args *a, struct import *in, struct diag_list *diags)
+{
+	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
+	bool dry = args_has(a, "--dry-run");
+	struct pg_params p;
+	int r = import_read(c, a->words[0], in, diags);
+
+	if (r == 0)
+		r = in->check_rows(c, in, diags);
+	if (r == 0 && diags->errors)
+		r = EXIT_BAD_DATA;
+	if (r == 0)
+		r = import_table(c, in, in->table);
+	if (r)
+		return r;
+	import_compare(in, c->arena, args_has(a, "--replace"));
+	if (in->check_changes)
+		in->check_changes(c, in, diags);
+	if (diags->errors)
+		return EXIT_BAD_DATA;
+	if (!dry && in->added + in->changed + in->removed) {
+		import_params(in, c->arena, &p);
+		r = cli_run(c, in->apply, &p, NULL);
+		if (r)
+			return r;
+	}
+	cli_print_diags(diags);
+	import_put(in, c->json, dry ? " (dry run: nothing written)" : "", &out);
+	cli_print(c, &out);
+	return 0;
+}
+
+int import_run(struct cli *c, const struct args *a, struct import *in)
+{
+	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
+	int r = cli_db(c);
+
+	if (r)
+		return r;
+	r = import_apply(c, a, in, diags);
+	if (r)
+		cli_print_diags(diags);
+	if (r == EXIT_BAD_DATA && diags->errors)
+		cli_error("nothing was imported");
+	return r;
+}
+
 int import_export(struct cli *c, const char *const *columns, const struct pg_stmt *stmt)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);

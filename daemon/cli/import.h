@@ -10,6 +10,7 @@
 #ifndef CLI_IMPORT_H
 #define CLI_IMPORT_H
 
+#include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/csv.h"
 
@@ -18,11 +19,18 @@ enum import_change { IMPORT_SAME, IMPORT_ADDED, IMPORT_CHANGED, IMPORT_REMOVED }
 struct import {
 	const char *const *columns; /* names, NULL-terminated */
 	int n_columns;
-	int n_keys;        /* the first columns are the key */
-	unsigned required; /* a bit per column that must have a value */
-	bool fold;         /* the last key compares folded (closeloop.fold) */
-	const char *file;  /* as diagnostics name it */
-	unsigned present;  /* a bit per column that the file has; what it lacks stays as it is */
+	int n_keys;                  /* the first columns are the key */
+	unsigned required;           /* a bit per column that must have a value */
+	bool fold;                   /* the last key compares folded (closeloop.fold) */
+	const struct pg_stmt *table; /* as import_table() takes it */
+	const struct pg_stmt *apply; /* takes import_params() */
+	/* What is wrong with the file's rows; 0 or an exit code; errors among diags will do. */
+	int (*check_rows)(struct cli *c, struct import *in, struct diag_list *diags);
+	/* The same once they were compared with the table; NULL: nothing. */
+	void (*check_changes)(struct cli *c, struct import *in, struct diag_list *diags);
+
+	const char *file; /* as diagnostics name it */
+	unsigned present; /* a bit per column that the file has; what it lacks stays as it is */
 	/* Rows of the file, then of the table: cells by column, NULL for empty. */
 	struct import_row {
 		const char **cells;
@@ -54,6 +62,9 @@ void import_put(const struct import *in, bool json, const char *done, struct buf
  * that are removed.
  */
 void import_params(const struct import *in, struct arena *a, struct pg_params *p);
+
+/* All of it, as `import FILE [--replace] [--dry-run]` does: reads, checks, compares, writes, tells. Return: exit code. */
+int import_run(struct cli *c, const struct args *a, struct import *in);
 
 /* The table as CSV, headings first. */
 int import_export(struct cli *c, const char *const *columns, const struct pg_stmt *stmt);

@@ -105,7 +105,7 @@ static int parts_of(const char *text)
 }
 
 /* Rows that nothing will ever find, or that name nobody: said, not refused. Each unknown name is said once. */
-static int warn_unknown(struct cli *c, const struct import *in, const char *file, struct diag_list *diags)
+static int warn_unknown(struct cli *c, struct import *in, struct diag_list *diags)
 {
 	const char *const *dimensions;
 	const char **ids, **said = arena_new_array(c->arena, const char *, (size_t)in->n_rows * 2 + 1);
@@ -120,7 +120,7 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 		ids[i] = people[i].id;
 	for (int i = 0; i < in->n_rows && diags->n < DIAG_MAX; i++) {
 		const struct import_row *row = &in->rows[i];
-		struct text_pos pos = {file, row->line};
+		struct text_pos pos = {in->file, row->line};
 
 		if (!has_name(dimensions, n_dimensions, row->cells[DIMENSION]) &&
 		    !has_name(said, n_said, row->cells[DIMENSION])) {
@@ -142,32 +142,6 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 	return 0;
 }
 
-static int import_apply(struct cli *c, const struct args *a, struct import *in, const char *file, struct diag_list *diags)
-{
-	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
-	bool dry = args_has(a, "--dry-run");
-	struct pg_params p;
-	int r = import_read(c, file, in, diags);
-
-	if (r == 0)
-		r = warn_unknown(c, in, in->file, diags);
-	if (r == 0)
-		r = import_table(c, in, &sql_table);
-	if (r)
-		return r;
-	import_compare(in, c->arena, args_has(a, "--replace"));
-	if (!dry && in->added + in->changed + in->removed) {
-		import_params(in, c->arena, &p);
-		r = cli_run(c, &sql_apply, &p, NULL);
-		if (r)
-			return r;
-	}
-	cli_print_diags(diags);
-	import_put(in, c->json, dry ? " (dry run: nothing written)" : "", &out);
-	cli_print(c, &out);
-	return 0;
-}
-
 static int owner_import(struct cli *c, const struct args *a)
 {
 	struct import in = {
@@ -176,18 +150,12 @@ static int owner_import(struct cli *c, const struct args *a)
 		.n_keys = 2,
 		.required = 1u << DIMENSION | 1u << VALUE | 1u << PERSON,
 		.fold = true,
+		.table = &sql_table,
+		.apply = &sql_apply,
+		.check_rows = warn_unknown,
 	};
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	int r = cli_db(c);
 
-	if (r)
-		return r;
-	r = import_apply(c, a, &in, a->words[0], diags);
-	if (r)
-		cli_print_diags(diags);
-	if (r == EXIT_BAD_DATA && diags->errors)
-		cli_error("nothing was imported");
-	return r;
+	return import_run(c, a, &in);
 }
 
 static int owner_export(struct cli *c, const struct args *a)

@@ -184,11 +184,11 @@ static const char *cell_wrong(struct cli *c, int column, const char *cell)
 	}
 }
 
-static void check_cells(struct cli *c, const struct import *in, const char *file, struct diag_list *diags)
+static void check_cells(struct cli *c, const struct import *in, struct diag_list *diags)
 {
 	for (int i = 0; i < in->n_rows; i++) {
 		const struct import_row *row = &in->rows[i];
-		struct text_pos pos = {file, row->line};
+		struct text_pos pos = {in->file, row->line};
 
 		for (int k = 0; k < PERSON_COLUMNS; k++) {
 			const char *wrong = row->cells[k] ? cell_wrong(c, k, row->cells[k]) : NULL;
@@ -204,7 +204,7 @@ static void check_cells(struct cli *c, const struct import *in, const char *file
 	}
 }
 
-static int check_zones(struct cli *c, const struct import *in, const char *file, struct diag_list *diags)
+static int check_zones(struct cli *c, const struct import *in, struct diag_list *diags)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
 	struct pg_array zones;
@@ -221,14 +221,14 @@ static int check_zones(struct cli *c, const struct import *in, const char *file,
 	for (int i = 0; r == 0 && i < in->n_rows; i++)
 		for (int k = 0; k < pg_count(rows); k++)
 			if (str_eq(in->rows[i].cells[TIMEZONE], pg_get_text(rows, k, 0, NULL)))
-				diag_add(diags, DIAG_ERROR, (struct text_pos){file, in->rows[i].line},
+				diag_add(diags, DIAG_ERROR, (struct text_pos){in->file, in->rows[i].line},
 					 "timezone '%s': PostgreSQL knows no such zone; write one like Asia/Seoul",
 					 in->rows[i].cells[TIMEZONE]);
 	return r;
 }
 
 /* reports_to and deputy of nobody known: said, not refused. */
-static int warn_unknown(struct cli *c, const struct import *in, const char *file, struct diag_list *diags)
+static int warn_unknown(struct cli *c, const struct import *in, struct diag_list *diags)
 {
 	const struct cli_person *people;
 	const char **ids;
@@ -249,12 +249,21 @@ static int warn_unknown(struct cli *c, const struct import *in, const char *file
 			for (int j = 0; j < n && !known; j++)
 				known = str_eq(ids[j], id);
 			if (!known)
-				diag_add(diags, DIAG_WARNING, (struct text_pos){file, in->rows[i].line},
+				diag_add(diags, DIAG_WARNING, (struct text_pos){in->file, in->rows[i].line},
 					 "%s: unknown person '%s'%s", person_columns[k], id,
 					 did_you_mean(c->arena, id, ids, (size_t)n, sizeof(ids[0])));
 		}
 	}
 	return 0;
+}
+
+static int check_rows(struct cli *c, struct import *in, struct diag_list *diags)
+{
+	int r;
+
+	check_cells(c, in, diags);
+	r = check_zones(c, in, diags);
+	return r ? r : warn_unknown(c, in, diags);
 }
 
 /* Whose address it is: of a row of the file (line > 0), of the configuration, or of the table. */
@@ -280,7 +289,7 @@ static int address_take(struct address *ret, const char *email, const char *id, 
 }
 
 /* An answer or a bounce names people by address, so nobody shares one. After import_compare(). */
-static void check_addresses(struct cli *c, const struct import *in, struct diag_list *diags)
+static void check_addresses(struct cli *c, struct import *in, struct diag_list *diags)
 {
 	const struct settings *s = c->settings;
 	struct address *all = arena_new_array(c->arena, struct address, (size_t)(s->n_people + in->n_old + in->n_rows) + 1);
@@ -300,41 +309,6 @@ static void check_addresses(struct cli *c, const struct import *in, struct diag_
 				 all[i].email, all[i - 1].id);
 }
 
-static int import_apply(struct cli *c, const struct args *a, struct import *in, const char *file, struct diag_list *diags)
-{
-	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
-	bool dry = args_has(a, "--dry-run");
-	struct pg_params p;
-	int r = import_read(c, file, in, diags);
-
-	if (r)
-		return r;
-	check_cells(c, in, in->file, diags);
-	r = check_zones(c, in, in->file, diags);
-	if (r == 0)
-		r = warn_unknown(c, in, in->file, diags);
-	if (r == 0 && diags->errors)
-		r = EXIT_BAD_DATA;
-	if (r == 0)
-		r = import_table(c, in, &sql_table);
-	if (r)
-		return r;
-	import_compare(in, c->arena, args_has(a, "--replace"));
-	check_addresses(c, in, diags);
-	if (diags->errors)
-		return EXIT_BAD_DATA;
-	if (!dry && in->added + in->changed + in->removed) {
-		import_params(in, c->arena, &p);
-		r = cli_run(c, &sql_apply, &p, NULL);
-		if (r)
-			return r;
-	}
-	cli_print_diags(diags);
-	import_put(in, c->json, dry ? " (dry run: nothing written)" : "", &out);
-	cli_print(c, &out);
-	return 0;
-}
-
 static int person_import(struct cli *c, const struct args *a)
 {
 	struct import in = {
@@ -342,18 +316,13 @@ static int person_import(struct cli *c, const struct args *a)
 		.n_columns = PERSON_COLUMNS,
 		.n_keys = 1,
 		.required = 1u << ID | 1u << NAME,
+		.table = &sql_table,
+		.apply = &sql_apply,
+		.check_rows = check_rows,
+		.check_changes = check_addresses,
 	};
-	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
-	int r = cli_db(c);
 
-	if (r)
-		return r;
-	r = import_apply(c, a, &in, a->words[0], diags);
-	if (r)
-		cli_print_diags(diags);
-	if (r == EXIT_BAD_DATA && diags->errors)
-		cli_error("nothing was imported");
-	return r;
+	return import_run(c, a, &in);
 }
 
 static int person_export(struct cli *c, const struct args *a)
@@ -414,11 +383,10 @@ static int away_add(struct cli *c, const struct args *a, const char *deputy)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
-	const char *person = a->words[0], *end, *json;
+	const char *person = a->words[0], *end;
 	const struct person *configured = settings_person(c->settings, person);
 	struct wall_time from, until, now;
 	struct pg_params p;
-	size_t n;
 	int r = cli_when(c, "--from", args_get(a, "--from"), 1, "00:00", &from);
 
 	if (r == 0)
@@ -439,13 +407,11 @@ static int away_add(struct cli *c, const struct args *a, const char *deputy)
 	r = cli_run(c, &sql_away, &p, &rows);
 	if (r)
 		return r;
-	json = pg_get_text(rows, 0, 0, &n);
 	end = pg_get_text(rows, 0, 2, NULL);
 	if (!deputy)
 		deputy = configured ? configured->deputy : pg_get_text(rows, 0, 3, NULL);
 	if (c->json) {
-		text_put_json(&out, json, n);
-		buf_putc(&out, '\n');
+		cli_put_json(rows, &out);
 	} else {
 		buf_printf(&out, "%s away from %s %s%s%s%s\n", person, pg_get_text(rows, 0, 1, NULL),
 			   end ? "until " : "until further notice", end ? end : "", deputy ? ", deputy " : "",

@@ -174,21 +174,26 @@ void cli_put_lines(struct buf *out, const struct pg_rows *rows, int from, int to
 	}
 }
 
+void cli_put_json(const struct pg_rows *rows, struct buf *out)
+{
+	size_t n;
+	const char *json = pg_get_text(rows, 0, 0, &n);
+
+	text_put_json(out, json, n);
+	buf_putc(out, '\n');
+}
+
 int cli_show_json(struct cli *c, const struct pg_stmt *stmt, const struct pg_params *params, const char *unknown)
 {
 	struct buf out CLEANUP(buf_fini) = BUF_INIT(CLI_OUTPUT_BYTES_MAX);
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;
 	int r = cli_run(c, stmt, params, &rows);
-	const char *json;
-	size_t n;
 
 	if (r)
 		return r;
 	if (pg_count(rows) == 0)
 		return cli_fail(EXIT_NO, "%s", unknown);
-	json = pg_get_text(rows, 0, 0, &n);
-	text_put_json(&out, json, n);
-	buf_putc(&out, '\n');
+	cli_put_json(rows, &out);
 	cli_print(c, &out);
 	return 0;
 }
