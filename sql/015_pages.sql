@@ -17,38 +17,41 @@ ALTER TABLE closeloop.case_drafts ADD COLUMN IF NOT EXISTS form jsonb NOT NULL D
 COMMENT ON TABLE closeloop.case_drafts IS 'What somebody had typed when their session had ended; shown again, and gone with their next action.';
 COMMENT ON COLUMN closeloop.case_drafts.form IS 'Into which form, as its action, and what stood in its other fields: to, until, cause.';
 
-CREATE OR REPLACE FUNCTION closeloop.page_moment(at timestamptz, zone text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-	AS $$
-DECLARE
-	t timestamp := at AT TIME ZONE zone;
+-- Until pages were json, which costs half of what jsonb does where a text is all that is wanted.
+DO $$
 BEGIN
-	RETURN CASE WHEN isfinite(at) THEN jsonb_build_object('year', extract(year FROM t)::int, 'month', extract(month FROM t)::int,
-		'day', extract(day FROM t)::int, 'hour', extract(hour FROM t)::int, 'minute', extract(minute FROM t)::int,
-		'weekday', extract(isodow FROM t)::int, 'days', t::date - (now() AT TIME ZONE zone)::date,
-		'left', floor(extract(epoch FROM at - now()))::bigint, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) END;
+	IF to_regprocedure('closeloop.page_moment(timestamptz, text)') IS NOT NULL
+			AND pg_get_function_result(to_regprocedure('closeloop.page_moment(timestamptz, text)')) = 'jsonb' THEN
+		DROP FUNCTION IF EXISTS closeloop.page_moment(timestamptz, text), closeloop.page_response(closeloop.responses, text),
+			closeloop.page_events(closeloop.cases, text), closeloop.page_case(bigint, text, text[], text[], text, text[]),
+			closeloop.page_line(closeloop.cases, timestamptz, text), closeloop.page_inbox(text[], jsonb, jsonb, text, int),
+			closeloop.page_done(text[], jsonb, bigint, text, int), closeloop.page_counts(text, text);
+	END IF;
 END
 $$;
+
+-- What is called for each line of a list is in SQL, has no settings of its own and asks no table: the plan of the page takes it in,
+-- where each call of a function would cost more than what it does. It is called from functions with a fixed search_path only.
+CREATE OR REPLACE FUNCTION closeloop.page_moment(at timestamptz, zone text) RETURNS json
+	LANGUAGE sql STABLE
+	AS $$
+	SELECT CASE WHEN isfinite(at) THEN json_build_object('clock', at AT TIME ZONE zone, 'now', now() AT TIME ZONE zone,
+		'left', floor(date_part('epoch', at - now()))::bigint) END
+$$;
 COMMENT ON FUNCTION closeloop.page_moment(timestamptz, text) IS
-	'A time as a clock on the wall of a zone shows it: year … minute, weekday, days from today, seconds left; null for none.';
+	'A time as a clock on the wall of a zone shows it, what that clock shows now, and the seconds left; null for none.';
 
 -- Which score is told first, and how, is decided where mails decide it (response_score()): scales stand in the configuration.
 DROP FUNCTION IF EXISTS closeloop.page_score(closeloop.responses);
 
-CREATE OR REPLACE FUNCTION closeloop.page_response(r closeloop.responses, zone text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION closeloop.page_response(r closeloop.responses, zone text) RETURNS json
+	LANGUAGE sql STABLE
 	AS $$
-#variable_conflict use_variable
-BEGIN
-	RETURN (
-		SELECT jsonb_build_object('id', r.id, 'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name,
-			'customer_email', r.customer_email, 'customer_phone', r.customer_phone, 'account', r.account,
-			'account_name', r.account_name, 'language', r.language, 'contact_requested', r.contact_requested, 'comment', r.comment,
-			'nps', r.nps, 'csat', r.csat, 'ces', r.ces, 'ratings', r.ratings, 'attributes', r.attributes,
-			'at', closeloop.page_moment(r.responded_at, zone)));
-END
+	SELECT json_build_object('id', r.id, 'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name,
+		'customer_email', r.customer_email, 'customer_phone', r.customer_phone, 'account', r.account,
+		'account_name', r.account_name, 'language', r.language, 'contact_requested', r.contact_requested, 'comment', r.comment,
+		'nps', r.nps, 'csat', r.csat, 'ces', r.ces, 'ratings', r.ratings, 'attributes', r.attributes,
+		'at', closeloop.page_moment(r.responded_at, zone))
 $$;
 COMMENT ON FUNCTION closeloop.page_response(closeloop.responses, text) IS 'One answer as a page shows it.';
 
@@ -83,14 +86,14 @@ $$;
 COMMENT ON FUNCTION closeloop.page_undoable(closeloop.cases, text) IS
 	'The kind of the latest event when this person may undo it (as case_last_undoable() decides), else null.';
 
-CREATE OR REPLACE FUNCTION closeloop.page_events(c closeloop.cases, zone text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION closeloop.page_events(c closeloop.cases, zone text) RETURNS json
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 BEGIN
 	RETURN (
-		SELECT coalesce(jsonb_agg(jsonb_build_object('at', closeloop.page_moment(e.at, zone), 'actor', e.actor, 'kind', e.kind,
+		SELECT coalesce(json_agg(json_build_object('at', closeloop.page_moment(e.at, zone), 'actor', e.actor, 'kind', e.kind,
 				'from', e.from_status, 'to_status', e.to_status, 'note', e.note,
 				'until', CASE WHEN e.kind = 'waiting' THEN closeloop.page_moment((e.details ->> 'until')::timestamptz, zone) END,
 				'details', e.details - ARRAY['before', 'cancelled', 'facts']) ORDER BY e.id DESC), '[]')
@@ -100,18 +103,19 @@ $$;
 COMMENT ON FUNCTION closeloop.page_events(closeloop.cases, text) IS 'What has happened to a case, newest first, the last hundred.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_case(case_id bigint, person text, people text[], teams text[], zone text,
-	anonymous text[]) RETURNS jsonb
+	anonymous text[]) RETURNS json
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 #variable_conflict use_variable
 BEGIN
 	RETURN (
-		SELECT jsonb_build_object(
-			'case', jsonb_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'team', c.team,
+		SELECT json_build_object(
+			'case', json_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'team', c.team,
 				'version', c.version, 'root_cause', c.root_cause, 'resolution', c.resolution, 'outcome', c.outcome,
 				'unreached', c.unreached, 'ping_pong', c.ping_pong, 'reopened', c.reopened, 'handovers', c.handovers,
-				'rules', to_jsonb(c.rules), 'acknowledged_by', c.acknowledged_by,
+				'rules', to_json(c.rules), 'acknowledged_by', c.acknowledged_by,
 				'acknowledge_due', CASE WHEN c.status = 'open' THEN closeloop.page_moment(c.acknowledge_due_at, zone) END,
 				'resolve_due', CASE WHEN c.status IN ('open', 'acknowledged', 'in_progress')
 					THEN closeloop.page_moment(c.resolve_due_at, zone) END,
@@ -121,12 +125,11 @@ BEGIN
 				'resolved', closeloop.page_moment(c.resolved_at, zone),
 				'closed', closeloop.page_moment(c.closed_at, zone)),
 			'response', closeloop.page_response(r, zone),
-			'more', (SELECT coalesce(jsonb_agg(closeloop.page_response(o, zone) || jsonb_build_object('relation', j.relation)
-					ORDER BY o.responded_at DESC), '[]')
+			'more', (SELECT coalesce(json_agg(closeloop.page_response(o, zone) ORDER BY o.responded_at DESC), '[]')
 				FROM closeloop.case_responses AS j JOIN closeloop.responses AS o ON o.id = j.response_id
 				WHERE j.case_id = c.id AND o.id <> r.id),
-			'before', (SELECT coalesce(jsonb_agg(b.j ORDER BY b.responded_at DESC), '[]') FROM (
-				SELECT o.responded_at, jsonb_build_object('at', closeloop.page_moment(o.responded_at, zone), 'touchpoint', o.touchpoint,
+			'before', (SELECT coalesce(json_agg(b.j ORDER BY b.responded_at DESC), '[]') FROM (
+				SELECT o.responded_at, json_build_object('at', closeloop.page_moment(o.responded_at, zone), 'touchpoint', o.touchpoint,
 					'nps', o.nps, 'csat', o.csat, 'ces', o.ces, 'ratings', o.ratings, 'comment', left(o.comment, 200), 'case_id', j.case_id) AS j
 				FROM closeloop.responses AS o LEFT JOIN closeloop.case_responses AS j ON j.response_id = o.id
 				WHERE o.customer_id = r.customer_id AND r.customer_id <> ALL (anonymous) AND btrim(r.customer_id) <> ''
@@ -135,9 +138,10 @@ BEGIN
 				ORDER BY o.responded_at DESC LIMIT 10) AS b),
 			'events', closeloop.page_events(c, zone),
 			'undo', closeloop.page_undoable(c, person),
-			'draft', (SELECT d.form || jsonb_build_object('note', d.note) FROM closeloop.case_drafts AS d WHERE d.case_id = c.id AND d.person = page_case.person),
-			'next', (SELECT jsonb_build_object('target', p.target, 'condition', p.condition, 'at', closeloop.page_moment(p.at, zone))
-				FROM closeloop.case_plans(ARRAY[c.id]) AS p WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1),
+			'draft', (SELECT d.form || jsonb_build_object('note', d.note) FROM closeloop.case_drafts AS d
+				WHERE d.case_id = c.id AND d.person = page_case.person),
+			'next', (SELECT json_build_object('target', p.target, 'condition', p.condition, 'at', closeloop.page_moment(p.at, zone))
+				FROM closeloop.case_agenda(c) AS p WHERE p.what = 'escalate' AND p.at > now() ORDER BY p.at LIMIT 1),
 			'mine', (SELECT count(*) FROM (SELECT FROM closeloop.cases AS t WHERE t.owner = page_case.person
 				AND t.status IN ('open', 'acknowledged', 'in_progress', 'waiting') LIMIT 1001) AS m))
 		FROM closeloop.cases AS c JOIN closeloop.responses AS r ON r.id = c.response_id
@@ -196,72 +200,114 @@ COMMENT ON FUNCTION closeloop.page_act(bigint, text, text, text[], text[], text,
 
 -- ---- a person's list ----
 
-CREATE OR REPLACE FUNCTION closeloop.page_line(c closeloop.cases, due timestamptz, zone text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION closeloop.page_line(c closeloop.cases, r closeloop.responses, due timestamptz, zone text) RETURNS json
+	LANGUAGE sql STABLE
 	AS $$
-#variable_conflict use_variable
-BEGIN
-	RETURN (
-		SELECT jsonb_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'version', c.version,
-			'due', closeloop.page_moment(due, zone), 'until', closeloop.page_moment(c.waiting_until, zone),
-			'at', closeloop.page_moment(c.opened_at, zone), 'outcome', c.outcome, 'response', jsonb_build_object(
-				'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name, 'account', r.account,
-				'account_name', r.account_name, 'contact_requested', r.contact_requested, 'comment', left(r.comment, 200),
-				'nps', r.nps, 'csat', r.csat, 'ces', r.ces, 'ratings', r.ratings))
-		FROM closeloop.responses AS r WHERE r.id = c.response_id);
-END
+	SELECT json_build_object('id', c.id, 'status', c.status, 'priority', c.priority, 'owner', c.owner, 'version', c.version,
+		'due', closeloop.page_moment(due, zone), 'until', closeloop.page_moment(c.waiting_until, zone),
+		'at', closeloop.page_moment(c.opened_at, zone), 'outcome', c.outcome, 'response', json_build_object(
+			'touchpoint', r.touchpoint, 'customer_id', r.customer_id, 'customer_name', r.customer_name, 'account', r.account,
+			'account_name', r.account_name, 'contact_requested', r.contact_requested, 'comment', left(r.comment, 200),
+			'nps', r.nps, 'csat', r.csat, 'ces', r.ces, 'ratings', r.ratings))
 $$;
-COMMENT ON FUNCTION closeloop.page_line(closeloop.cases, timestamptz, text) IS 'One case as a line of a list.';
+COMMENT ON FUNCTION closeloop.page_line(closeloop.cases, closeloop.responses, timestamptz, text) IS 'One case as a line of a list.';
 
 DROP FUNCTION IF EXISTS closeloop.page_matches(bigint, bigint, text, text);
 
--- Each owner's cases come in the order of their index, at most a page of each; so a list of 100,000 costs what one of 100 costs.
--- Words are looked for in each case of the list: in ASCII as bytes, which is ten times as quick as normalize(). "C-812" is a number.
-CREATE OR REPLACE FUNCTION closeloop.page_inbox(owners text[], filter jsonb, after jsonb, zone text, at_most int) RETURNS jsonb
+DO $$
+BEGIN
+	IF to_regtype('closeloop.page_filter') IS NULL THEN
+		CREATE TYPE closeloop.page_filter AS (status text, touchpoint text, words text, number bigint);
+	END IF;
+	IF to_regtype('closeloop.page_place') IS NULL THEN
+		CREATE TYPE closeloop.page_place AS (rank int, due timestamptz, id bigint);
+	END IF;
+END
+$$;
+COMMENT ON TYPE closeloop.page_filter IS
+	'Which cases of a list: status, touchpoint (null: each), folded words or the number of a case (null: no search).';
+COMMENT ON TYPE closeloop.page_place IS 'Where a case stands in a list: rank (0 urgent … 3 low), when it is due next, number.';
+
+-- The order is that of cases_owner_list. Words are looked for in each case of the list: in ASCII as bytes, which is ten times as quick
+-- as normalize(). "C-812" is a number.
+CREATE OR REPLACE FUNCTION closeloop.page_of_owner(owner text, f closeloop.page_filter, after closeloop.page_place,
+	until closeloop.page_place, at_most int) RETURNS SETOF closeloop.page_place
+	LANGUAGE sql STABLE
+	AS $$
+	SELECT CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END,
+		coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity'), c.id
+	FROM closeloop.cases AS c
+	WHERE c.owner = page_of_owner.owner AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
+		AND (CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END,
+			coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity'), c.id)
+			> (after.rank, after.due, after.id)
+		AND (CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END,
+			coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity'), c.id)
+			<= (until.rank, until.due, until.id)
+		AND (f.status IS NULL OR c.status::text = f.status)
+		AND (f.touchpoint IS NULL OR (SELECT r.touchpoint FROM closeloop.responses AS r WHERE r.id = c.response_id) = f.touchpoint)
+		AND (f.number IS NULL OR c.id = f.number)
+		AND (f.words IS NULL OR f.number IS NOT NULL OR c.id::text = f.words
+			OR (SELECT position(f.words IN CASE WHEN octet_length(x.t) = char_length(x.t) THEN lower(x.t COLLATE "C")
+					WHEN x.t IS NFC NORMALIZED THEN lower(x.t) ELSE lower(normalize(x.t)) END)
+				FROM (SELECT concat_ws(E'\n', r.customer_name, r.account_name, r.account, r.customer_id, r.touchpoint, r.comment) AS t
+					FROM closeloop.responses AS r WHERE r.id = c.response_id OFFSET 0) AS x) > 0)
+	ORDER BY 1, 2, 3 LIMIT at_most
+$$;
+COMMENT ON FUNCTION closeloop.page_of_owner(text, closeloop.page_filter, closeloop.page_place, closeloop.page_place, int) IS
+	'The first unresolved cases of one owner behind a place and up to another, in the order of lists.';
+
+-- The first case of each owner is enough to know whose cases are on the page: if it isn't among the best of these, none of theirs is. And
+-- once a page full of them is known (few, enough), the others' are looked at no further than the last of it. So a list of 100,000 cases
+-- costs what one of 100 costs, and one of 500 owners 500 looks into the index.
+CREATE OR REPLACE FUNCTION closeloop.page_inbox(owners text[], filter jsonb, after jsonb, zone text, at_most int) RETURNS json
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 #variable_conflict use_variable
 BEGIN
 	RETURN (
-		WITH f AS (SELECT filter ->> 'status' AS status, filter ->> 'touchpoint' AS touchpoint,
-				CASE filter ->> 'priority' WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 WHEN 'low' THEN 3 END AS wanted,
-				closeloop.fold(filter ->> 'words') AS words,
-				substring(lower(filter ->> 'words') FROM '^\s*c-(\d{1,18})\s*$')::bigint AS number,
-				(after ->> 0)::int AS rank, (after ->> 1)::timestamptz AS due, (after ->> 2)::bigint AS id),
-		found AS (SELECT l.* FROM f, unnest(owners) AS o (owner) CROSS JOIN LATERAL (
-				SELECT CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END AS rank,
-					coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity') AS due, c.id
-				FROM closeloop.cases AS c
-				WHERE c.owner = o.owner AND c.status IN ('open', 'acknowledged', 'in_progress', 'waiting')
-					AND (CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END,
-						coalesce(CASE WHEN c.status = 'open' THEN c.acknowledge_due_at END, c.resolve_due_at, 'infinity'), c.id)
-						> (coalesce(f.rank, -1), coalesce(f.due, '-infinity'), coalesce(f.id, 0))
-					AND (f.status IS NULL OR c.status::text = f.status)
-					AND CASE c.priority WHEN 'urgent' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END
-						BETWEEN coalesce(f.wanted, 0) AND coalesce(f.wanted, 3)
-					AND (f.touchpoint IS NULL OR (SELECT r.touchpoint FROM closeloop.responses AS r WHERE r.id = c.response_id) = f.touchpoint)
-					AND (f.number IS NULL OR c.id = f.number)
-					AND (f.words IS NULL OR f.number IS NOT NULL OR c.id::text = f.words
-						OR (SELECT position(f.words IN CASE WHEN octet_length(x.t) = char_length(x.t) THEN lower(x.t COLLATE "C")
-								WHEN x.t IS NFC NORMALIZED THEN lower(x.t) ELSE lower(normalize(x.t)) END)
-							FROM (SELECT concat_ws(E'\n', r.customer_name, r.account_name, r.account, r.customer_id, r.touchpoint, r.comment) AS t
-								FROM closeloop.responses AS r WHERE r.id = c.response_id OFFSET 0) AS x) > 0)
-				ORDER BY 1, 2, 3 LIMIT at_most + 1) AS l
-			ORDER BY 1, 2, 3 LIMIT at_most + 1),
-		numbered AS (SELECT *, row_number() OVER (ORDER BY rank, due, id) AS n FROM found)
-		SELECT jsonb_build_object(
-			'lines', (SELECT coalesce(jsonb_agg(closeloop.page_line(c, nullif(n.due, 'infinity'), zone) ORDER BY n.n), '[]')
-				FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id WHERE n.n <= at_most),
-			'next', (SELECT jsonb_build_array(n.rank, n.due, n.id) FROM numbered AS n WHERE n.n = at_most
+		WITH f AS (SELECT filter ->> 'status' AS status, filter ->> 'touchpoint' AS touchpoint, closeloop.fold(filter ->> 'words') AS words,
+				substring(lower(filter ->> 'words') FROM '^\s*c-(\d{1,18})\s*$')::bigint AS number, b.rank, b.due, b.id,
+				coalesce(p.rank, 3) AS last, 9223372036854775807 AS most
+			FROM (SELECT array_position(ARRAY['urgent', 'high', 'normal', 'low'], filter ->> 'priority') - 1 AS rank) AS p
+			CROSS JOIN LATERAL (VALUES (coalesce((after ->> 0)::int, 0), coalesce((after ->> 1)::timestamptz, '-infinity'),
+				coalesce((after ->> 2)::bigint, 0)), (coalesce(p.rank, 0), '-infinity', 0)
+				ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1) AS b (rank, due, id)),
+		few AS (SELECT o.owner, p.* FROM f, unnest(owners[:2 * at_most + 2]) AS o (owner)
+			CROSS JOIN LATERAL closeloop.page_of_owner(o.owner, (f.status, f.touchpoint, f.words, f.number),
+				(f.rank, f.due, f.id), (f.last, 'infinity', f.most), 1) AS p),
+		enough AS MATERIALIZED (
+			(SELECT few.rank, few.due, few.id FROM few ORDER BY 1, 2, 3 OFFSET at_most)
+			UNION ALL SELECT f.last, 'infinity', f.most FROM f ORDER BY 1, 2, 3 LIMIT 1),
+		firsts AS (SELECT * FROM few
+			UNION ALL
+			SELECT o.owner, p.* FROM f, enough AS e, unnest(owners[2 * at_most + 3:]) AS o (owner)
+			CROSS JOIN LATERAL closeloop.page_of_owner(o.owner, (f.status, f.touchpoint, f.words, f.number),
+				(f.rank, f.due, f.id), (e.rank, e.due, e.id), 1) AS p
+			ORDER BY rank, due, id LIMIT at_most + 1),
+		whole AS MATERIALIZED (
+			(SELECT t.rank, t.due, t.id FROM firsts AS t ORDER BY 1, 2, 3 OFFSET at_most)
+			UNION ALL SELECT e.* FROM enough AS e ORDER BY 1, 2, 3 LIMIT 1),
+		found AS (SELECT t.rank, t.due, t.id FROM firsts AS t
+			UNION ALL
+			SELECT p.* FROM f, whole AS w, firsts AS t
+			CROSS JOIN LATERAL closeloop.page_of_owner(t.owner, (f.status, f.touchpoint, f.words, f.number),
+				(t.rank, t.due, t.id), (w.rank, w.due, w.id), at_most) AS p),
+		numbered AS (SELECT *, row_number() OVER (ORDER BY rank, due, id) AS n FROM found ORDER BY rank, due, id LIMIT at_most + 1)
+		SELECT json_build_object(
+			'lines', (SELECT coalesce(json_agg(closeloop.page_line(c, r, nullif(n.due, 'infinity'), zone) ORDER BY n.n), '[]')
+				FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id JOIN closeloop.responses AS r ON r.id = c.response_id
+				WHERE n.n <= at_most),
+			'next', (SELECT json_build_array(n.rank, n.due, n.id) FROM numbered AS n WHERE n.n = at_most
 				AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most))));
 END
 $$;
 COMMENT ON FUNCTION closeloop.page_inbox(text[], jsonb, jsonb, text, int) IS
 	'Unresolved cases of these owners, worst and nearest due first, after a place; and the place after which the next page begins.';
 
-CREATE OR REPLACE FUNCTION closeloop.page_done(owners text[], filter jsonb, before bigint, zone text, at_most int) RETURNS jsonb
+CREATE OR REPLACE FUNCTION closeloop.page_done(owners text[], filter jsonb, before bigint, zone text, at_most int) RETURNS json
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
@@ -284,25 +330,26 @@ BEGIN
 				ORDER BY c.id DESC LIMIT at_most + 1) AS l
 			ORDER BY 1 DESC LIMIT at_most + 1),
 		numbered AS (SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM found)
-		SELECT jsonb_build_object(
-			'lines', (SELECT coalesce(jsonb_agg(closeloop.page_line(c, NULL, zone) ORDER BY n.n), '[]')
-				FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id WHERE n.n <= at_most),
-			'next', (SELECT jsonb_build_array(n.id) FROM numbered AS n WHERE n.n = at_most
+		SELECT json_build_object(
+			'lines', (SELECT coalesce(json_agg(closeloop.page_line(c, r, NULL, zone) ORDER BY n.n), '[]')
+				FROM numbered AS n JOIN closeloop.cases AS c ON c.id = n.id JOIN closeloop.responses AS r ON r.id = c.response_id
+				WHERE n.n <= at_most),
+			'next', (SELECT json_build_array(n.id) FROM numbered AS n WHERE n.n = at_most
 				AND EXISTS (SELECT FROM numbered WHERE numbered.n > at_most))));
 END
 $$;
 COMMENT ON FUNCTION closeloop.page_done(text[], jsonb, bigint, text, int) IS
 	'Resolved, closed and dismissed cases of these owners, the newest first, before a case.';
 
-CREATE OR REPLACE FUNCTION closeloop.page_counts(person text, zone text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION closeloop.page_counts(person text, zone text) RETURNS json
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
 #variable_conflict use_variable
 BEGIN
 	RETURN (
-		SELECT jsonb_build_object('open', l.n, 'more', l.n > 1000, 'overdue', l.overdue,
-			'away', (SELECT jsonb_build_object('from', closeloop.page_moment(b.starts_at, zone),
+		SELECT json_build_object('open', l.n, 'more', l.n > 1000, 'overdue', l.overdue,
+			'away', (SELECT json_build_object('from', closeloop.page_moment(b.starts_at, zone),
 					'until', closeloop.page_moment(b.ends_at - CASE WHEN d.whole THEN interval '1 second' ELSE '0' END, zone), 'until_day', d.whole,
 					'deputy', b.deputy, 'now', b.starts_at <= now())
 				FROM closeloop.absences AS b, LATERAL (SELECT (b.ends_at AT TIME ZONE zone)::time = '00:00' AS whole) AS d

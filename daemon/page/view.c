@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NAME_BYTES_MAX 64
 #define WORDS_MAX 600
@@ -119,11 +120,30 @@ const char *view_word(const struct view *v, enum language language, const char *
 
 /* ---- times ---- */
 
+/* "2026-11-22T12:27:10.5", a clock on a wall: the days since 1970, and its parts. */
+static int64_t clock_read(const json_t *clock, struct tm *ret)
+{
+	const char *text = json_string_value(clock);
+	struct tm day = {0};
+
+	*ret = (struct tm){0};
+	if (!text || sscanf(text, "%d-%d-%dT%d:%d", &day.tm_year, &day.tm_mon, &day.tm_mday, &ret->tm_hour, &ret->tm_min) != 5)
+		return 0;
+	day.tm_year -= 1900;
+	day.tm_mon -= 1;
+	ret->tm_year = day.tm_year;
+	ret->tm_mon = day.tm_mon;
+	ret->tm_mday = day.tm_mday;
+	return (int64_t)timegm(&day) / (24 * 3600); /* at midnight: nothing is left over, before 1970 either */
+}
+
 json_t *view_moment(const struct view *v, enum language language, const char *form, const json_t *moment)
 {
-	json_int_t days = json_integer_value(json_object_get(moment, "days"));
+	struct tm at, now;
+	int64_t day = clock_read(json_object_get(moment, "clock"), &at);
+	int64_t days = day - clock_read(json_object_get(moment, "now"), &now);
 	const char *when = days == 0 ? "today" : days == 1 ? "tomorrow" : days == -1 ? "yesterday" : "other";
-	char name[NAME_BYTES_MAX], clock[16], number[8];
+	char name[NAME_BYTES_MAX], clock[16];
 	json_t *context, *said;
 
 	if (!json_is_object(moment))
@@ -131,17 +151,14 @@ json_t *view_moment(const struct view *v, enum language language, const char *fo
 	if (days > 180 || days < -180)
 		when = "far";
 	context = json_object();
-	snprintf(clock, sizeof(clock), "%02d:%02d", (int)json_integer_value(json_object_get(moment, "hour")),
-		 (int)json_integer_value(json_object_get(moment, "minute")));
+	snprintf(clock, sizeof(clock), "%02d:%02d", at.tm_hour, at.tm_min);
 	json_object_set_new(context, "clock", json_string(clock));
-	json_object_set(context, "day", json_object_get(moment, "day"));
-	json_object_set(context, "year", json_object_get(moment, "year"));
-	snprintf(number, sizeof(number), "%d", (int)json_integer_value(json_object_get(moment, "month")));
-	snprintf(name, sizeof(name), "month_%s", number);
+	json_object_set_new(context, "day", json_integer(at.tm_mday));
+	json_object_set_new(context, "year", json_integer(at.tm_year + 1900));
+	snprintf(name, sizeof(name), "month_%d", at.tm_mon + 1);
 	json_object_set_new(context, "month", view_say(v, language, name, NULL));
-	json_object_set(context, "month_number", json_object_get(moment, "month"));
-	snprintf(number, sizeof(number), "%d", (int)json_integer_value(json_object_get(moment, "weekday")));
-	snprintf(name, sizeof(name), "weekday_%s", number);
+	json_object_set_new(context, "month_number", json_integer(at.tm_mon + 1));
+	snprintf(name, sizeof(name), "weekday_%d", (int)((day % 7 + 10) % 7) + 1); /* 1 January 1970 was a Thursday */
 	json_object_set_new(context, "weekday", view_say(v, language, name, NULL));
 	snprintf(name, sizeof(name), "%s_%s", form, when);
 	said = view_say(v, language, name, context);

@@ -28,8 +28,8 @@ const char *view_word(const struct view *v, enum language language, const char *
 bool view_has(const struct view *v, const char *word);
 
 /*
- * A time as people say it: "14:40 today", "오늘 14:40". moment: {year, month, day, hour, minute, weekday, days (from today)} as
- * closeloop.page_moment() makes it, or null, which gives null. form: "time", "by", or "day", which tells no clock.
+ * A time as people say it: "14:40 today", "오늘 14:40". moment: {clock, now (of the same wall), left (seconds)} as closeloop.page_moment()
+ * makes it, or null, which gives null. form: "time", "by", or "day", which tells no clock.
  */
 json_t *view_moment(const struct view *v, enum language language, const char *form, const json_t *moment);
 /* "1 h 12 min", "3 d": the two largest parts. */
