@@ -80,7 +80,8 @@ static int app_run(struct app *a, struct live *live)
 				    .conninfo = live->settings->conninfo,
 				    .is_ready = company_is_ready,
 				    .metrics = company_metrics,
-				    .company = &company};
+				    .company = &company,
+				    .is_pressed = company_is_pressed};
 	int r;
 
 	a->flow = page.arg = flow_new(&flow);

@@ -31,7 +31,7 @@ END
 $$;
 
 -- What is called for each line of a list is in SQL, has no settings of its own and asks no table: the plan of the page takes it in,
--- where each call of a function would cost more than what it does. It is called from functions with a fixed search_path only.
+-- where each call of a function would cost more than what it does.
 CREATE OR REPLACE FUNCTION closeloop.page_moment(at timestamptz, zone text) RETURNS json
 	LANGUAGE sql STABLE
 	AS $$
@@ -350,6 +350,7 @@ BEGIN
 	RETURN (
 		SELECT json_build_object('open', l.n, 'more', l.n > 1000, 'overdue', l.overdue,
 			'away', (SELECT json_build_object('from', closeloop.page_moment(b.starts_at, zone),
+					'from_day', (b.starts_at AT TIME ZONE zone)::time < '00:01',
 					'until', closeloop.page_moment(b.ends_at - CASE WHEN d.whole THEN interval '1 second' ELSE '0' END, zone), 'until_day', d.whole,
 					'deputy', b.deputy, 'now', b.starts_at <= now())
 				FROM closeloop.absences AS b, LATERAL (SELECT (b.ends_at AT TIME ZONE zone)::time = '00:00' AS whole) AS d

@@ -60,7 +60,7 @@ CREATE OR REPLACE FUNCTION closeloop.report(weeks int, zone text, scaled text[])
 	LANGUAGE sql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	AS $$
-	SELECT jsonb_build_object('since', s.day, 'at', closeloop.page_moment(now(), zone),
+	SELECT jsonb_build_object('since', s.day, 'at', now(),
 		'weeks', (SELECT jsonb_agg(w::date ORDER BY w) FROM generate_series(s.day::timestamp, now() AT TIME ZONE zone, interval '7 days') AS w),
 		'answers', closeloop.report_answers(s.at, zone, scaled), 'questions', closeloop.report_questions(s.at),
 		'follow_up', closeloop.report_follow_up(s.at))

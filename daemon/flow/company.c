@@ -55,6 +55,13 @@ const char *company_zone(void *flow, const struct person *p)
 	return directory_zone(directory_of(flow), p);
 }
 
+bool company_is_pressed(void *flow)
+{
+	const struct flow *f = flow;
+
+	return !intake_run_is_idle(&f->intake) || f->courier.busy;
+}
+
 bool company_is_ready(void *flow, const char **ret_why)
 {
 	return flow_is_ready(flow, ret_why);

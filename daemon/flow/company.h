@@ -23,6 +23,9 @@ const struct person *company_at(void *flow, int i);
 /* The person's zone, one that the server knows. */
 const char *company_zone(void *flow, const struct person *p);
 
+/* An alert is under way: responses are judged, or messages leave. */
+bool company_is_pressed(void *flow);
+
 /* For /readyz and /metrics: flow_is_ready(), flow_metrics(). */
 bool company_is_ready(void *flow, const char **ret_why);
 void company_metrics(void *flow, struct buf *out);

@@ -282,8 +282,7 @@ static void put_away(struct visit *v, json_t *o, const json_t *away)
 {
 	const char *deputy = json_string_value(json_object_get(away, "deputy"));
 	const json_t *from = json_object_get(away, "from"), *until = json_object_get(away, "until");
-	bool from_day = json_integer_value(json_object_get(from, "hour")) == 0 &&
-			json_integer_value(json_object_get(from, "minute")) == 0;
+	bool from_day = json_is_true(json_object_get(away, "from_day"));
 	bool until_day = json_is_true(json_object_get(away, "until_day"));
 	json_t *context;
 

@@ -40,9 +40,13 @@ struct page {
 	struct loop *loop;
 	struct page_options o;
 	struct server *server;
-	struct view *view;       /* NULL: no pages, only health and metrics */
-	struct pg_conn *conn;    /* of the pages; NULL: no pages */
-	struct pg_conn *slow;    /* of searches and lists for programs, which may take seconds: no page waits for them */
+	struct view *view;    /* NULL: no pages, only health and metrics */
+	struct pg_conn *conn; /* of the pages; NULL: no pages */
+	struct pg_conn *slow; /* of searches and lists for programs, which may take seconds: no page waits for them */
+	struct list waiting;  /* questions of pages: one at a time is asked and its answer put into HTML */
+	bool asking, closing;
+	struct deadline turn;    /* until when the next gives way to alerts */
+	int yielded;             /* how often it did */
 	struct rate requests;    /* per address */
 	struct rate bad_links;   /* per address */
 	struct reports *reports; /* NULL: no pages */
@@ -131,6 +135,9 @@ struct visit_question {
 	bool slow;  /* may take seconds */
 };
 void visit_ask(struct visit *v, const struct visit_question *q);
+/* The turn of the next page that waits for one; and the end of all that do. */
+void visit_on_turn(struct deadline *d);
+void visit_give_up(struct page *p);
 /* The number that stands between two parts of the path, which begins with the first; -1: none, or no case has such a number. */
 int64_t visit_case(const struct visit *v, const char *before, const char *after);
 /* What an error of the database looks like; plain: in JSON. */

@@ -113,10 +113,14 @@ static const struct server_route page_routes[] = {
 
 static void page_open(struct page *p, const struct page_options *o)
 {
-	const struct pg_conn_options conn = {.label = "pages", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
-	const struct pg_conn_options search = {.label = "search", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'30s'"};
-	const struct pg_conn_options slow = {.label = "reports", .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'60s'"};
+	const struct pg_conn_options conn = {
+		.label = "pages", .patient = true, .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'10s'"};
+	const struct pg_conn_options search = {
+		.label = "search", .patient = true, .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'30s'"};
+	const struct pg_conn_options slow = {
+		.label = "reports", .patient = true, .conninfo = o->conninfo, .setup_sql = SETUP_SQL "'60s'"};
 
+	deadline_init(&p->turn, p->loop, "page turn", visit_on_turn);
 	p->view = view_new();
 	p->conn = pg_conn_new(p->loop, &conn);
 	p->slow = pg_conn_new(p->loop, &search);
@@ -139,6 +143,7 @@ int page_new(struct loop *l, const struct page_options *o, struct page **ret)
 	p->loop = l;
 	p->o = *o;
 	p->begun = mono_now();
+	list_init(&p->waiting);
 	p->o.http = NULL; /* of a configuration that may be replaced */
 	p->o.conninfo = NULL;
 	server.arg = p;
@@ -163,8 +168,12 @@ struct page *page_free(struct page *p)
 {
 	if (!p)
 		return NULL;
+	p->closing = true;
+	if (p->conn)
+		deadline_disarm(&p->turn);
 	pg_conn_free(p->slow);
 	pg_conn_free(p->conn); /* questions under way are answered with 503 */
+	visit_give_up(p);      /* and those that wait for their turn */
 	reports_free(p->reports);
 	server_free(p->server);
 	view_free(p->view);

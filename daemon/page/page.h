@@ -39,6 +39,8 @@ struct page_options {
 	/* For /metrics: appends the Prometheus text. NULL: none. */
 	void (*metrics)(void *arg, struct buf *out);
 	const struct page_company *company; /* NULL: no pages */
+	/* An alert is under way, to which a page gives way for a moment. NULL: never. */
+	bool (*is_pressed)(void *arg);
 	void *arg;
 };
 

@@ -330,7 +330,7 @@ static void show_reports(struct visit *v, json_t *found)
 	struct pg_params *p = visit_params(v);
 
 	r->found = json_incref(found);
-	pg_add_text(p, json_string_value(json_object_get(json_object_get(found, "at"), "at")));
+	pg_add_text(p, json_string_value(json_object_get(found, "at")));
 	pg_add_text(p, v->zone);
 	visit_ask(v, &(struct visit_question){.stmt = &report_at_stmt, .params = p, .on_rows = on_at, .then = show_at});
 	v->read[v->n_read++] = r->found; /* disposed of with the answer when there is none */

@@ -570,6 +570,7 @@ int server_new(struct loop *l, const struct server_options *o, struct server **r
 		return -ENOMEM;
 	}
 	ev_io_init(&s->io, server_on_io, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+	ev_set_priority(&s->io, EV_MINPRI); /* alerts first */
 	ev_io_start(loop_ev(l), &s->io);
 	deadline_arm(&s->run, 0);
 	deadline_arm(&s->sweep, SWEEP_QUIET_US);

@@ -20,6 +20,8 @@
 #define RATE_RETRY_S 5
 #define REPORTS_MAX 16
 #define FORWARDED_BYTES_MAX 1000
+#define YIELD_US US_PER_MS
+#define YIELDS_MAX 3
 #define SESSION_REMEMBER_S (14 * 24 * 3600) /* a session that has ended is still told from none: its note is kept */
 
 const struct settings *visit_settings(const struct visit *v)
@@ -362,9 +364,12 @@ enum form_check visit_check_form(struct visit *v, int64_t case_id, struct signed
 /* ---- the database ---- */
 
 struct asked {
+	struct list link; /* page->waiting */
 	struct visit *visit;
 	struct visit_question question;
 };
+
+static void page_next(struct page *p);
 
 static void asked_rows(void *arg, const struct pg_rows *rows)
 {
@@ -391,6 +396,8 @@ void visit_failed(struct visit *v, const struct pg_error *error, bool plain)
 static void asked_done(void *arg, const struct pg_error *error)
 {
 	struct asked *a = arg;
+	struct page *p = a->visit->page;
+	bool slow = a->question.slow;
 
 	for (int i = 0; error && i < a->visit->n_read; i++) /* rows came, and then the end of the connection */
 		json_decref(a->visit->read[i]);
@@ -400,17 +407,69 @@ static void asked_done(void *arg, const struct pg_error *error)
 		a->question.on_refused(a->visit, error);
 	else
 		visit_failed(a->visit, error, a->question.plain);
+	if (slow)
+		return;
+	p->asking = false;
+	page_next(p);
+}
+
+static void ask_now(struct asked *a)
+{
+	bool slow = a->question.slow;
+	struct pg_batch *b = pg_batch_new(slow ? a->visit->page->slow : a->visit->page->conn);
+
+	pg_batch_add(b, a->question.stmt, a->question.params, asked_rows, a);
+	pg_batch_send(b, slow ? SLOW_QUERY_TIMEOUT_US : PAGE_QUERY_TIMEOUT_US, asked_done, a);
+}
+
+/*
+ * Twenty people who look at once must not stand before an alert: their pages are made one after the other, and each gives
+ * way to an alert that is under way. Not for long: under a flood of alerts there are pages too.
+ */
+static void page_next(struct page *p)
+{
+	if (p->asking || p->closing || list_empty(&p->waiting) || deadline_is_armed(&p->turn))
+		return;
+	if (p->yielded < YIELDS_MAX && p->o.is_pressed && p->o.is_pressed(p->o.arg)) {
+		p->yielded++;
+		deadline_arm(&p->turn, YIELD_US);
+		return;
+	}
+	p->yielded = 0;
+	p->asking = true;
+	ask_now(list_entry(list_pop(&p->waiting), struct asked, link));
+}
+
+void visit_on_turn(struct deadline *d)
+{
+	page_next(container_of(d, struct page, turn));
+}
+
+void visit_give_up(struct page *p)
+{
+	struct pg_error closing = {.message = "closing", .lost = true};
+	struct list *item;
+
+	while ((item = list_pop(&p->waiting))) {
+		struct asked *a = list_entry(item, struct asked, link);
+
+		snprintf(closing.statement, sizeof(closing.statement), "%s", a->question.stmt->name);
+		asked_done(a, &closing);
+	}
 }
 
 void visit_ask(struct visit *v, const struct visit_question *q)
 {
 	struct asked *a = arena_new_obj(v->arena, struct asked);
-	struct pg_batch *b = pg_batch_new(q->slow ? v->page->slow : v->page->conn);
 
 	v->n_read = 0;
-	*a = (struct asked){v, *q};
-	pg_batch_add(b, q->stmt, q->params, asked_rows, a);
-	pg_batch_send(b, q->slow ? SLOW_QUERY_TIMEOUT_US : PAGE_QUERY_TIMEOUT_US, asked_done, a);
+	*a = (struct asked){.visit = v, .question = *q};
+	if (q->slow) {
+		ask_now(a);
+		return;
+	}
+	list_append(&v->page->waiting, &a->link);
+	page_next(v->page);
 }
 
 struct pg_params *visit_params(struct visit *v)

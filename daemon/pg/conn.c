@@ -474,6 +474,8 @@ struct pg_conn *pg_conn_new(struct loop *l, const struct pg_conn_options *o)
 	list_init(&c->stillborn);
 	list_init(&c->burying);
 	ev_init(&c->io, conn_on_io);
+	if (o->patient)
+		ev_set_priority(&c->io, EV_MINPRI);
 	deadline_init(&c->bury, l, "pg bury", conn_on_bury);
 	deadline_init(&c->deadline, l, "pg conn", conn_on_deadline);
 	deadline_arm(&c->deadline, 0);

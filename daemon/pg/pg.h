@@ -145,6 +145,7 @@ struct pg_conn_options {
 	const char *listen;    /* channel to LISTEN on after each connect, or NULL */
 	const char *setup_sql; /* run on each connect before `up`, or NULL */
 	bool unprepared;
+	bool patient;               /* its answers come after those of others that are there as well */
 	int64_t connect_timeout_us; /* 0: 10 s */
 	/* All optional; called from the loop. */
 	void (*on_up)(void *arg);
