@@ -50,6 +50,8 @@ static const struct pg_stmt page_away_stmt = {
 
 static const struct pg_stmt page_back_stmt = {"page_back", "SELECT closeloop.page_back($1)", 1, {PG_TEXT}};
 
+static const char *const away_fields[] = {"from", "until", "deputy"};
+
 struct inbox_visit {
 	const char *team, *status, *priority, *touchpoint, *words, *after; /* NULL: not chosen */
 	bool done;
@@ -330,6 +332,9 @@ static void show_inbox(struct visit *v)
 	put_away(v, o, json_object_get(in->counts, "away"));
 	view_put_people(v, o, v->person);
 	json_object_set_new(o, "refused", json_boolean(form_get(&v->query, "not") != NULL));
+	for (size_t k = 0; k < ARRAY_SIZE(away_fields) && form_get(&v->query, "not"); k++)
+		if (form_get(&v->query, away_fields[k]))
+			json_object_set_new(o, away_fields[k], json_string(form_get(&v->query, away_fields[k])));
 	json_decref(in->found);
 	json_decref(in->counts);
 	visit_show(v, HTTP_OK, "inbox", o);
@@ -369,9 +374,21 @@ static void back_to_inbox(struct visit *v)
 	visit_redirect(v, "/inbox", COOKIE_KEEP);
 }
 
+/* Back to the form, with what was typed into it. */
+static void away_not_done(struct visit *v)
+{
+	struct buf b = BUF_INIT(QUERY_BYTES_MAX);
+
+	buf_puts(&b, "?not=away");
+	for (size_t i = 0; i < ARRAY_SIZE(away_fields); i++)
+		query_put(&b, away_fields[i], form_get(&v->form, away_fields[i]));
+	visit_redirect(v, arena_printf(v->arena, "/inbox%s#away", b.overflow ? "?not=away" : buf_str(&b)), COOKIE_KEEP);
+	buf_fini(&b);
+}
+
 static void refused(struct visit *v, const struct pg_error *error)
 {
-	visit_redirect(v, "/inbox?not=away#away", COOKIE_KEEP);
+	away_not_done(v);
 }
 
 static void on_acknowledged(struct visit *v, const struct pg_rows *rows)
@@ -432,7 +449,7 @@ static void away(struct visit *v)
 	}
 	if ((*from && !is_day(from)) || (*until && !is_day(until)) || (deputy && *deputy && !d) ||
 	    (d && str_eq(d->id, v->person))) {
-		visit_redirect(v, "/inbox?not=away#away", COOKIE_KEEP);
+		away_not_done(v);
 		return;
 	}
 	pg_add_text(p, from);

@@ -432,8 +432,10 @@ def test_absence(paged):
     browser.post("/away", token=token, action="back")
     for wrong in ({"from": "2027-02-31"}, {"from": "2027-03-05", "until": "2027-03-01"}, {"deputy": "nobody"}, {"deputy": "minsu"}, {"from": "soon"}):
         answer = browser.post("/away", token=token, **wrong)
-        assert answer.headers["Location"] == "/inbox?not=away#away", wrong
-        assert 'role="alert"' in browser.get("/inbox?not=away").body
+        address, _, box = answer.headers["Location"].partition("#")
+        assert address == "/inbox?not=away&" + urllib.parse.urlencode(wrong) and box == "away", wrong
+        page = browser.get(address)
+        assert 'role="alert"' in page.body and all(page.field_of(name) == value for name, value in wrong.items())
     assert paged.one("SELECT count(*) FROM closeloop.absences WHERE ends_at IS NULL OR ends_at > now()") == 0
 
 

@@ -92,6 +92,10 @@ class Answer:
     def field(self, name):
         return html.unescape(re.search(f'name="{name}" value="([^"]*)"', self.body)[1])
 
+    def field_of(self, name):
+        """What stands in a field, wherever its other attributes stand."""
+        return html.unescape(re.search(f'<input [^>]*name="{name}"[^>]* value="([^"]*)"', self.body)[1])
+
 
 class Browser:
     """As much of a browser as forms and cookies need; follows no redirect by itself."""
