@@ -86,6 +86,12 @@ struct node {
 
 #define for_each_child(it, parent) for (struct node *it = (parent)->first; it; it = it->next)
 
+/* How it is written. */
+static inline const char *quantifier_hint(enum quantifier q)
+{
+	return q == QUANTIFIER_ALL ? "write: all rating >= 4" : "write: any rating <= 2";
+}
+
 static inline bool operand_is_literal(const struct operand *o)
 {
 	return o->kind < OPERAND_NAME;

@@ -180,7 +180,7 @@ static void check_test(struct checker *c, struct node *test)
 {
 	if (test->quantifier != QUANTIFIER_NONE) {
 		if (test->test == TEST_CONTAINS || test->test == TEST_MATCHES || test->test >= TEST_IS) {
-			source_error(c->src, test->test_span, "write: any rating <= 2",
+			source_error(c->src, test->test_span, quantifier_hint(test->quantifier),
 				     "ratings have: = != < <= > >= in between");
 			return;
 		}
@@ -202,7 +202,8 @@ static void check_test(struct checker *c, struct node *test)
 			if (test->quantifier != QUANTIFIER_NONE || test->left.reference != REFERENCE_NONE)
 				check_literal(c, test, test->quantifier != QUANTIFIER_NONE ? NULL : &test->left, value);
 		} else if (test->quantifier != QUANTIFIER_NONE) {
-			source_error(c->src, value->span, "write: any rating <= 2", "ratings are compared with numbers only");
+			source_error(c->src, value->span, quantifier_hint(test->quantifier),
+				     "ratings are compared with numbers only");
 		} else {
 			check_pair(c, test);
 		}

@@ -429,14 +429,14 @@ static struct node *parse_quantified(struct parser *p)
 	test->quantifier = at(p, TOKEN_ANY) ? QUANTIFIER_ANY : QUANTIFIER_ALL;
 	advance(p);
 	if (!at(p, TOKEN_NAME) || strcmp(p->token.text, "rating") != 0) {
-		expected(p, "write: any rating <= 2", "'rating'");
+		expected(p, quantifier_hint(test->quantifier), "'rating'");
 		return NULL;
 	}
 	test->left.span = p->token.span;
 	test->span = span_join(test->span, p->token.span);
 	advance(p);
 	if (!at_predicate(p)) {
-		expected(p, "write: any rating <= 2", "a comparison");
+		expected(p, quantifier_hint(test->quantifier), "a comparison");
 		return NULL;
 	}
 	return parse_predicate(p, test) ? test : NULL;
