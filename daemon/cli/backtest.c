@@ -12,6 +12,7 @@
  */
 #include "cli/backtest.h"
 #include "case/case_store.h"
+#include "cli/rulesets.h"
 #include "cli/verbs.h"
 
 #include <signal.h>
@@ -28,7 +29,8 @@
 const struct option backtest_options[] = {
 	{"--since", "TIME", "responses since 90d (default), 2027-03-02, 2027-03-02T10:00"},
 	{"--until", "TIME", "responses before then (default: now)"},
-	{"--against", "FILE", "compare with the rules of this file (default: with those that are live)"},
+	{"--against", "FILE|SET",
+	 "compare with the rules of this file, or of a set that closeloop rules list shows (default: live)"},
 	{0},
 };
 
@@ -50,12 +52,22 @@ struct verb_run {
 
 /* ---- what it is compared with ---- */
 
+/*
+ * By which most daemons judge, else the last that was, as everywhere. A role that only reads may not call daemon_is_alive(): this is
+ * what it says.
+ */
 static const struct pg_stmt sql_live = {
 	"cli_backtest_live",
-	"SELECT r.sha256, r.text, to_char(r.since AT TIME ZONE $1, CASE WHEN r.since > now() - interval '300 days' THEN 'FMDD Mon'"
-	"  ELSE 'FMDD Mon YYYY' END)"
+	"SELECT r.sha256, r.text, to_char(max(p.since) AT TIME ZONE $1, CASE WHEN max(p.since) > now() - interval '300 days'"
+	"  THEN 'FMDD Mon' ELSE 'FMDD Mon YYYY' END)"
 	" FROM closeloop.ruleset_periods AS p JOIN closeloop.rulesets AS r ON r.sha256 = p.sha256"
-	" ORDER BY p.until IS NULL DESC, p.until DESC, p.since DESC, p.id DESC LIMIT 1",
+	" LEFT JOIN closeloop.daemons AS d ON p.until IS NULL AND d.id = p.daemon AND d.stopped_at IS NULL AND CASE"
+	"  WHEN NOT d.listening THEN d.seen_at > now() - interval '60 seconds' WHEN pg_is_in_recovery() THEN true"
+	"  ELSE EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2"
+	"   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+	"   AND l.classid = 1129074508::oid AND l.objid = hashtext(d.id)::oid) END"
+	" GROUP BY r.sha256 ORDER BY count(d.id) DESC, max(d.seen_at) DESC NULLS LAST, max(coalesce(p.until, 'infinity')) DESC,"
+	"  max(p.since) DESC LIMIT 1",
 	1,
 	{PG_TEXT},
 };
@@ -73,7 +85,7 @@ static int old_failed(struct diag_list *diags, const char *name)
 	return cli_fail(EXIT_CONFIGURATION, "%s: %d error%s", name, diags->errors, diags->errors == 1 ? "" : "s");
 }
 
-static int load_against(struct verb_run *v, const char *path)
+static int load_file(struct verb_run *v, const char *path)
 {
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
 	int r = settings_load_bare(path, diags, &v->old);
@@ -85,6 +97,20 @@ static int load_against(struct verb_run *v, const char *path)
 	}
 	v->report.old_name = v->report.old_word = base_name(path);
 	return 0;
+}
+
+static int load_set(struct verb_run *v, const char *word)
+{
+	struct cli_ruleset set;
+	int r = cli_ruleset_find(v->c, word, &set);
+
+	if (r == 0)
+		r = cli_ruleset_load(v->c, &set, &v->old);
+	if (r)
+		v->old = NULL;
+	else
+		v->report.old_word = v->report.old_name = set.name;
+	return r;
 }
 
 static int load_live(struct verb_run *v)
@@ -112,6 +138,13 @@ static int load_live(struct verb_run *v)
 	v->report.old_word = "live";
 	v->report.old_name = arena_printf(c->arena, "live %.7s since %s", v->old->sha256, pg_get_text(rows, 0, 2, NULL));
 	return 0;
+}
+
+static int load_against(struct verb_run *v, const char *word)
+{
+	if (!word || str_eq(word, "live"))
+		return load_live(v);
+	return cli_ruleset_is_file(word) || access(word, F_OK) == 0 ? load_file(v, word) : load_set(v, word);
 }
 
 /* ---- who is there today ---- */
@@ -388,7 +421,7 @@ static int print(struct verb_run *v)
 
 static int load_all(struct verb_run *v, const char *against)
 {
-	int r = against ? load_against(v, against) : load_live(v);
+	int r = load_against(v, against);
 
 	if (r == 0)
 		r = load_people(v);

@@ -298,13 +298,6 @@ struct side {
 	const char *name; /* "rules 3f9c2a1", "/etc/closeloop/closeloop.conf, rules 8d21b07" */
 };
 
-static bool is_path(const char *word)
-{
-	size_t n = strlen(word);
-
-	return strchr(word, '/') || (n > 5 && strcmp(word + n - 5, ".conf") == 0);
-}
-
 static int side_file(struct cli *c, const char *path, struct side *ret)
 {
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
@@ -336,7 +329,7 @@ static int side_set(struct cli *c, const char *word, struct side *ret)
 
 static int side_read(struct cli *c, const char *word, struct side *ret)
 {
-	return is_path(word) ? side_file(c, word, ret) : side_set(c, word, ret);
+	return cli_ruleset_is_file(word) ? side_file(c, word, ret) : side_set(c, word, ret);
 }
 
 static void put_diff(struct cli *c, const struct side *a, const struct side *b)
@@ -376,7 +369,7 @@ static int rules_diff(struct cli *c, const struct args *a)
 	const char *words[2] = {a->n_words > 0 ? a->words[0] : "live", a->n_words > 1 ? a->words[1] : c->config_path};
 	struct side sides[2] = {{0}};
 	const char *broken;
-	int r = is_path(words[0]) && is_path(words[1]) ? 0 : cli_db_broken_ok(c, &broken);
+	int r = cli_ruleset_is_file(words[0]) && cli_ruleset_is_file(words[1]) ? 0 : cli_db_broken_ok(c, &broken);
 
 	if (a->n_words < 2 && r == 0)
 		r = side_file(c, c->config_path, &sides[1]);

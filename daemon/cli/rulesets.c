@@ -46,6 +46,13 @@ static int find_live(struct cli *c, struct cli_ruleset *ret)
 	return 0;
 }
 
+bool cli_ruleset_is_file(const char *word)
+{
+	size_t n = strlen(word);
+
+	return strchr(word, '/') || (n > 5 && strcmp(word + n - 5, ".conf") == 0);
+}
+
 int cli_ruleset_find(struct cli *c, const char *word, struct cli_ruleset *ret)
 {
 	struct pg_rows *rows CLEANUP(pg_rows_freep) = NULL;

@@ -20,6 +20,8 @@ struct cli_ruleset {
  * Return: 0; EXIT_NO told (unknown, or several begin so); or what the database said.
  */
 int cli_ruleset_find(struct cli *c, const char *word, struct cli_ruleset *ret);
+/* Where a set or a file may stand: a file has a / or ends in .conf. */
+bool cli_ruleset_is_file(const char *word);
 /* Compiles it. EXIT_CONFIGURATION with diagnostics told: this version doesn't understand it any more. */
 int cli_ruleset_load(struct cli *c, const struct cli_ruleset *set, struct settings **ret);
 

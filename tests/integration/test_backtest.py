@@ -138,6 +138,18 @@ def test_against_what_is_live(site):
     site.configure(rules=site.sections["rules"].replace("nps <= 6\"", "nps <= 5\""))
     changed = report(site)
     assert not changed["same"] and changed["against_ruleset"] == same["ruleset"] != changed["ruleset"]
+    by_name = report(site, "--against", same["ruleset"][:7])
+    assert by_name["against"] == f"rules {same['ruleset'][:7]}" and by_name["rules"] == changed["rules"]
+    assert f" vs rules {same['ruleset'][:7]}\n" in backtest(site, "--against", same["ruleset"].upper())
+    assert report(site, "--against", "live")["against_ruleset"] == same["ruleset"]
+    assert "no rules ffff were ever live here" in site.closeloop("backtest", "--against", "ffff").stderr
+    # Live is what most daemons judge by, as in `rules` and `status`: not what one that died had last.
+    killed = site.start(configuration=site.second_configuration())
+    killed.kill()
+    site.q("UPDATE closeloop.daemons SET seen_at = now() - interval '1 hour' WHERE ruleset = %s", same["ruleset"])
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.daemons d WHERE closeloop.daemon_is_alive(d)") == 1, "one left")
+    assert site.one("SELECT count(DISTINCT sha256) FROM closeloop.ruleset_periods WHERE until IS NULL") == 2
+    assert report(site)["against_ruleset"] == same["ruleset"]
     assert changed["rules"]["detractor"]["lost"]["n"] == 10
     assert "detractor, only in live (10)\n" in backtest(site)
 
