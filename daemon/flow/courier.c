@@ -24,7 +24,8 @@
 #define COURIER_POLL_US (15 * US_PER_S)   /* an idle look of the intake comes first: courier_poll() */
 #define COURIER_LOOK_US (11 * US_PER_S)   /* the third of those, while who writes messages tells us */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
-#define COURIER_SETTLE_MOST 500           /* results in one statement: it has a deadline */
+#define COURIER_SETTLE_MOST 128           /* results in one statement: what is claimed behind it mustn't come too late */
+#define COURIER_CLAIM_WHOLE 32            /* so small a room is filled at once */
 #define COURIER_RECLAIM_US (3 * US_PER_S)
 #define COURIER_RESCAN_US US_PER_S /* at least so often, and before sleeping, all that is due is looked for */
 #define COURIER_LATE_US US_PER_S   /* what commits later than this after it was written waits for that */
@@ -360,6 +361,12 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	flow_progress(c->flow);
 }
 
+/* Of a large room half: the connections have the other half to do while this one is fetched. */
+static int claim_size(int room)
+{
+	return room > COURIER_CLAIM_WHOLE ? room / 2 : room;
+}
+
 /* Where the scans begin; see outbox_claim. */
 static struct wall_time courier_low_water(struct courier *c)
 {
@@ -403,7 +410,7 @@ static void courier_round(struct courier *c)
 				pg_array_text(&sending, e->name);
 			if (room > 0) {
 				pg_array_text(&names, e->name);
-				pg_array_int4(&rooms, room);
+				pg_array_int4(&rooms, claim_size(room));
 			}
 		}
 		if (names.count) {
