@@ -4,6 +4,7 @@ Pages: from the link in a mail to a closed case.
 SPDX-License-Identifier: Apache-2.0
 """
 import html
+import pathlib
 import re
 import signal
 import socket
@@ -11,10 +12,14 @@ import time
 import urllib.parse
 
 import jsonschema
+import pytest
 
 from company import text_of
 from pages import (LINK_KEY, OPENAPI, OTHER_KEY, PROXY_SECRET, TOKENS, Browser, Program, case_of,  # noqa: F401
                    http_section, link_in, opened, paged, sign, signed_in, state, write_secret)
+
+
+CONF = pathlib.Path(__file__).resolve().parents[2] / "conf"
 
 
 def test_from_the_mail_to_a_closed_case(paged):
@@ -43,6 +48,17 @@ def test_from_the_mail_to_a_closed_case(paged):
 def reload(site):
     site.run("reload")
     site.wait(lambda: Browser(site).get("/").status == 200, "the pages")  # who works here is read anew
+
+
+@pytest.mark.parametrize("language", ("en", "ko", "de"))
+def test_mails_and_pages_call_it_the_same(language):
+    """What a mail says to press stands on the page, and its link is called as what it opens."""
+    mail, page = ({name: text for name, _, text in (line.partition(" = ") for line in path.read_text(encoding="utf-8").splitlines())}
+                  for path in (CONF / f"{kind}/words.{language}.txt" for kind in ("templates", "pages")))
+    assert re.search("[“„](.*?)[”“]", mail["handover.link"])[1] == page["hand_over"]
+    assert page["inbox_title"].lower() in mail["button.digest"].lower()
+    assert all(mail[f"priority.{p}"] == page[f"priority_{p}"] for p in ("low", "normal", "high", "urgent"))
+    assert mail["history.closed"] == page["event_closed"] and mail["history.assigned"].startswith(page["event_assigned"][:4])
 
 
 # -- links
