@@ -246,7 +246,7 @@ const char *diag_nearest(const char *word, const void *names, size_t n, size_t s
 
 		if (!name || name_n > NEAREST_WORD_MAX)
 			continue;
-		distance = edit_distance(word, word_n, name, name_n);
+		distance = strcasecmp(word, name) == 0 ? 0 : edit_distance(word, word_n, name, name_n);
 		if (distance < best && distance * 3 <= MAX(MAX(word_n, name_n), (size_t)3)) {
 			best = distance;
 			found = name;

@@ -111,6 +111,7 @@ static void the_nearest_name_is_near(void **state)
 
 	assert_string_equal(diag_nearest("npss", names, 4, sizeof(*names)), "nps");
 	assert_string_equal(diag_nearest("tuochpoint", names, 4, sizeof(*names)), "touchpoint");
+	assert_string_equal(diag_nearest("NPS", names, 4, sizeof(*names)), "nps");
 	assert_null(diag_nearest("weather", names, 4, sizeof(*names)));
 	assert_null(diag_nearest("", names, 4, sizeof(*names)));
 }
