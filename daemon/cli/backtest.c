@@ -467,11 +467,8 @@ int backtest_verb(struct cli *c, const struct args *a)
 	if (r)
 		return r;
 	if (until.us <= since.us)
-		return cli_fail(
-			EXIT_USAGE_ERROR,
-			args_get(a, "--until")
-				? "--until must be later than --since"
-				: "--since is still to come: write 2027-03-02, 2027-03-02T10:00 or 2d, which is before now");
+		return cli_fail(EXIT_USAGE_ERROR, args_get(a, "--until") ? "--until must be later than --since"
+									 : "--since is still to come (90d is 90 days ago)");
 	r = begin(c);
 	if (r == 0)
 		r = load_all(&v, args_get(a, "--against"));

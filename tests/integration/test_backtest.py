@@ -275,6 +275,7 @@ def test_mistakes_are_told(site):
         assert done.returncode == code and says in done.stderr and done.stdout == "", (options, done.stdout, done.stderr)
 
     refused(64, "--until must be later than --since", "--since", "10d", "--until", "20d")
+    refused(64, "--since is still to come", "--since", "+2d")
     refused(64, "no time", "--since", "yesterday")
     refused(78, "/nowhere/old.conf: does not exist", "--against", "/nowhere/old.conf")
     broken = another(site, "broken.conf", rules='{ a: { when = "npss <= 6"; }; }')
