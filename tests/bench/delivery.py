@@ -78,7 +78,7 @@ def healthy_latency(f, sick, size):
     process = f.daemon(database)
     time.sleep(1)
     f.sink.reset()
-    sql = (f"INSERT INTO closeloop.responses (touchpoint, customer_id, nps, csat) SELECT 't' || n % {ENDPOINTS}, 'c' || n, 9, 5"
+    sql = (f"INSERT INTO closeloop.responses (touchpoint, customer_id, nps, csat) SELECT 't' || n % {ENDPOINTS}, 'c' || gen_random_uuid(), 9, 5"
            " FROM (SELECT last_value + 1 AS n FROM closeloop.responses_id_seq) AS s RETURNING id")
     committed = write_steadily(f, database, sql, 200, size.latency)
     touchpoints = dict(f.q(database, "SELECT id, substr(touchpoint, 2)::int FROM closeloop.responses"))
