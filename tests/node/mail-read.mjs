@@ -97,6 +97,6 @@ for (const want of expected) {
     else assert.ok(html.length > 10000 && plain.startsWith(html));
     assert.ok(!/<(script|img|iframe|form|object|link|base)\b/i.test(mail.html), 'no element that we did not write');
     for (const [, href] of mail.html.matchAll(/href="([^"]*)"/g))
-      assert.match(href, /^(tel:\+?\d+|mailto:[\w.+@-]+|https:\/\/feedback\.example\.com\/c\/[\w.-]+)$/);
+      assert.match(href, /^(tel:\+?\d+|mailto:[\w.+@-]+|https:\/\/feedback\.example\.com\/[ci]\/[\w.-]+)$/);
   });
 }
