@@ -66,12 +66,12 @@ BEGIN
 		SELECT coalesce(c.owner = ANY (people || person), false) OR coalesce(c.team = ANY (teams), false)
 			OR EXISTS (SELECT FROM closeloop.messages AS m WHERE m.case_id = c.id AND m.channel = 'email' AND m.recipient = person
 				AND m.state <> 'cancelled')
-			OR EXISTS (SELECT FROM closeloop.case_events AS e WHERE e.case_id = c.id AND e.actor = person
+			OR EXISTS (SELECT FROM closeloop.case_events AS e WHERE e.case_id = c.id AND e.actor = person AND e.kind = 'assigned'
 				AND e.at >= now() - interval '10 minutes'));
 END
 $$;
 COMMENT ON FUNCTION closeloop.page_may_see(closeloop.cases, text, text[], text[]) IS
-	'Whether a person may see a case: it is theirs, of people or teams that they answer for, they were told of it, or may still undo what they did to it. Never null.';
+	'Whether a person may see a case: it is theirs, of people or teams that they answer for, they were told of it, or may still undo having handed it over. Never null.';
 
 CREATE OR REPLACE FUNCTION closeloop.page_undoable(c closeloop.cases, person text) RETURNS text
 	LANGUAGE plpgsql STABLE

@@ -38,6 +38,7 @@ size_t utf8_next(const char *text, size_t n, uint32_t *ret_code)
 	return need;
 }
 
+/* White space of Unicode, and the two invisible ones that forms send instead of nothing (ZWSP, BOM). */
 static bool is_space(uint32_t c)
 {
 	return c == ' ' || (c >= 0x09 && c <= 0x0d) || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200b) ||

@@ -9,7 +9,6 @@
 #include "rule/number.h"
 #include "rule/set.h"
 
-#include <math.h>
 #include <string.h>
 
 struct writer {
@@ -32,10 +31,7 @@ static void put_number(struct writer *w, bool *first, const char *name, double x
 	char text[NUMBER_TEXT_BYTES];
 
 	put_name(w, first, name);
-	if (fabs(x) < 1e15 && x == (double)(int64_t)x)
-		buf_put_int(w->out, (int64_t)x);
-	else
-		buf_puts(w->out, number_text(x, text));
+	buf_puts(w->out, number_text(x, text));
 }
 
 static void put_input(struct writer *w, bool *first, const struct input *in)

@@ -35,7 +35,6 @@ static void *room_for(struct fold_room *room, size_t bytes)
 	return room->p;
 }
 
-/* White space of Unicode, and the two invisible ones that forms send instead of nothing (ZWSP, BOM). */
 struct slice text_trim(const char *text, size_t n)
 {
 	n = utf8_trim(&text, n);

@@ -54,6 +54,45 @@ static void a_buffer_stops_at_its_cap(void **state)
 	assert_string_equal(buf_str(&b), "");
 }
 
+static void a_buffer_begins_in_lent_room(void **state)
+{
+	char room[8] = "", *taken;
+	struct buf b = BUF_ON(room, 12);
+
+	buf_puts(&b, "abc");
+	buf_printf(&b, "%04d", 7);
+	assert_ptr_equal(b.p, room);
+	assert_string_equal(room, "abc0007");
+	buf_printf(&b, "%d", 1); /* the NUL has no room any more: it moves, and grows no further than its cap */
+	assert_ptr_not_equal(b.p, room);
+	assert_string_equal(room, "abc0007");
+	buf_puts(&b, "2345");
+	assert_false(b.overflow);
+	buf_printf(&b, "%d", 6);
+	assert_true(b.overflow);
+	buf_puts(&b, "");
+	buf_putc(&b, 'x');
+	assert_string_equal(buf_str(&b), "abc000712345");
+	buf_reset(&b);
+	buf_puts(&b, "123456789012");
+	assert_false(b.overflow);
+	assert_string_equal(buf_str(&b), "123456789012");
+	buf_fini(&b);
+
+	b = BUF_ON(room, 12);
+	buf_reset(&b);
+	buf_puts(&b, "lent");
+	taken = buf_take(&b); /* a copy: the room is not the taker's */
+	assert_ptr_not_equal(taken, room);
+	assert_string_equal(taken, "lent");
+	free(taken);
+	assert_null(b.p);
+	b = BUF_ON(room, 12);
+	buf_reset(&b);
+	buf_puts(&b, "0123456789");
+	buf_fini(&b);
+}
+
 struct escape_case {
 	const char *in;
 	size_t n;
@@ -204,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_arena_aligns_and_is_reused),
 		cmocka_unit_test(a_buffer_stops_at_its_cap),
+		cmocka_unit_test(a_buffer_begins_in_lent_room),
 		cmocka_unit_test(hostile_text_is_escaped_for_each_place),
 		cmocka_unit_test(clipping_never_splits_a_character),
 		cmocka_unit_test(the_nearest_name_is_near),
