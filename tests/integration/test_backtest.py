@@ -147,7 +147,7 @@ def test_against_what_is_live(site):
     killed = site.start(configuration=site.second_configuration())
     killed.kill()
     site.q("UPDATE closeloop.daemons SET seen_at = now() - interval '1 hour' WHERE ruleset = %s", same["ruleset"])
-    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.daemons d WHERE closeloop.daemon_is_alive(d)") == 1, "one left")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.daemons d WHERE closeloop.daemon_is_alive(d)") == 1, "one left", 90)
     assert site.one("SELECT count(DISTINCT sha256) FROM closeloop.ruleset_periods WHERE until IS NULL") == 2
     assert report(site)["against_ruleset"] == same["ruleset"]
     assert changed["rules"]["detractor"]["lost"]["n"] == 10
