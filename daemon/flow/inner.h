@@ -126,6 +126,7 @@ struct intake_run {
 	int64_t after_pick_us;   /* until the next look when none is */
 	int failures;            /* in a row, of the server: for the back-off */
 	int written;             /* messages the commit under way writes as queued */
+	bool handed_over;        /* … or gave to the channel */
 	struct between between;
 	int64_t after_between_us; /* until the next look */
 	struct notice *notices;   /* notices.c */

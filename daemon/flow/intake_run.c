@@ -22,6 +22,7 @@
 #define PICK_TRIED_US (10 * US_PER_S)
 #define PUT_OFF_S 2.0 /* times the tries: a row that can't be judged */
 #define PUT_OFF_LONG_S 20.0
+#define HANDED_OVER_US (2 * US_PER_MS) /* what a commit handed over leaves first: jobs would take the core that sends it */
 
 static const struct pg_stmt stmt_begin = {"begin", "BEGIN", 0, {0}};
 static const struct pg_stmt stmt_commit = {"commit", "COMMIT", 0, {0}};
@@ -52,12 +53,14 @@ static bool intake_may_run(const struct intake_run *r)
 /* After a batch, whatever came of it: the only place from which the next one starts. */
 static void intake_next(struct intake_run *r, int64_t in_us)
 {
+	int64_t job_in_us = r->handed_over ? MIN(in_us, HANDED_OVER_US) : 0;
 	int rows = r->n_rows;
 	enum between_job job;
 
 	arena_reset(r->arena);
 	r->n_claimed = r->n_rows = 0;
 	r->single_id = 0;
+	r->handed_over = false;
 	r->between.due[BETWEEN_RECOMPUTE] |= r->flow->live->clocks_changed;
 	if (intake_may_run(r) && between_next(&r->between, rows, &job)) {
 		r->after_between_us = in_us;
@@ -65,7 +68,7 @@ static void intake_next(struct intake_run *r, int64_t in_us)
 		between_start(r, job);
 		return;
 	}
-	intake_wait(r, between_waits(&r->between) ? 0 : in_us);
+	intake_wait(r, between_waits(&r->between) ? job_in_us : in_us);
 	flow_between_batches(r->flow);
 }
 
@@ -271,6 +274,7 @@ static void on_committed(void *arg, const struct pg_error *error)
 		for (int k = 0; k < r->judge.plans[i].n_messages; k++) {
 			const struct outbox_message *m = &r->judge.plans[i].messages[k];
 
+			r->handed_over |= m->leased;
 			if (m->leased)
 				courier_send(&r->flow->courier, m);
 			else if (!m->held_for)
