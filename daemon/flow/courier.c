@@ -289,7 +289,10 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 		}
 }
 
-/* Its lease ran out while the database was away and was taken anew, but it is on its way already: no second copy. */
+/*
+ * Its lease ran out in our hands (the database was away, its clock jumped) and was taken anew, but it is on its way, or its result
+ * waits for the settle: no second copy, and what comes of it counts under the new lease.
+ */
 static bool courier_has(struct courier *c, const struct delivery *d)
 {
 	list_for_each(it, &c->flights) {
@@ -298,6 +301,14 @@ static bool courier_has(struct courier *c, const struct delivery *d)
 		if (uuid_eq(&f->id, &d->id)) {
 			f->fence = d->fence;
 			f->attempt = d->attempt;
+			return true;
+		}
+	}
+	list_for_each(it, &c->results) {
+		struct outbox_settlement *s = &list_entry(it, struct landed, link)->settlement;
+
+		if (uuid_eq(&s->id, &d->id)) {
+			s->fence = d->fence;
 			return true;
 		}
 	}
@@ -311,10 +322,13 @@ static void courier_take(struct courier *c, bool committed)
 		struct courier_endpoint *e = courier_endpoint(c, c->taken[i]->endpoint);
 
 		e->reserved--;
-		if (committed && !(c->taken[i]->fence > 1 && courier_has(c, c->taken[i])))
+		if (committed && !(c->taken[i]->fence > 1 && courier_has(c, c->taken[i]))) {
+			if (c->taken[i]->fence == 2)
+				intake_left_early(&c->flow->intake, &c->taken[i]->id);
 			courier_fly(c, e, c->taken[i]);
-		else
+		} else {
 			delivery_free(c->taken[i]);
+		}
 	}
 	if (!committed)
 		c->claimed = 0;

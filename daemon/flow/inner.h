@@ -149,6 +149,8 @@ bool intake_blames_rows(const struct pg_error *e);
 
 /* intake_write.c: the statements of a batch that is judged. */
 void intake_write(struct intake_run *r, struct pg_batch *b);
+/* A message that the batch under way writes as leased was claimed, because its lease is over, and has left: not once more. */
+void intake_left_early(struct intake_run *r, const struct uuid *id);
 
 /* ---- courier.c: leases, hands to the channel, settles ---- */
 

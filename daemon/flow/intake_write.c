@@ -212,6 +212,19 @@ static void on_inserted(void *arg, const struct pg_rows *rows)
 	}
 }
 
+void intake_left_early(struct intake_run *r, const struct uuid *id)
+{
+	for (int i = 0; i < r->judge.n_plans; i++)
+		for (int k = 0; k < r->judge.plans[i].n_messages; k++) {
+			struct outbox_message *m = &r->judge.plans[i].messages[k];
+
+			if (m->leased && uuid_eq(&m->id, id)) {
+				courier_unreserve(&r->flow->courier, m->endpoint);
+				m->leased = false;
+			}
+		}
+}
+
 /* Messages of cases that open are new; others may have been written before. */
 static void add_messages(struct intake_run *r, struct pg_batch *b, const struct pg_stmt *stmt, pg_rows_fn *on_rows,
 			 bool opening)

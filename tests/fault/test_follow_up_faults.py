@@ -16,6 +16,7 @@ from chaos_proxy import ChaosProxy
 from company import PATIENCE, RESIDENT_KIB_MAX
 from invariants import CANARY
 from site_fixtures import numbers, site_of, start_migrated
+from stream import Stream
 from test_resources import FAKETIME, FakedPostgres, set_clock
 
 STEPS = """{ standard: { acknowledge_within = "3s"; resolve_within = "6s"; warn_before = "2s"; remind_every = "1s"; remind_at_most = 3;
@@ -269,9 +270,32 @@ def test_the_servers_clock_jumps_while_promises_come_due(faked_site, size, figur
     site.start()
     offsets = ["+0", "+60m", "+0", "+60m"] + size([], ["+0", "+120m", "+60m"] * 3 + ["+120m"])
     for offset in offsets:
-        site.excuse(6)  # sessions of the server don't see the jump at once: to some, leases that others just took are over
         set_clock(site.clock, offset)
         cases.open(6)
         time.sleep(1.5)
     set_clock(site.clock, "+180m")  # what was planned by a clock that ran ahead is past too
     judge(site, cases, figure, f"jumps {', '.join(offsets)}")
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed (package faketime)")
+def test_every_lease_ends_while_its_daemon_is_at_it(faked_site, size, figure):
+    """
+    The server's clock leaps a minute ahead, again and again, as that of a machine that slept: each lease is over at once, whether its message
+    is on its way, back with a result, or not even handed over. One daemon knows what it has in its hands: no copy.
+    """
+    site, rng = faked_site, random.Random(4)
+    site.mailbox.delay = 0.02
+    site.own(("account", "hanbit", "minsu"), ("account", "elbhof", "anna"))
+    site.start()
+    stream, leaps, until = Stream(site, per_second=80).start(), 0, time.monotonic() + size(8, 90)
+    while time.monotonic() < until:
+        leaps += 1
+        set_clock(site.clock, f"+{leaps}m")
+        time.sleep(rng.uniform(0.01, 0.2))
+    stream.stop()
+    site.settled()
+    site.check()
+    again = site.one("SELECT count(*) FROM closeloop.messages WHERE fence > 1")
+    assert again > 0, "no lease was over, nothing is proved"
+    assert site.copies == 0
+    figure(f"{leaps} leaps, {len(site.committed)} responses; {again} messages leased anew, no copy")

@@ -7,11 +7,13 @@
  * daemon killed between them. A daemon that is killed starts again at once under a new id.
  *
  * Time is not counted. A back-off is over whenever one likes; a lease runs out only while nobody who is connected renews it
- * (renewed every 10 s of 30) or has its answer under way (an answer takes less than a lease, or the link is cut first).
+ * (renewed every 10 s of 30) or has its answer under way (an answer takes less than a lease, or the link is cut first). But
+ * PostgreSQL's clock may leap, and then every lease is over, whoever has the message in hand.
  *
  * Promises:
  *   I1  every message gets to a final state from wherever we are, and stays there; 'sent' is never said of what didn't arrive
- *   I2  copies <= 1 + acknowledgements lost + kills in flight + leases that ran out while their daemon was cut off
+ *   I2  copies <= 1 + acknowledgements lost + kills in flight + leases that ran out while their daemon was cut off, or with a leap of
+ *       the clock, and that another daemon took; never by a daemon that has the message in its own hands
  *   I3  nothing leaves before its case is committed
  *   I4  a final state is left by nobody; after the case is closed a failed try has no other
  *   I5  a late failure changes nothing, a late success is kept
@@ -30,6 +32,7 @@
 #endif
 #define FLIGHTS 3
 #define NOBODY 0xff
+#define ALL (MESSAGES * FLIGHTS)
 
 /* What may go wrong in one walk, each and together. */
 #ifndef KILLS
@@ -37,6 +40,9 @@
 #endif
 #ifndef CUTS
 #define CUTS 2
+#endif
+#ifndef LEAPS
+#define LEAPS 1
 #endif
 #ifndef FAULTS
 #define FAULTS 2
@@ -62,6 +68,7 @@ struct row {
 	uint8_t state, fence, daemon;
 	uint8_t due;     /* next_at has passed */
 	uint8_t young;   /* leased or renewed after the daemon's connection came up */
+	uint8_t leapt;   /* … because the clock leapt */
 	uint8_t arrived; /* at least once */
 	int8_t slack;    /* copies that were excused, less those that came */
 };
@@ -85,7 +92,7 @@ struct state {
 	uint8_t writing, writer, leased; /* the batch that writes the first message */
 	uint8_t second;                  /* the second one was written */
 	uint8_t closed;                  /* the case: enum closing */
-	uint8_t kills, cuts, lost, refusals, failures, faults;
+	uint8_t kills, cuts, leaps, lost, refusals, failures, faults;
 	uint8_t broken; /* enum broken */
 };
 
@@ -155,7 +162,7 @@ static void to(struct explore *e, const struct state *state, const char *step, i
 
 	for (int m = 0; m < MESSAGES; m++) {
 		if (is_final(s.rows[m].state)) {
-			s.rows[m].fence = s.rows[m].due = s.rows[m].young = 0;
+			s.rows[m].fence = s.rows[m].due = s.rows[m].young = s.rows[m].leapt = 0;
 			s.rows[m].daemon = NOBODY;
 		}
 		for (int d = 0; d < DAEMONS; d++)
@@ -313,7 +320,7 @@ static void settle_one(struct state *s, int m, const struct flight *f)
 		if (state == QUEUED && s->closed == CLOSED)
 			state = CANCELLED;
 #endif
-		r->due = r->young = 0;
+		r->due = r->young = r->leapt = 0;
 		row_becomes(s, m, state);
 		if (state == QUEUED && s->closed == CLOSED)
 			fail(s, TRIED_THOUGH_CLOSED);
@@ -367,6 +374,13 @@ static bool may_be_claimed(const struct state *s, int m)
 	return (m > 0 || s->writing >= COMMITTED) && (r->state == QUEUED || r->state == LEASED) && r->due && !outstanding;
 }
 
+/* The daemon has the message under the lease that stands, or will have with an answer that is under way. */
+static bool is_in_hand(const struct state *s, int d, int m)
+{
+	return holds(&s->daemons[d], m, s->rows[m].fence) || s->daemons[d].granted[m] == s->rows[m].fence ||
+	       (m == 0 && s->leased && s->writing == COMMITTED && s->writer == d && s->rows[m].fence == 1);
+}
+
 static void execute_claim(struct state *s, int d, int m)
 {
 	struct row *r = &s->rows[m];
@@ -380,8 +394,11 @@ static void execute_claim(struct state *s, int d, int m)
 #endif
 		fail(s, TRIED_THOUGH_CLOSED);
 	}
-	if (r->state == LEASED && holds(&s->daemons[d], m, r->fence))
+	if (r->state == LEASED && holds(&s->daemons[d], m, r->fence) && !r->leapt)
 		fail(s, OWN_CLAIM);
+	for (int o = 0; o < DAEMONS; o++)
+		if (o != d && r->leapt && is_in_hand(s, o, m))
+			r->slack++;
 #ifndef MUTATE_FENCE_STAYS
 	r->fence++;
 #else
@@ -389,40 +406,49 @@ static void execute_claim(struct state *s, int d, int m)
 #endif
 	row_becomes(s, m, LEASED);
 	r->daemon = (uint8_t)d;
-	r->due = 0;
+	r->due = r->leapt = 0;
 	r->young = 1;
 	s->daemons[d].granted[m] = r->fence;
 }
 
 /* ---- a round of the courier ---- */
 
+/* Into the settle go `most` results, in any order: there may be more of them than one statement takes (COURIER_SETTLE_MOST). */
+static void send_settle(struct daemon *x, int most)
+{
+	for (int m = 0; m < MESSAGES; m++)
+		for (int i = 0; i < FLIGHTS; i++)
+			if (x->flights[m][i].phase >= GOT_SENT && most-- > 0)
+				x->flights[m][i].settling = x->round = SETTLING;
+}
+
 /* courier_round(): results go into the settle, the ids in flight into the reclaim */
 static void send_round(struct explore *e, const struct state *now, int d)
 {
-	struct state s = *now;
-	struct daemon *x = &s.daemons[d];
 	bool news = false, commits = now->writer == d && now->leased && (now->writing == INSERTED || now->writing == COMMITTED);
 
-	x->round = CLAIMING;
-	for (int m = 0; m < MESSAGES; m++) {
+	for (int m = 0; m < MESSAGES; m++)
 		news |= may_be_claimed(now, m);
-		for (int i = 0; i < FLIGHTS; i++)
-			if (x->flights[m][i].phase >= GOT_SENT)
-				x->flights[m][i].settling = x->round = SETTLING;
-	}
-	if (x->round == SETTLING || news)
-		to(e, &s, "daemon %d sends a round", d);
 #ifdef MUTATE_RECLAIM_UNCOMMITTED
 	commits = false;
 #endif
-	if (!x->reclaim || commits)
-		return;
-	/* Not while a commit of this daemon is under way: its messages are leased already and in nobody's hands yet. */
-	x->reclaim = 2;
-	x->round = x->round == SETTLING ? SETTLING : RECLAIMING;
-	for (int m = 0; m < MESSAGES; m++)
-		x->known |= (uint8_t)(has_flights(x, m) << m);
-	to(e, &s, "daemon %d sends a round with a reclaim", d);
+	for (int most = 1; most <= ALL; most += ALL - 1) {
+		struct state s = *now;
+		struct daemon *x = &s.daemons[d];
+
+		x->round = CLAIMING;
+		send_settle(x, most);
+		if (x->round == SETTLING || news)
+			to(e, &s, "daemon %d sends a round", d);
+		if (!x->reclaim || commits)
+			continue;
+		/* Not while a commit of this daemon is under way: its messages are leased already and in nobody's hands yet. */
+		x->reclaim = 2;
+		x->round = x->round == SETTLING ? SETTLING : RECLAIMING;
+		for (int m = 0; m < MESSAGES; m++)
+			x->known |= (uint8_t)(holds(x, m, 0) << m);
+		to(e, &s, "daemon %d sends a round with a reclaim", d);
+	}
 }
 
 /* outbox_renew: m.fence = r.fence AND m.state = 'leased' */
@@ -430,7 +456,7 @@ static void execute_renewal(struct state *s, int d)
 {
 	for (int m = 0; m < MESSAGES; m++)
 		if (s->rows[m].state == LEASED && holds(&s->daemons[d], m, s->rows[m].fence)) {
-			s->rows[m].due = 0;
+			s->rows[m].due = s->rows[m].leapt = 0;
 			s->rows[m].young = 1;
 		}
 }
@@ -480,6 +506,29 @@ static void settle_answered(struct daemon *x)
 	x->settled = 0;
 }
 
+/* courier_take(): a message that is in hand already has a new lease, nothing else; one whose COMMIT isn't answered leaves now. */
+static void take(struct state *s, int d, int m, uint8_t fence)
+{
+	struct flight *f = s->daemons[d].flights[m], *has = NULL;
+
+	for (int i = 0; i < FLIGHTS; i++) /* courier_has(): in the channel, else among the results */
+		if (f[i].phase != FREE && (!has || has->phase >= GOT_SENT))
+			has = &f[i];
+#ifdef MUTATE_NO_LOOK_AT_RESULTS
+	if (has && has->phase >= GOT_SENT)
+		has = NULL;
+#endif
+	if (has) {
+		has->fence = fence;
+		return;
+	}
+#ifndef MUTATE_LEFT_EARLY
+	if (m == 0 && fence == 2 && s->writer == d && s->writing == COMMITTED)
+		s->leased = 0; /* intake_left_early() */
+#endif
+	fly(s, d, m, fence);
+}
+
 static void round_answered(struct explore *e, const struct state *now, int d)
 {
 	struct state s = *now;
@@ -494,8 +543,8 @@ static void round_answered(struct explore *e, const struct state *now, int d)
 	s = *now;
 	settle_answered(x);
 	for (int m = 0; m < MESSAGES; m++) {
-		if (x->granted[m]) /* on_claimed(): courier_fly() */
-			fly(&s, d, m, x->granted[m]);
+		if (x->granted[m]) /* courier_take() */
+			take(&s, d, m, x->granted[m]);
 		x->granted[m] = 0;
 	}
 	x->round = IDLE;
@@ -567,7 +616,7 @@ static void step_faults(struct explore *e, const struct state *now, int d)
 		s.daemons[d].reclaim = 1;
 #ifndef MUTATE_NO_RENEW_AT_ONCE
 		for (int m = 0; m < MESSAGES; m++)
-			s.daemons[d].renew |= has_flights(&s.daemons[d], m);
+			s.daemons[d].renew |= holds(&s.daemons[d], m, 0);
 #endif
 		for (int m = 0; m < MESSAGES; m++)
 			if (s.rows[m].daemon == d)
@@ -589,7 +638,7 @@ static bool is_cared_for(const struct state *s, int m)
 		if (x->granted[m] == s->rows[m].fence)
 			return true;
 	}
-	return m == 0 && s->leased && s->writing == COMMITTED && s->rows[m].fence == 1;
+	return m == 0 && s->leased && s->writing == COMMITTED; /* its answer takes less than a lease */
 }
 
 static void step_time(struct explore *e, const struct state *now, int m)
@@ -608,17 +657,38 @@ static void step_time(struct explore *e, const struct state *now, int m)
 		r->young = 0;
 #ifndef MUTATE_NO_RENEW
 		for (int d = 0; d < DAEMONS; d++)
-			r->slack = (int8_t)(r->slack + holds(&now->daemons[d], m, r->fence));
+			r->slack = (int8_t)(r->slack + (holds(&now->daemons[d], m, r->fence) ||
+							(r->daemon == d && holds(&now->daemons[d], m, 0))));
 #endif
 		to(e, &s, "its lease runs out", 0);
 	}
 	for (int d = 0; d < DAEMONS && r->state == LEASED && !r->young; d++)
 		if (now->daemons[d].up && has_flights(&now->daemons[d], m) && holds(&now->daemons[d], m, r->fence)) {
 			s = *now; /* outbox_renew: m.fence = r.fence AND m.state = 'leased' */
-			r->due = 0;
+			r->due = r->leapt = 0;
 			r->young = 1;
 			to(e, &s, "daemon %d renews its lease", d);
 		}
+}
+
+/* PostgreSQL's clock leaps ahead, as that of a machine that slept: what is leased is leased no longer. */
+static void step_leap(struct explore *e, const struct state *now)
+{
+	struct state s = *now;
+	bool any = false;
+
+	if (!now->leaps || !now->faults)
+		return;
+	for (int m = 0; m < MESSAGES; m++)
+		if (s.rows[m].state == LEASED && !s.rows[m].due && (m > 0 || s.writing >= COMMITTED)) {
+			any = true;
+			s.rows[m].due = s.rows[m].leapt = 1;
+			s.rows[m].young = 0;
+		}
+	s.leaps--;
+	s.faults--;
+	if (any)
+		to(e, &s, "PostgreSQL's clock leaps: every lease is over", 0);
 }
 
 static void step_close(struct explore *e, const struct state *now)
@@ -641,7 +711,8 @@ static void step_close(struct explore *e, const struct state *now)
 
 static void start(struct explore *e)
 {
-	struct state s = {.kills = KILLS, .cuts = CUTS, .lost = 1, .refusals = 1, .failures = 1, .faults = FAULTS};
+	struct state s = {
+		.kills = KILLS, .cuts = CUTS, .leaps = LEAPS, .lost = 1, .refusals = 1, .failures = 1, .faults = FAULTS};
 
 	s.daemons[0].up = s.daemons[1].up = 1;
 	to(e, &s, "two daemons", 0);
@@ -653,6 +724,7 @@ static void next(struct explore *e, const void *state)
 
 	step_writing(e, now);
 	step_close(e, now);
+	step_leap(e, now);
 	for (int m = 0; m < MESSAGES; m++)
 		step_time(e, now, m);
 	for (int d = 0; d < DAEMONS; d++) {

@@ -26,6 +26,8 @@
 static void outbox(void **state)
 {
 	HAS(outbox_insert, "(CASE WHEN leased THEN 'leased'", "leased::int, leased::int", "ON CONFLICT (dedup_key) DO NOTHING");
+	HAS(outbox_insert_new, "(CASE WHEN leased THEN 'leased'", "leased::int, leased::int");
+	HAS(outbox_insert_one, "(CASE WHEN $12 THEN 'leased'", "$12::int, $12::int");
 	HAS(outbox_claim, "fence = m.fence + 1", "WHEN m.fence > 0 AND m.kind NOT IN", "THEN 'cancelled' ELSE 'leased' END",
 	    "daemon = $3", "q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()", "b.seq < q.seq AND b.state",
 	    "FOR UPDATE OF q SKIP LOCKED");
@@ -44,7 +46,8 @@ static void a_lease_outlives_two_renewals_that_are_lost(void **state)
 
 static void intake(void **state)
 {
-	HAS(intake_claim, "tries = 0 AND set_aside_at IS NULL", "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED");
+	HAS(intake_claim, "tries = 0 AND set_aside_at IS NULL", "available_at <= clock_timestamp()", "CASE WHEN c.changed THEN",
+	    "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED");
 	HAS(intake_done, "DELETE FROM closeloop.inbox");
 	HAS(intake_claim_one, "WHERE id = $1 AND set_aside_at IS NULL");
 	HAS(intake_pick_head, "tries = tries + 1", "CASE WHEN tries >= 3", "tries = 0", "FOR UPDATE SKIP LOCKED",
@@ -59,6 +62,7 @@ static void intake(void **state)
 
 static void cases(void **state)
 {
+	HAS(case_lock_customer, "pg_advisory_xact_lock");
 	HAS(case_lock_customers, "pg_advisory_xact_lock", "ORDER BY k");
 	HAS(case_lock_responses, "xmin", "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED");
 	HAS(case_judged, "FROM closeloop.case_responses");
@@ -94,8 +98,12 @@ static void assert_order(const struct pg_stmt *stmt, const char *const *parts, s
 
 static void merging(void **state)
 {
-	static const char *const looks_twice[] = {"merge_candidates(", "ORDER BY c.id FOR NO KEY UPDATE",
-						  "RETURN QUERY SELECT * FROM", "merge_look(", "m.case_id = ANY (locked)"};
+	/* Whoever finds no case by the first question locks nothing: behind the customer's lock nobody can have opened one. */
+	static const char *const looks_twice[] = {
+		"merge_candidates(",          "q.repeated OR EXISTS (SELECT FROM closeloop.cases",
+		"IF places IS NULL THEN",     "ORDER BY c.id FOR NO KEY UPDATE",
+		"RETURN QUERY SELECT * FROM", "merge_look(",
+		"m.case_id = ANY (locked)"};
 	static const char *const keeps[] = {"case_kept_why(", "c.status <> 'open'",
 					    "k.response_id <> case_kept_why.response_id", "e.actor <> 'daemon'",
 					    "expected_version IS DISTINCT FROM c.version"};
@@ -111,6 +119,9 @@ static void merging(void **state)
 	HAS(case_merge_stmt, "closeloop.merge_candidates(");
 	HAS(case_join_stmt, "ORDER BY q.n");
 	HAS(case_amend_stmt, "ORDER BY q.case_id");
+	HAS(case_open_stmt, "INSERT INTO closeloop.cases (id, response_id");
+	HAS(case_open_one_stmt, "INSERT INTO closeloop.cases (id, response_id");
+	HAS(case_now_and_ids, "nextval('closeloop.cases_id_seq')");
 }
 
 int main(void)
