@@ -59,7 +59,7 @@ static bool url_names_loopback(const char *url)
 
 static void hook_read_url(struct hook *h)
 {
-	CURLU *u = curl_url();
+	CURLU *u = h->parsed = curl_url();
 	char *scheme = NULL;
 
 	if (!u || curl_url_set(u, CURLUPART_URL, h->url, CURLU_DISALLOW_USER) != CURLUE_OK ||
@@ -71,7 +71,6 @@ static void hook_read_url(struct hook *h)
 			hook_refuse(h, DELIVERY_BLOCKED, "https is needed: http is for loopback only");
 	}
 	curl_free(scheme);
-	curl_url_cleanup(u);
 }
 
 static void hook_read_allow(struct hook *h, const struct string_list *allow)
@@ -132,6 +131,7 @@ struct hook *hook_free(struct hook *h)
 	hook_clear(h);
 	list_remove(&h->owned);
 	signer_free(h->signer);
+	curl_url_cleanup(h->parsed);
 	free(h->policy.allow);
 	free(h->ca_file);
 	free(h->url);

@@ -5,16 +5,18 @@
  */
 #include "channel/sign.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "whsec_"
 #define MAC_BYTES 32
+#define HEAD_BYTES_MAX 128 /* what is signed before the body: id and time */
 #define KEY_TEXT_BYTES_MAX ((SIGN_KEY_BYTES_MAX + 2) / 3 * 4)
 
 struct signer {
@@ -113,14 +115,18 @@ static int sign_with(EVP_MAC_CTX *c, const char *head, size_t n_head, const char
 
 int signer_sign(struct signer *s, const char *id, int64_t timestamp_s, const char *body, size_t n, char ret[SIGN_BYTES_MAX])
 {
-	char head[128];
-	int n_head = snprintf(head, sizeof(head), "%s.%lld.", id, (long long)timestamp_s);
+	char room[HEAD_BYTES_MAX] = "";
+	struct buf head CLEANUP(buf_fini) = BUF_ON(room, HEAD_BYTES_MAX - 1);
 	int r;
 
-	if (n_head < 0 || (size_t)n_head >= sizeof(head))
+	buf_puts(&head, id);
+	buf_putc(&head, '.');
+	buf_put_int(&head, timestamp_s);
+	buf_putc(&head, '.');
+	if (head.overflow)
 		return -EINVAL;
 	for (int i = 0; i < s->n; i++) {
-		r = sign_with(s->keyed[i], head, (size_t)n_head, body, n, ret);
+		r = sign_with(s->keyed[i], head.p, head.n, body, n, ret);
 		if (r < 0)
 			return r;
 		ret += SIGN_ONE_BYTES;

@@ -5,14 +5,15 @@
  */
 #include "channel/transfer.h"
 
+#include "base/buf.h"
 #include "channel/webhook_answer.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CA_CACHE_S 600L /* reading 140 certificates takes longer than a request */
+#define CA_CACHE_S 600L          /* reading 140 certificates takes longer than a request */
+#define EXPECT_BYTES (64 * 1024) /* libcurl asks for leave to send a body of 1 MB or more */
 
 /* Refused here: the address the resolver gave, each time one is tried. */
 static curl_socket_t transfer_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
@@ -57,19 +58,22 @@ static size_t transfer_on_answer(char *bytes, size_t size, size_t n, void *arg)
 	return t->answered > ANSWER_READ_MAX ? 0 : n;
 }
 
-/* The list is ours, node by node: libcurl only reads it. */
+/*
+ * The list is ours, node by node: libcurl only reads it. It formats each byte of a header that is an option of its own twice, and
+ * looks for twelve names in each node.
+ */
 static void transfer_set_headers(struct transfer *t)
 {
 	int n = t->hook->signer ? HEADER_COUNT : HEADER_ID;
 
+	t->headers[HEADER_EXPECT].data = "Expect:"; /* no round trip before a large body */
 	t->headers[HEADER_TYPE].data = "Content-Type: application/json";
-	t->headers[HEADER_EXPECT].data = "Expect:"; /* no round trip before a body of more than 1 MB */
+	t->headers[HEADER_AGENT].data = "User-Agent: closeloop/" CLOSELOOP_VERSION;
 	for (int i = 0; i < n; i++)
 		t->headers[i].next = i + 1 < n ? &t->headers[i + 1] : NULL;
 	t->headers[HEADER_ID].data = t->id;
 	t->headers[HEADER_TIME].data = t->time;
 	t->headers[HEADER_SIGNATURE].data = t->signature;
-	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, &t->headers[0]);
 }
 
 static void transfer_set_security(struct transfer *t)
@@ -80,8 +84,8 @@ static void transfer_set_security(struct transfer *t)
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, h->policy.loopback ? "http,https" : "https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROXY, ""); /* nor one of the environment */
+	curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (h->ca_file) {
 		curl_easy_setopt(e, CURLOPT_CAINFO, h->ca_file);
@@ -107,13 +111,12 @@ struct transfer *transfer_new(struct hook *h, struct multi *m)
 	list_init(&t->link);
 	if (!e)
 		return transfer_free(t);
-	curl_easy_setopt(e, CURLOPT_URL, h->url);
+	curl_easy_setopt(e, CURLOPT_CURLU, h->parsed); /* not read anew for each request */
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server that doesn't answer */
 	/* HTTP/2 uploads hang in 7.88 (curl issues 10449, 11157). */
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_USERAGENT, "closeloop/" CLOSELOOP_VERSION);
 	curl_easy_setopt(e, CURLOPT_POST, 1L);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)h->patience.webhook_ms);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)h->patience.connect_ms);
@@ -138,13 +141,14 @@ struct transfer *transfer_free(struct transfer *t)
 static int transfer_sign(struct transfer *t, const struct delivery *d)
 {
 	int64_t now_s = wall_now().us / US_PER_S;
-	char id[UUID_TEXT_BYTES];
-	char *at = stpcpy(t->signature, "webhook-signature: ");
+	struct buf time = BUF_ON(t->time, sizeof(t->time) - 1);
+	char *id = stpcpy(t->id, "webhook-id: ");
+	char *signature = stpcpy(t->signature, "webhook-signature: ");
 
 	uuid_text(&d->id, id);
-	snprintf(t->id, sizeof(t->id), "webhook-id: %s", id);
-	snprintf(t->time, sizeof(t->time), "webhook-timestamp: %lld", (long long)now_s);
-	return signer_sign(t->hook->signer, id, now_s, d->payload, d->payload_bytes, at);
+	buf_puts(&time, "webhook-timestamp: ");
+	buf_put_int(&time, now_s);
+	return signer_sign(t->hook->signer, id, now_s, d->payload, d->payload_bytes, signature);
 }
 
 int transfer_start(struct transfer *t, struct job *job)
@@ -165,6 +169,8 @@ int transfer_start(struct transfer *t, struct job *job)
 	t->started = mono_now();
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)d->payload_bytes);
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, d->payload);
+	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
+			 &t->headers[d->payload_bytes > EXPECT_BYTES ? HEADER_EXPECT : HEADER_TYPE]);
 	if (curl_multi_add_handle(t->multi->curl, t->easy) != CURLM_OK)
 		return -ENOMEM;
 	t->job = job;

@@ -13,6 +13,8 @@
 #include "channel/policy.h"
 #include "channel/sign.h"
 
+#include <curl/curl.h>
+
 #define HOOK_CONNECTIONS_MAX 64
 
 struct webhooks;
@@ -21,6 +23,7 @@ struct transfer;
 struct hook {
 	/* Fixed. */
 	char *name, *url, *ca_file;
+	CURLU *parsed; /* the url; without a user's name */
 	enum webhook_format format;
 	int connections;
 	struct policy policy;

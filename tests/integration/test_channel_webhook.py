@@ -77,6 +77,39 @@ def test_request(probe, hooks):  # noqa: F811
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("size", [100, 70_000, 2_000_000])
+def test_headers(probe, size):  # noqa: F811
+    """What a receiver may rely on, each once; however large the body is, nobody has to be asked before it comes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    heads = []
+
+    def serve():
+        connection, _ = listener.accept()
+        for _ in range(2):
+            head, _, body = b"", b"", b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            head, _, body = head.partition(b"\r\n\r\n")
+            heads.append(head.decode().split("\r\n"))
+            n = len(body)
+            while n < size:
+                n += len(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    host = f"127.0.0.1:{listener.getsockname()[1]}"
+    p = probe(settings(crm={"url": f"http://{host}/hooks/feedback?team=1", "keys": [KEY], "connections": 1}), FAST)
+    ids = [p.hook("crm", '"' + "x" * (size - 2) + '"')["id"] for _ in range(2)]
+    listener.close()
+    for head, i in zip(heads, ids, strict=True):
+        assert head[0] == "POST /hooks/feedback?team=1 HTTP/1.1"
+        named = [line.partition(": ") for line in head[1:]]
+        assert sorted(name for name, _, _ in named) == sorted([
+            "Host", "User-Agent", "Accept", "Content-Type", "Content-Length", "webhook-id", "webhook-timestamp", "webhook-signature"])
+        values = {name: value for name, _, value in named}
+        assert (values["Host"], values["webhook-id"], values["Content-Length"]) == (host, i, str(size))
+
+
 def test_same_id_over_retries_new_timestamp(probe, hooks):  # noqa: F811
     p = probe(settings(crm=endpoint(hooks, "/flip")))
     (hooks.folder / "fail").touch()
