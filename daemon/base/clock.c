@@ -10,6 +10,9 @@
 #include <string.h>
 #include <time.h>
 
+#define S_PER_DAY INT64_C(86400)
+#define US_PER_DAY (S_PER_DAY * US_PER_S)
+
 static int64_t clock_us(clockid_t id)
 {
 	struct timespec t;
@@ -37,30 +40,56 @@ static char *put_digits(char *at, int value, int n, char after)
 	return at + n + 1;
 }
 
-const char *wall_text(struct wall_time t, char text[WALL_TEXT_BYTES])
+#define DATE_BYTES 11 /* "2026-11-22T" */
+#define RECENT_DAYS 8
+
+struct day {
+	int64_t number;        /* since 1970 */
+	char date[DATE_BYTES]; /* "": not used yet */
+};
+
+/* The times of a batch are of a few days: gmtime_r was half of the rest. NULL: not between the years 0 and 9999. */
+static const char *date_of(int64_t number)
 {
-	int64_t fraction;
-	char *at = text;
-	time_t seconds;
+	static _Thread_local struct day recent[RECENT_DAYS];
+	struct day *d = &recent[(uint64_t)number % RECENT_DAYS];
+	time_t seconds = (time_t)(number * S_PER_DAY);
+	char *at = d->date;
 	struct tm tm;
 
-	text[0] = '\0';
-	if (!wall_is_set(t))
-		return text;
-	fraction = t.us % US_PER_S;
-	if (fraction < 0)
-		fraction += US_PER_S;
-	seconds = (time_t)((t.us - fraction) / US_PER_S);
+	if (d->number == number && d->date[0])
+		return d->date;
 	if (!gmtime_r(&seconds, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900)
-		return text;
+		return NULL;
+	d->number = number;
 	at = put_digits(at, tm.tm_year + 1900, 4, '-');
 	at = put_digits(at, tm.tm_mon + 1, 2, '-');
-	at = put_digits(at, tm.tm_mday, 2, 'T');
-	at = put_digits(at, tm.tm_hour, 2, ':');
-	at = put_digits(at, tm.tm_min, 2, ':');
-	at = put_digits(at, tm.tm_sec, 2, fraction ? '.' : 'Z');
-	if (fraction)
-		at = put_digits(at, (int)fraction, 6, 'Z');
+	put_digits(at, tm.tm_mday, 2, 'T');
+	return d->date;
+}
+
+const char *wall_text(struct wall_time t, char text[WALL_TEXT_BYTES])
+{
+	int64_t day = t.us / US_PER_DAY, of_day = t.us % US_PER_DAY;
+	const char *date;
+	char *at = text;
+	int second;
+
+	text[0] = '\0';
+	if (of_day < 0) {
+		of_day += US_PER_DAY;
+		day--;
+	}
+	date = wall_is_set(t) ? date_of(day) : NULL;
+	if (!date)
+		return text;
+	memcpy(at, date, DATE_BYTES);
+	second = (int)(of_day / US_PER_S);
+	at = put_digits(at + DATE_BYTES, second / 3600, 2, ':');
+	at = put_digits(at, second / 60 % 60, 2, ':');
+	at = put_digits(at, second % 60, 2, of_day % US_PER_S ? '.' : 'Z');
+	if (of_day % US_PER_S)
+		at = put_digits(at, (int)(of_day % US_PER_S), 6, 'Z');
 	*at = '\0';
 	return text;
 }

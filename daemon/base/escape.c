@@ -109,6 +109,22 @@ size_t utf8_clip(const char *s, size_t n, size_t max_bytes)
 	return k;
 }
 
+#define BLOCK 16
+
+typedef uint8_t block __attribute__((vector_size(BLOCK)));
+
+/* Nothing that has to be escaped or is more than a byte long: most of any text, BLOCK bytes at a time. */
+static bool is_plain(const char *s)
+{
+	uint64_t odd[BLOCK / sizeof(uint64_t)];
+	block c, found;
+
+	memcpy(&c, s, BLOCK);
+	found = (block)((c < 0x20) | (c >= 0x7f) | (c == '"') | (c == '\\') | (c == '<'));
+	memcpy(odd, &found, BLOCK);
+	return (odd[0] | odd[1]) == 0;
+}
+
 void escape_json(struct buf *out, const char *s, size_t n)
 {
 	size_t plain = 0, i = 0;
@@ -119,7 +135,7 @@ void escape_json(struct buf *out, const char *s, size_t n)
 		size_t used;
 
 		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<') {
-			i++;
+			i += n - i >= BLOCK && is_plain(s + i) ? BLOCK : 1;
 			continue;
 		}
 		used = utf8_next(s + i, n - i, &code);

@@ -16,42 +16,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every member but the first starts with a comma. */
-static void put_name(struct buf *b, const char *name)
+/* A member's name as it stands behind another member, and its length. */
+#define NAME(text) ",\"" text "\":", sizeof(",\"" text "\":") - 1
+
+/* A member's name as it stands behind another member, and its length. */
+#define NAME(text) ",\"" text "\":", sizeof(",\"" text "\":") - 1
+
+/* The first member has no comma before it. */
+static void put_name(struct buf *b, const char *name, size_t n)
 {
-	if (b->n > 0 && b->p[b->n - 1] != '{')
-		buf_putc(b, ',');
-	buf_putc(b, '"');
-	buf_puts(b, name);
-	buf_add(b, "\":", 2);
+	size_t skip = b->n > 0 && b->p[b->n - 1] == '{' ? 1 : 0;
+
+	buf_add(b, name + skip, n - skip);
 }
 
-static void put_text(struct buf *b, const char *name, const char *value)
+static void put_text(struct buf *b, const char *name, size_t n, const char *value)
 {
-	put_name(b, name);
+	put_name(b, name, n);
 	json_put_string(b, value);
 }
 
-static void put_int(struct buf *b, const char *name, int64_t value)
+static void put_int(struct buf *b, const char *name, size_t n, int64_t value)
 {
-	put_name(b, name);
+	put_name(b, name, n);
 	buf_put_int(b, value);
 }
 
-static void put_score(struct buf *b, const char *name, int value)
+static void put_score(struct buf *b, const char *name, size_t n, int value)
 {
-	put_name(b, name);
+	put_name(b, name, n);
 	if (value == SCORE_MISSING)
 		buf_puts(b, "null");
 	else
 		buf_put_int(b, value);
 }
 
-static void put_time(struct buf *b, const char *name, struct wall_time t)
+static void put_time(struct buf *b, const char *name, size_t n, struct wall_time t)
 {
 	char text[WALL_TEXT_BYTES];
 
-	put_name(b, name);
+	put_name(b, name, n);
 	if (!wall_is_set(t)) {
 		buf_puts(b, "null");
 		return;
@@ -82,16 +86,16 @@ static void put_number(struct buf *b, double v)
 
 static void put_case(struct buf *b, const struct case_facts *c)
 {
-	put_int(b, "id", c->id);
-	put_int(b, "response_id", c->response_id);
-	put_text(b, "customer_id", c->customer_id);
-	put_text(b, "status", c->status);
-	put_text(b, "priority", c->priority);
-	put_text(b, "owner", c->owner);
-	put_text(b, "team", c->team);
-	put_text(b, "route", c->route);
-	put_text(b, "follow_up", c->follow_up);
-	put_name(b, "rules");
+	put_int(b, NAME("id"), c->id);
+	put_int(b, NAME("response_id"), c->response_id);
+	put_text(b, NAME("customer_id"), c->customer_id);
+	put_text(b, NAME("status"), c->status);
+	put_text(b, NAME("priority"), c->priority);
+	put_text(b, NAME("owner"), c->owner);
+	put_text(b, NAME("team"), c->team);
+	put_text(b, NAME("route"), c->route);
+	put_text(b, NAME("follow_up"), c->follow_up);
+	put_name(b, NAME("rules"));
 	buf_putc(b, '[');
 	for (int i = 0; i < c->n_rules; i++) {
 		if (i > 0)
@@ -99,28 +103,28 @@ static void put_case(struct buf *b, const struct case_facts *c)
 		json_put_string(b, c->rules[i]);
 	}
 	buf_putc(b, ']');
-	put_time(b, "opened_at", c->opened_at);
-	put_time(b, "acknowledged_at", c->acknowledged_at);
-	put_time(b, "first_action_at", c->first_action_at);
-	put_time(b, "contacted_at", c->contacted_at);
-	put_time(b, "resolved_at", c->resolved_at);
-	put_time(b, "closed_at", c->closed_at);
-	put_time(b, "acknowledge_due_at", c->acknowledge_due_at);
-	put_time(b, "resolve_due_at", c->resolve_due_at);
-	put_time(b, "next_action_at", c->next_action_at);
-	put_time(b, "waiting_until", c->waiting_until);
-	put_text(b, "root_cause", c->root_cause);
-	put_text(b, "resolution", c->resolution);
-	put_text(b, "outcome", c->outcome);
-	put_int(b, "reopened", c->reopened);
-	put_int(b, "handovers", c->handovers);
-	put_int(b, "link_epoch", c->link_epoch);
-	put_int(b, "unreached", c->unreached);
-	put_name(b, "ping_pong");
+	put_time(b, NAME("opened_at"), c->opened_at);
+	put_time(b, NAME("acknowledged_at"), c->acknowledged_at);
+	put_time(b, NAME("first_action_at"), c->first_action_at);
+	put_time(b, NAME("contacted_at"), c->contacted_at);
+	put_time(b, NAME("resolved_at"), c->resolved_at);
+	put_time(b, NAME("closed_at"), c->closed_at);
+	put_time(b, NAME("acknowledge_due_at"), c->acknowledge_due_at);
+	put_time(b, NAME("resolve_due_at"), c->resolve_due_at);
+	put_time(b, NAME("next_action_at"), c->next_action_at);
+	put_time(b, NAME("waiting_until"), c->waiting_until);
+	put_text(b, NAME("root_cause"), c->root_cause);
+	put_text(b, NAME("resolution"), c->resolution);
+	put_text(b, NAME("outcome"), c->outcome);
+	put_int(b, NAME("reopened"), c->reopened);
+	put_int(b, NAME("handovers"), c->handovers);
+	put_int(b, NAME("link_epoch"), c->link_epoch);
+	put_int(b, NAME("unreached"), c->unreached);
+	put_name(b, NAME("ping_pong"));
 	buf_puts(b, c->ping_pong ? "true" : "false");
-	put_text(b, "ruleset", c->ruleset);
-	put_int(b, "version", c->version);
-	put_text(b, "url", c->url);
+	put_text(b, NAME("ruleset"), c->ruleset);
+	put_int(b, NAME("version"), c->version);
+	put_text(b, NAME("url"), c->url);
 }
 
 /* Details as they are stored, but for what only undo needs. */
@@ -134,7 +138,7 @@ static void put_event_details(struct buf *b, const char *stored)
 		json_object_del(details, inner[i]);
 	if (json_is_object(details))
 		text = json_dumps(details, JSON_COMPACT);
-	put_name(b, "details");
+	put_name(b, NAME("details"));
 	buf_puts(b, text ? text : "{}");
 	free(text);
 	json_decref(details);
@@ -142,22 +146,22 @@ static void put_event_details(struct buf *b, const char *stored)
 
 static void put_event(struct buf *b, const struct event_facts *e)
 {
-	put_int(b, "id", e->id);
-	put_time(b, "at", e->at);
-	put_text(b, "actor", e->actor);
-	put_text(b, "kind", e->kind);
-	put_text(b, "from_status", e->from_status);
-	put_text(b, "to_status", e->to_status);
-	put_text(b, "note", e->note);
+	put_int(b, NAME("id"), e->id);
+	put_time(b, NAME("at"), e->at);
+	put_text(b, NAME("actor"), e->actor);
+	put_text(b, NAME("kind"), e->kind);
+	put_text(b, NAME("from_status"), e->from_status);
+	put_text(b, NAME("to_status"), e->to_status);
+	put_text(b, NAME("note"), e->note);
 	put_event_details(b, e->details);
 }
 
 static void put_scores(struct buf *b, const struct response *r)
 {
-	put_score(b, "nps", r->nps);
-	put_score(b, "csat", r->csat);
-	put_score(b, "ces", r->ces);
-	put_name(b, "ratings");
+	put_score(b, NAME("nps"), r->nps);
+	put_score(b, NAME("csat"), r->csat);
+	put_score(b, NAME("ces"), r->ces);
+	put_name(b, NAME("ratings"));
 	buf_putc(b, '{');
 	for (int i = 0; i < r->n_ratings; i++) {
 		if (i > 0)
@@ -171,7 +175,7 @@ static void put_scores(struct buf *b, const struct response *r)
 
 static void put_attributes(struct buf *b, const struct response *r)
 {
-	put_name(b, "attributes");
+	put_name(b, NAME("attributes"));
 	buf_putc(b, '{');
 	for (int i = 0; i < r->n_attributes; i++) {
 		const struct attribute *a = &r->attributes[i];
@@ -192,52 +196,52 @@ static void put_attributes(struct buf *b, const struct response *r)
 
 static void put_response(struct buf *b, const struct response *r, bool contact)
 {
-	put_int(b, "id", r->id);
-	put_text(b, "source", r->source);
-	put_text(b, "source_id", r->source_id);
-	put_text(b, "survey", r->survey);
-	put_text(b, "touchpoint", r->touchpoint);
-	put_text(b, "channel", r->channel);
-	put_text(b, "customer_id", r->customer_id);
+	put_int(b, NAME("id"), r->id);
+	put_text(b, NAME("source"), r->source);
+	put_text(b, NAME("source_id"), r->source_id);
+	put_text(b, NAME("survey"), r->survey);
+	put_text(b, NAME("touchpoint"), r->touchpoint);
+	put_text(b, NAME("channel"), r->channel);
+	put_text(b, NAME("customer_id"), r->customer_id);
 	if (contact) {
-		put_text(b, "customer_name", r->customer_name);
-		put_text(b, "customer_email", r->customer_email);
-		put_text(b, "customer_phone", r->customer_phone);
+		put_text(b, NAME("customer_name"), r->customer_name);
+		put_text(b, NAME("customer_email"), r->customer_email);
+		put_text(b, NAME("customer_phone"), r->customer_phone);
 	}
-	put_text(b, "account", r->account);
-	put_text(b, "account_name", r->account_name);
-	put_text(b, "region", r->region);
-	put_text(b, "language", r->language);
+	put_text(b, NAME("account"), r->account);
+	put_text(b, NAME("account_name"), r->account_name);
+	put_text(b, NAME("region"), r->region);
+	put_text(b, NAME("language"), r->language);
 	put_scores(b, r);
-	put_name(b, "contact_requested");
+	put_name(b, NAME("contact_requested"));
 	buf_puts(b, r->contact_requested ? "true" : "false");
-	put_text(b, "comment", r->comment);
+	put_text(b, NAME("comment"), r->comment);
 	put_attributes(b, r);
-	put_time(b, "responded_at", r->responded_at);
-	put_time(b, "received_at", r->received_at);
+	put_time(b, NAME("responded_at"), r->responded_at);
+	put_time(b, NAME("received_at"), r->received_at);
 }
 
 void body_standard(const struct body_parts *p, struct buf *b)
 {
 	buf_putc(b, '{');
-	put_text(b, "type", p->event->type);
-	put_time(b, "timestamp", p->event->at);
-	put_name(b, "data");
+	put_text(b, NAME("type"), p->event->type);
+	put_time(b, NAME("timestamp"), p->event->at);
+	put_name(b, NAME("data"));
 	buf_putc(b, '{');
 	if (p->event->facts) {
-		put_name(b, "case");
+		put_name(b, NAME("case"));
 		buf_putc(b, '{');
 		put_case(b, p->event->facts);
 		buf_putc(b, '}');
 	}
 	if (p->event->happened) {
-		put_name(b, "event");
+		put_name(b, NAME("event"));
 		buf_putc(b, '{');
 		put_event(b, p->event->happened);
 		buf_putc(b, '}');
 	}
 	if (p->event->response) {
-		put_name(b, "response");
+		put_name(b, NAME("response"));
 		buf_putc(b, '{');
 		put_response(b, p->event->response, p->webhook->include_contact);
 		buf_putc(b, '}');

@@ -14,7 +14,9 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void an_arena_aligns_and_is_reused(void **state)
 {
@@ -133,6 +135,29 @@ static void hostile_text_is_escaped_for_each_place(void **state)
 	}
 }
 
+/* Long texts go by sixteen bytes: what must be escaped is found wherever it stands. */
+static void no_byte_is_overlooked_in_a_long_text(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} odd[] = {{"\"", "\\\""},           {"\\", "\\\\"},      {"<", "\\u003c"},         {"\n", "\\n"},
+		   {"\x1f", "\\u001f"},      {"\x7f", "\\u007f"}, {"\xc3\xa4", "\xc3\xa4"}, {"\x80", "\xef\xbf\xbd"},
+		   {"\xff", "\xef\xbf\xbd"}, {" ", " "}};
+	char in[128], out[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++)
+		for (int at = 0; at <= 48; at++) {
+			struct buf b CLEANUP(buf_fini) = BUF_INIT(256);
+
+			snprintf(in, sizeof(in), "%.*s%s%.*s", at, "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKL",
+				 odd[i].in, 48 - at, "!#$%&'()*+,-./:;=>?@[]^_`{|}~!#$%&'()*+,-./:;=>?@");
+			snprintf(out, sizeof(out), "%.*s%s%.*s", at, "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKL",
+				 odd[i].out, 48 - at, "!#$%&'()*+,-./:;=>?@[]^_`{|}~!#$%&'()*+,-./:;=>?@");
+			escape_json(&b, in, strlen(in));
+			assert_string_equal(buf_str(&b), out);
+		}
+}
+
 static void clipping_never_splits_a_character(void **state)
 {
 	static const char s[] = "ab한글";
@@ -218,6 +243,30 @@ static void times_round_trip(void **state)
 	assert_string_equal(wall_text(WALL_NONE, text), "");
 }
 
+/* Days are kept: some that take each other's place, again and again, with those at the ends of the scale. */
+static void every_day_has_its_text(void **state)
+{
+	static const int64_t from[] = {-719528, -36525, -9, 0, 20000, 2932896 - 40}; /* days; the first is that of the year 0 */
+	const int64_t day_us = 86400 * US_PER_S;
+	char text[WALL_TEXT_BYTES], expected[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(from) * 40 * 3; i++) {
+		int64_t day = from[i % ARRAY_SIZE(from)] + (int64_t)(i / 3 / ARRAY_SIZE(from)), us = i % 3 ? day_us / 3 + 1 : 0;
+		time_t seconds = (time_t)(day * 86400 + us / US_PER_S);
+		struct tm tm;
+
+		gmtime_r(&seconds, &tm);
+		snprintf(expected, sizeof(expected), us ? "%04d-%02d-%02dT08:00:00.000001Z" : "%04d-%02d-%02dT00:00:00Z",
+			 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+		assert_string_equal(wall_text((struct wall_time){day * day_us + us}, text), expected);
+	}
+	assert_string_equal(wall_text((struct wall_time){-719528 * day_us - 1}, text), "");
+	assert_string_equal(wall_text((struct wall_time){2932897 * day_us - 1}, text), "9999-12-31T23:59:59.999999Z");
+	assert_string_equal(wall_text((struct wall_time){2932897 * day_us}, text), "");
+	assert_string_equal(wall_text((struct wall_time){INT64_MAX}, text), "");
+	assert_string_equal(wall_text((struct wall_time){INT64_MIN + 1}, text), "");
+}
+
 static void uuids_are_version_7_rising_and_read_back(void **state)
 {
 	struct uuid last = {{0}};
@@ -245,10 +294,12 @@ int main(void)
 		cmocka_unit_test(a_buffer_stops_at_its_cap),
 		cmocka_unit_test(a_buffer_begins_in_lent_room),
 		cmocka_unit_test(hostile_text_is_escaped_for_each_place),
+		cmocka_unit_test(no_byte_is_overlooked_in_a_long_text),
 		cmocka_unit_test(clipping_never_splits_a_character),
 		cmocka_unit_test(the_nearest_name_is_near),
 		cmocka_unit_test(diagnostics_are_sorted_with_a_caret),
 		cmocka_unit_test(times_round_trip),
+		cmocka_unit_test(every_day_has_its_text),
 		cmocka_unit_test(uuids_are_version_7_rising_and_read_back),
 	};
 
