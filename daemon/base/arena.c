@@ -150,6 +150,14 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 	return p;
 }
 
+char *arena_join(struct arena *a, const char *x, const char *y, const char *z)
+{
+	char *text = arena_alloc(a, strlen(x) + strlen(y) + strlen(z) + 1);
+
+	stpcpy(stpcpy(stpcpy(text, x), y), z);
+	return text;
+}
+
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;

@@ -36,6 +36,8 @@ void *arena_zalloc(struct arena *a, size_t bytes) __attribute__((malloc, alloc_s
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 void *arena_memdup(struct arena *a, const void *p, size_t n);
+/* Three texts, one behind the other. */
+char *arena_join(struct arena *a, const char *x, const char *y, const char *z);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap) PRINTF(2, 0);
 

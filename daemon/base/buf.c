@@ -106,17 +106,24 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	b->n += (size_t)n;
 }
 
-void buf_put_int(struct buf *b, int64_t v)
+const char *int_text(int64_t v, char text[INT_TEXT_BYTES])
 {
-	char text[24];
-	char *at = text + sizeof(text);
+	char *at = text + INT_TEXT_BYTES - 1;
 	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
+	*at = '\0';
 	do {
 		*--at = (char)('0' + u % 10);
 		u /= 10;
 	} while (u);
 	if (v < 0)
 		*--at = '-';
-	buf_add(b, at, (size_t)(text + sizeof(text) - at));
+	return at;
+}
+
+void buf_put_int(struct buf *b, int64_t v)
+{
+	char text[INT_TEXT_BYTES];
+
+	buf_puts(b, int_text(v, text));
 }

@@ -41,6 +41,9 @@ char *buf_take(struct buf *b);
 
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_put_int(struct buf *b, int64_t v);
+/* Its decimal digits, somewhere in `text`. */
+#define INT_TEXT_BYTES 24
+const char *int_text(int64_t v, char text[INT_TEXT_BYTES]);
 /* What doesn't fit yet. */
 void buf_add_more(struct buf *b, const void *p, size_t n);
 

@@ -54,18 +54,13 @@ static size_t log_clean(char *out, size_t room, const char *in)
 	return n;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+static void PRINTF(2, 0) log_write(enum log_level level, const char *fmt, va_list ap)
 {
 	char text[LOG_LINE_BYTES], line[LOG_LINE_BYTES + 64], when[WALL_TEXT_BYTES];
 	size_t head;
 	ssize_t r;
-	va_list ap;
 
-	if ((int)level > atomic_load(&log_level_now))
-		return;
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	if (log_is_journal())
 		head = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);
 	else
@@ -76,4 +71,16 @@ void log_line(enum log_level level, const char *fmt, ...)
 	head += log_clean(line + head, sizeof(line) - head, text);
 	r = write(STDERR_FILENO, line, head);
 	(void)r;
+}
+
+/* Apart, because the compiler clears the room for a line, and most lines are not written. */
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if ((int)level > atomic_load(&log_level_now))
+		return;
+	va_start(ap, fmt);
+	log_write(level, fmt, ap);
+	va_end(ap);
 }

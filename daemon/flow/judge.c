@@ -499,14 +499,16 @@ static void plan_case(struct judge *j, struct plan *p)
 /* How messages of the plan are named. */
 static void plan_kind(struct judge *j, struct plan *p)
 {
+	char id[INT_TEXT_BYTES];
+
 	if (p->action == PLAN_OPEN) {
 		p->alert = ALERT_OPENED;
 		p->kind = "case.opened";
-		p->dedup = arena_printf(j->arena, "case:%lld:opened", (long long)p->case_id);
+		p->dedup = arena_join(j->arena, "case:", int_text(p->case_id, id), ":opened");
 	} else {
 		p->alert = ALERT_PRAISE;
 		p->kind = "praise.received";
-		p->dedup = arena_printf(j->arena, "response:%lld:praise", (long long)p->claimed->response.id);
+		p->dedup = arena_join(j->arena, "response:", int_text(p->claimed->response.id, id), ":praise");
 	}
 }
 

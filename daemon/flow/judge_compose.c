@@ -376,7 +376,7 @@ static void compose_held(struct judge *j, struct plan *p, const struct recipient
 	m->recipient = to->person->id;
 	m->address = s->delivery == DELIVER_REDIRECT ? s->redirect_to : to->person->email;
 	m->held_for = to->held_for;
-	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup, to->person->id);
+	m->dedup_key = arena_join(j->arena, p->dedup, ":email:", to->person->id);
 }
 
 static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out)
@@ -405,7 +405,7 @@ static void compose_mail(struct judge *j, struct plan *p, int i, struct buf *out
 	m->recipient = a.person_id;
 	m->address = a.person_address;
 	m->held_for = p->held && !operators ? "due" : NULL;
-	m->dedup_key = arena_printf(j->arena, "%s:email:%s", p->dedup, operators ? to->person->email : a.person_id);
+	m->dedup_key = arena_join(j->arena, p->dedup, ":email:", operators ? to->person->email : a.person_id);
 	if (j->dry)
 		p->mails[p->n_messages - 1] =
 			(struct mail_text){arena_strdup(j->arena, text.subject), arena_strdup(j->arena, text.text),
@@ -511,7 +511,7 @@ static void compose_webhooks(struct judge *j, struct plan *p, struct buf *out)
 		m = plan_message(j, p, uuid_new(), out);
 		m->endpoint = w->id;
 		m->kind = event.type;
-		m->dedup_key = arena_printf(j->arena, "%s:webhook:%s", p->dedup, w->id);
+		m->dedup_key = arena_join(j->arena, p->dedup, ":webhook:", w->id);
 	}
 }
 

@@ -140,6 +140,18 @@ struct case_amending judge_amending(struct judge *j, const struct plan *p)
 	return a;
 }
 
+static void put_words(struct buf *b, const char *comment)
+{
+	uint64_t key = case_customer_key(comment);
+	char hex[16];
+
+	for (int i = 15; i >= 0; i--, key >>= 4)
+		hex[i] = "0123456789abcdef"[key & 15];
+	buf_puts(b, ",\"words\":\"");
+	buf_add(b, hex, sizeof(hex));
+	buf_putc(b, '"');
+}
+
 /* Scores, the wish for contact, and a fingerprint of the words: what a mail about a change speaks of. */
 const char *judge_answer(struct judge *j, const struct response *r)
 {
@@ -169,7 +181,7 @@ const char *judge_answer(struct judge *j, const struct response *r)
 	if (n)
 		buf_putc(&b, '}');
 	if (r->comment && *r->comment)
-		buf_printf(&b, ",\"words\":\"%016llx\"", (unsigned long long)case_customer_key(r->comment));
+		put_words(&b, r->comment);
 	buf_putc(&b, '}');
 	text = arena_strndup(j->arena, buf_str(&b), b.n);
 	buf_fini(&b);

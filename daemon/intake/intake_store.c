@@ -101,11 +101,6 @@ const struct pg_stmt intake_promise = {
 	{PG_INT8},
 };
 
-static int intake_score(const struct pg_rows *rows, int row, int column)
-{
-	return pg_is_null(rows, row, column) ? SCORE_MISSING : pg_get_int4(rows, row, column);
-}
-
 const char *intake_read_texts(const struct pg_rows *rows, int row, int first, struct arena *a, struct response *r)
 {
 	const char **texts[] = {&r->source,       &r->source_id,     &r->survey,         &r->touchpoint,     &r->channel,
@@ -130,9 +125,9 @@ const char *intake_read_rest(const struct pg_rows *rows, int row, int first, str
 	int at = first - COLUMN_NPS;
 	size_t n;
 
-	r->nps = intake_score(rows, row, at + COLUMN_NPS);
-	r->csat = intake_score(rows, row, at + COLUMN_CSAT);
-	r->ces = intake_score(rows, row, at + COLUMN_CES);
+	r->nps = pg_get_int4_or(rows, row, at + COLUMN_NPS, SCORE_MISSING);
+	r->csat = pg_get_int4_or(rows, row, at + COLUMN_CSAT, SCORE_MISSING);
+	r->ces = pg_get_int4_or(rows, row, at + COLUMN_CES, SCORE_MISSING);
 	r->contact_requested = pg_get_bool(rows, row, at + COLUMN_CONTACT_REQUESTED);
 	r->responded_at = pg_get_time(rows, row, at + COLUMN_RESPONDED_AT);
 	r->received_at = pg_get_time(rows, row, at + COLUMN_RECEIVED_AT);
@@ -150,13 +145,12 @@ static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a
 	const char *why;
 
 	c->row = row;
-	c->inbox_id = pg_get_int8(rows, row, COLUMN_INBOX_ID);
 	c->queued_at = pg_get_time(rows, row, COLUMN_QUEUED_AT);
 	c->row_version = arena_strdup(a, pg_get_text(rows, row, COLUMN_ROW_VERSION, NULL));
 	c->awaited = pg_get_bool(rows, row, COLUMN_AWAITED);
 	c->settles = pg_get_bool(rows, row, COLUMN_SETTLES);
 	c->judged = !pg_is_null(rows, row, COLUMN_CASE_ID);
-	c->case_id = pg_get_int8(rows, row, COLUMN_CASE_ID);
+	c->case_id = c->judged ? pg_get_int8(rows, row, COLUMN_CASE_ID) : 0;
 	c->response.id = pg_get_int8(rows, row, COLUMN_ID);
 	c->poison = intake_read_texts(rows, row, COLUMN_FIRST_TEXT, a, &c->response);
 	why = intake_read_rest(rows, row, COLUMN_NPS, a, &c->response);
@@ -180,9 +174,13 @@ int intake_read(const struct pg_rows *rows, struct arena *a, struct claimed **re
 
 	*ret = arena_new_array(a, struct claimed, (size_t)rows_n);
 	for (int i = 0; i < rows_n; i++) {
-		*ret_last = MAX(*ret_last, pg_get_int8(rows, i, COLUMN_INBOX_ID));
-		if (!pg_is_null(rows, i, COLUMN_ID))
-			intake_read_row(rows, i, a, &(*ret)[n++]);
+		int64_t inbox_id = pg_get_int8(rows, i, COLUMN_INBOX_ID);
+
+		*ret_last = MAX(*ret_last, inbox_id);
+		if (pg_is_null(rows, i, COLUMN_ID))
+			continue;
+		(*ret)[n].inbox_id = inbox_id;
+		intake_read_row(rows, i, a, &(*ret)[n++]);
 	}
 	return n;
 }

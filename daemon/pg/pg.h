@@ -110,6 +110,7 @@ bool pg_is_null(const struct pg_rows *r, int row, int column);
  */
 bool pg_get_bool(const struct pg_rows *r, int row, int column);
 int32_t pg_get_int4(const struct pg_rows *r, int row, int column); /* int2 and int4 */
+int32_t pg_get_int4_or(const struct pg_rows *r, int row, int column, int32_t null);
 int64_t pg_get_int8(const struct pg_rows *r, int row, int column); /* int2, int4, int8 */
 double pg_get_float8(const struct pg_rows *r, int row, int column);
 /* text, varchar, name, json, jsonb, enums: NUL-terminated, owned by the rows. ret_n may be NULL. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define EPOCH_2000_US INT64_C(946684800000000)
+#define JSONB_VERSION 1
 #define FIRST_USER_OID 16384 /* FirstNormalObjectId: enums and other types made by CREATE TYPE */
 
 /* pg_type.dat */
@@ -98,12 +99,17 @@ static int64_t load_int(const char *v, int n)
 	__builtin_unreachable();
 }
 
-int32_t pg_get_int4(const struct pg_rows *r, int row, int column)
+int32_t pg_get_int4_or(const struct pg_rows *r, int row, int column, int32_t null)
 {
 	const char *v = value_of(r, row, column);
 
 	assert(type_is(r, row, column, PG_INT4) || type_is(r, row, column, PG_INT2));
-	return v ? (int32_t)load_int(v, PQgetlength(r->result, row, column)) : 0;
+	return v ? (int32_t)load_int(v, PQgetlength(r->result, row, column)) : null;
+}
+
+int32_t pg_get_int4(const struct pg_rows *r, int row, int column)
+{
+	return pg_get_int4_or(r, row, column, 0);
 }
 
 int64_t pg_get_int8(const struct pg_rows *r, int row, int column)
@@ -152,7 +158,7 @@ const char *pg_get_text(const struct pg_rows *r, int row, int column, size_t *re
 		*ret_n = 0;
 	if (!v)
 		return NULL;
-	skip = PQftype(r->result, column) == PG_JSONB ? 1 : 0; /* jsonb_send: a version byte first */
+	skip = *v == JSONB_VERSION && PQftype(r->result, column) == PG_JSONB ? 1 : 0; /* jsonb_send: it comes first */
 	if (ret_n)
 		*ret_n = (size_t)(PQgetlength(r->result, row, column) - skip);
 	return v + skip;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "rule/number.h"
+#include "base/buf.h"
 #include "rule/limits.h"
 
 #include <errno.h>
@@ -40,10 +41,8 @@ int number_parse(const char *text, size_t n, double *ret)
 
 const char *number_text(double x, char text[NUMBER_TEXT_BYTES])
 {
-	if (fabs(x) < 1e15 && x == (double)(int64_t)x) { /* a third of what "%.0f" costs */
-		snprintf(text, NUMBER_TEXT_BYTES, "%lld", (long long)x);
-		return text;
-	}
+	if (fabs(x) < 1e15 && x == (double)(int64_t)x) /* a tenth of what "%.0f" costs */
+		return int_text((int64_t)x, text);
 	for (int digits = 1; digits <= 17; digits++) {
 		snprintf(text, NUMBER_TEXT_BYTES, "%.*g", digits, x);
 		if (strtod(text, NULL) == x)
