@@ -339,7 +339,10 @@ ALTER TABLE closeloop.messages ADD COLUMN IF NOT EXISTS held_for text;
 
 -- Each message is written twice at least, and then every index here too: one more must be worth it. Few messages belong to one
 -- case, so messages_case also finds those that are outstanding; messages of a response with a case are found by the case.
-CREATE INDEX IF NOT EXISTS messages_due ON closeloop.messages (endpoint, next_at) WHERE state IN ('queued', 'leased');
+-- By state first: where a transaction holds xmin, the entries of what was leased and sent meanwhile stay, and nobody who looks for what
+-- waits reads them.
+CREATE INDEX IF NOT EXISTS messages_outstanding ON closeloop.messages (endpoint, state, next_at) WHERE state IN ('queued', 'leased');
+DROP INDEX IF EXISTS closeloop.messages_due;
 CREATE INDEX IF NOT EXISTS messages_held ON closeloop.messages (recipient, seq) WHERE state = 'held';
 CREATE INDEX IF NOT EXISTS messages_undelivered ON closeloop.messages (seq) WHERE state IN ('failed', 'dead');
 CREATE INDEX IF NOT EXISTS messages_case ON closeloop.messages (case_id, seq) WHERE case_id IS NOT NULL;

@@ -1,9 +1,10 @@
 /*
  * The courier: leases due messages, hands them to the channel, settles what comes back.
  *
- *   kick ─▶ [settle results + endpoint states] [states? claim] ─▶ channel ─▶ result ─▶ kick …
+ *   kick ─▶ [settle results + endpoint states] [states? claim] ─▶ channel ─▶ result ─▶ wake …
  *
- * One round is under way at a time; whatever happens meanwhile asks for another one. A result is kept until the settle
+ * One round is under way at a time; whatever happens meanwhile asks for another one. It claims only if something may be due that
+ * the last look didn't see: most messages come leased from the intake. A result is kept until the settle
  * that carries it was committed, so a lost connection costs nothing but time. Leases of what is in the channel are
  * renewed every 10 s. Messages committed as leased by the intake come in through courier_send() without a claim.
  *
@@ -45,6 +46,7 @@ struct landed { /* a result on its way to the settle */
 };
 
 static void courier_round(struct courier *c);
+static void courier_wake(struct courier *c);
 
 /* ---- into the channel ---- */
 
@@ -118,7 +120,7 @@ static void on_result(void *arg, struct delivery_result *r)
 	free(f);
 	list_append(&c->results, &l->link);
 	c->n_results++;
-	courier_kick(c);
+	courier_wake(c);
 	flow_progress(c->flow);
 }
 
@@ -153,9 +155,10 @@ static bool landed_is_undeliverable(const struct landed *l)
 	return l->settlement.state == MESSAGE_FAILED || l->settlement.state == MESSAGE_DEAD;
 }
 
-static void on_settled(void *arg, const struct pg_error *error)
+static void on_round_done(void *arg, const struct pg_error *error);
+
+static void after_settling(struct courier *c, const struct pg_error *error)
 {
-	struct courier *c = arg;
 	bool undeliverable = false, incident = endpoints_settled(c, !error);
 
 	if (error) { /* back to the head of the line, in their order */
@@ -177,12 +180,22 @@ static void on_settled(void *arg, const struct pg_error *error)
 		undeliverable |= landed_is_undeliverable(list_entry(it, struct landed, link));
 	landed_free_all(&c->settling);
 	c->again |= c->unsettled;
+	c->asked |= c->unsettled;
 	c->unsettled = false;
 	if (undeliverable)
 		intake_run_between(&c->flow->intake, BETWEEN_NOTICES);
 	if (undeliverable || incident)
 		intake_run_between(&c->flow->intake, BETWEEN_OPERATORS);
 	flow_progress(c->flow);
+}
+
+static void on_settled(void *arg, const struct pg_error *error)
+{
+	struct courier *c = arg;
+
+	after_settling(c, error);
+	if (!c->looking)
+		on_round_done(c, error);
 }
 
 /* Those that will not arrive begin incidents, if they become so by this settle. */
@@ -212,13 +225,15 @@ static void send_settle(struct courier *c)
 	int n = 0;
 
 	while (n < COURIER_SETTLE_MOST && (it = list_pop(&c->results))) {
-		all[n++] = list_entry(it, struct landed, link)->settlement;
+		all[n] = list_entry(it, struct landed, link)->settlement;
+		c->asked |= all[n++].state != MESSAGE_SENT; /* when is its next try? */
 		list_append(&c->settling, it);
 	}
+	c->asked |= c->left; /* there is room again */
 	c->n_results -= n;
 	outbox_settle_params(p, c->arena, all, n);
 	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
-	endpoints_add_news(c, b);
+	c->asked |= endpoints_add_news(c, b);
 	add_undelivered(c, b, all, n);
 	pg_batch_send(b, 0, on_settled, c);
 }
@@ -346,12 +361,13 @@ static void on_next(void *arg, const struct pg_rows *rows)
 		c->low_water.us = MAX(c->low_water.us, pg_get_time(rows, 0, 1).us - COURIER_LATE_US);
 	if (!c->scanning)
 		in_us = MIN(in_us, MAX(COURIER_RESCAN_US - scanned_us, 0) + US_PER_MS);
+	c->left = in_s <= 0;
 
 	/* Due already and yet not claimed (it waits for its turn, or its endpoint is full): a result will wake us. */
 	if (in_us < 50 * US_PER_MS)
 		in_us = c->claimed ? 0 : 250 * US_PER_MS;
 	c->polling = in_us >= COURIER_POLL_US;
-	deadline_arm(&c->due, MIN(in_us, COURIER_POLL_US));
+	c->look_at.us = mono_now().us + MIN(in_us, COURIER_POLL_US);
 }
 
 static void on_round_done(void *arg, const struct pg_error *error)
@@ -362,16 +378,20 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	courier_take(c, !error);
 	if (error && error->lost)
 		return; /* courier_lost() follows */
-	if (error)
+	if (error && c->looking)
 		log_warning("outbox: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 	if (error || c->unsettled) {
 		c->again = false;
+		c->asked = true;
 		deadline_arm(&c->due, US_PER_S << MIN(c->failures++, 2));
 		return;
 	}
 	c->failures = 0;
+	c->asked |= c->claimed > 0; /* there may be more */
+	if (!c->stopping)
+		deadline_arm(&c->due, MAX(c->look_at.us - mono_now().us, 0));
 	if (c->claimed > 0 || c->again || c->n_results > 0)
-		courier_kick(c);
+		courier_wake(c);
 	flow_progress(c->flow);
 }
 
@@ -392,57 +412,74 @@ static struct wall_time courier_low_water(struct courier *c)
 	return c->low_water;
 }
 
+static void add_claim(struct courier *c, struct pg_batch *b)
+{
+	struct pg_params *p = arena_new_obj(c->arena, struct pg_params), *q = arena_new_obj(c->arena, struct pg_params);
+	struct wall_time from = courier_low_water(c);
+	struct pg_array names, rooms, sending;
+
+	pg_array_init(&names, c->arena, PG_TEXT);
+	pg_array_init(&sending, c->arena, PG_TEXT);
+	pg_array_init(&rooms, c->arena, PG_INT4);
+	for (int i = 0; i < c->n_endpoints; i++) {
+		struct courier_endpoint *e = &c->endpoints[i];
+		int room = endpoint_room(c, e);
+
+		if (endpoint_may_send(c, e) && !endpoint_is_shut(c, e))
+			pg_array_text(&sending, e->name);
+		if (room > 0) {
+			pg_array_text(&names, e->name);
+			pg_array_int4(&rooms, claim_size(room));
+		}
+	}
+	if (names.count) {
+		pg_params_init(p, c->arena);
+		pg_add_array(p, &names);
+		pg_add_array(p, &rooms);
+		pg_add_text(p, c->flow->daemon_id);
+		pg_add_time(p, from);
+		pg_add_bool(p, c->scanning);
+		pg_batch_add(b, &outbox_claim, p, on_claimed, c);
+	}
+	pg_params_init(q, c->arena);
+	pg_add_array(q, &sending);
+	pg_add_time(q, from);
+	pg_add_bool(q, c->scanning);
+	pg_batch_add(b, &outbox_next, q, on_next, c);
+}
+
+static void send_look(struct courier *c)
+{
+	struct pg_batch *b = pg_batch_new(c->flow->outbox);
+
+	c->asked = c->left = c->polling = false;
+	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
+	endpoints_add_probes(c, b);
+	add_claim(c, b);
+	pg_batch_send(b, 0, on_round_done, c);
+}
+
 static void courier_round(struct courier *c)
 {
-	struct pg_array names, rooms, sending;
-	struct pg_params *p, *q;
-	struct wall_time from;
-	struct pg_batch *b;
+	bool settles = c->n_results > 0;
 
 	c->busy = true;
-	c->again = c->gathering = c->polling = false;
+	c->again = c->gathering = false;
 	c->claimed = 0;
+	c->asked |= mono_now().us >= c->look_at.us;
 	arena_reset(c->arena);
 	deadline_disarm(&c->due);
-	if (c->n_results > 0)
+	if (settles)
 		send_settle(c);
-	if (c->reclaim && !courier_has_reserved(c))
+	if (c->reclaim && !courier_has_reserved(c)) {
 		send_reclaim(c);
-	b = pg_batch_new(c->flow->outbox);
-	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
-	if (!c->stopping && !c->unsettled) {
-		from = courier_low_water(c);
-		endpoints_add_probes(c, b);
-		pg_array_init(&names, c->arena, PG_TEXT);
-		pg_array_init(&sending, c->arena, PG_TEXT);
-		pg_array_init(&rooms, c->arena, PG_INT4);
-		for (int i = 0; i < c->n_endpoints; i++) {
-			struct courier_endpoint *e = &c->endpoints[i];
-			int room = endpoint_room(c, e);
-
-			if (endpoint_may_send(c, e) && !endpoint_is_shut(c, e))
-				pg_array_text(&sending, e->name);
-			if (room > 0) {
-				pg_array_text(&names, e->name);
-				pg_array_int4(&rooms, claim_size(room));
-			}
-		}
-		if (names.count) {
-			p = arena_new_obj(c->arena, struct pg_params);
-			pg_params_init(p, c->arena);
-			pg_add_array(p, &names);
-			pg_add_array(p, &rooms);
-			pg_add_text(p, c->flow->daemon_id);
-			pg_add_time(p, from);
-			pg_batch_add(b, &outbox_claim, p, on_claimed, c);
-		}
-		q = arena_new_obj(c->arena, struct pg_params);
-		pg_params_init(q, c->arena);
-		pg_add_array(q, &sending);
-		pg_add_time(q, from);
-		pg_batch_add(b, &outbox_next, q, on_next, c);
+		c->asked = true;
 	}
-	pg_batch_send(b, 0, on_round_done, c);
+	c->looking = c->asked && !c->stopping && !c->unsettled;
+	if (c->looking)
+		send_look(c);
+	else if (!settles)
+		on_round_done(c, NULL);
 }
 
 /* ---- timers ---- */
@@ -507,11 +544,14 @@ void courier_poll(struct courier *c)
 {
 	bool fresh = c->flow->listening && mono_now().us - c->scanned.us < COURIER_LOOK_US;
 
-	if (c->up && c->polling && !c->busy && !fresh)
+	if (c->up && c->polling && !c->busy && !fresh) {
+		c->asked = true;
 		courier_round(c);
+	}
 }
 
-void courier_hint(struct courier *c)
+/* A round in the next milliseconds: results that come close together share it. */
+static void courier_gather(struct courier *c)
 {
 	if (!c->up)
 		return;
@@ -522,17 +562,26 @@ void courier_hint(struct courier *c)
 	c->gathering = !c->busy;
 }
 
+static void courier_wake(struct courier *c)
+{
+	if (c->up && !c->busy && (c->n_results == 0 || c->n_results >= COURIER_SETTLE_MOST || list_empty(&c->flights))) {
+		deadline_arm(&c->due, 0);
+		c->gathering = true;
+	} else {
+		courier_gather(c);
+	}
+}
+
+void courier_hint(struct courier *c)
+{
+	c->asked = true;
+	courier_gather(c);
+}
+
 void courier_kick(struct courier *c)
 {
-	if (!c->up)
-		return;
-	if (c->busy)
-		c->again = true;
-	else if (c->n_results == 0 || c->n_results >= COURIER_SETTLE_MOST || list_empty(&c->flights))
-		deadline_arm(&c->due, 0);
-	else
-		courier_hint(c);
-	c->gathering = !c->busy;
+	c->asked = true;
+	courier_wake(c);
 }
 
 static void endpoints_add(struct courier *c, const char *name)

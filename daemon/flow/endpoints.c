@@ -169,11 +169,16 @@ static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct cour
 	e->news = (struct endpoint_news){0};
 }
 
-void endpoints_add_news(struct courier *c, struct pg_batch *b)
+bool endpoints_add_news(struct courier *c, struct pg_batch *b)
 {
+	bool any = false;
+
 	for (int i = 0; i < c->n_endpoints; i++)
-		if (endpoint_has_news(&c->endpoints[i]))
+		if (endpoint_has_news(&c->endpoints[i])) {
 			add_endpoint_news(c, b, &c->endpoints[i]);
+			any = true;
+		}
+	return any;
 }
 
 bool endpoints_settled(struct courier *c, bool committed)
@@ -225,7 +230,7 @@ static void on_probe(void *arg, const struct pg_rows *rows)
 
 	if (e) {
 		e->probing = true;
-		c->again = true;
+		c->again = c->asked = true;
 	}
 }
 

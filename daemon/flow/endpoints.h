@@ -17,7 +17,8 @@ bool endpoint_is_shut(const struct courier *c, const struct courier_endpoint *e)
 
 /* A result is back: what it says is kept until the settle that carries it was committed. */
 void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail);
-void endpoints_add_news(struct courier *c, struct pg_batch *b);
+/* true: there is any, so a state may be another one now. */
+bool endpoints_add_news(struct courier *c, struct pg_batch *b);
 /* Of the settle under way: told, or still to be told, ahead of what came meanwhile. true: the operators may have news. */
 bool endpoints_settled(struct courier *c, bool committed);
 

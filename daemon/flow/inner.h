@@ -187,6 +187,9 @@ struct courier {
 	int n_results;
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
+	bool asked;     /* messages may be due that the last look didn't see: the next round looks */
+	bool looking;   /* this one does */
+	bool left;      /* the last look left some that are due: they wait for room, or for an earlier one of their case */
 	bool polling;   /* nothing is planned: the next round only looks */
 	bool gathering; /* results wait for others; the round is due already */
 	bool everything_paused;
@@ -195,6 +198,7 @@ struct courier {
 	struct deadline renew;
 	struct deadline reclaim_later;
 	struct mono_time up_at;
+	struct mono_time look_at;   /* and at the latest then */
 	struct mono_time scanned;   /* last round that looked for all that is due */
 	bool scanning;              /* this one is such a round */
 	struct wall_time low_water; /* the others look from here on */

@@ -113,6 +113,7 @@ def after_history(f, held, size):
         cursor.execute("SELECT txid_current()")
     f.fill(database, 1, size.history)
     field.wait(lambda: f.sink.count() >= matching(size.history) and sent(f, database), 120, "the history is processed")
+    f.q(database, "SELECT closeloop.source_look()")  # its first look is at all there is, whenever it comes
     before = f.sink.count()
     f.fill(database, size.history + 1, size.history + size.responses)
     began = time.time()

@@ -29,7 +29,7 @@ static void outbox(void **state)
 	HAS(outbox_insert_new, "(CASE WHEN leased THEN 'leased'", "leased::int, leased::int");
 	HAS(outbox_insert_one, "(CASE WHEN $12 THEN 'leased'", "$12::int, $12::int");
 	HAS(outbox_claim, "fence = m.fence + 1", "WHEN m.fence > 0 AND m.kind NOT IN", "THEN 'cancelled' ELSE 'leased' END",
-	    "daemon = $3", "q.state IN ('queued', 'leased') AND q.next_at <= clock_timestamp()", "b.seq < q.seq AND b.state",
+	    "daemon = $3", "q.state IN ('queued', 'leased')", "q.next_at <= clock_timestamp()", "b.seq < q.seq AND b.state",
 	    "FOR UPDATE OF q SKIP LOCKED");
 	HAS(outbox_settle, "(m.state = 'leased' AND m.fence = r.fence)",
 	    "(r.state = 'sent' AND m.state NOT IN ('sent', 'failed', 'dead', 'cancelled'))",

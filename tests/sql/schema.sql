@@ -43,7 +43,7 @@ SELECT enum_has_labels('closeloop', 'outcome', ARRAY['recovered', 'unchanged', '
 
 SELECT has_index('closeloop', t, i, i) FROM (VALUES ('cases', 'cases_owner_list'), ('cases', 'cases_owner_done'), ('cases', 'cases_by_customer'),
 	('cases', 'cases_next_action'), ('responses', 'responses_customer'), ('case_events', 'case_events_case'),
-	('messages', 'messages_due'), ('messages', 'messages_case'), ('attempts', 'attempts_message'),
+	('messages', 'messages_outstanding'), ('messages', 'messages_case'), ('attempts', 'attempts_message'),
 	('owners', 'owners_key')) AS x (t, i);
 
 -- ---- what can't get in ----
