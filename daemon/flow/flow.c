@@ -23,8 +23,9 @@
 #define HEARTBEAT_US (15 * US_PER_S)
 #define HEARTBEAT_EARLY_US (11 * US_PER_S) /* with an idle look that comes so late after the last one */
 #define MORNINGS_US (45 * US_PER_S)        /* mornings are looked for once a minute */
-#define LINK_PAYLOAD "link"                /* of the NOTIFY of page_link_request() */
-#define ANSWER_US (10 * US_PER_S)          /* the time PostgreSQL has for the least of statements */
+#define CHANNEL "closeloop"
+#define LINK_PAYLOAD "link"       /* of the NOTIFY of page_link_request() */
+#define ANSWER_US (10 * US_PER_S) /* the time PostgreSQL has for the least of statements */
 #define CHECK_AGAIN_US (5 * US_PER_S)
 #define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
 
@@ -304,6 +305,7 @@ static void on_work_up(void *arg)
 	struct flow *f = arg;
 
 	hurry_others(f);
+	f->hear_due = f->may_hear;
 	if (!f->stopping)
 		flow_check(f);
 }
@@ -333,14 +335,57 @@ static void on_outbox_down(void *arg, const struct pg_error *why)
 	courier_lost(&f->courier);
 }
 
+/* LISTEN first, then look: what came before is in the table. */
+static void flow_look(struct flow *f)
+{
+	intake_run_between(&f->intake, BETWEEN_NOTICES);
+	courier_kick(&f->courier);
+}
+
 static void on_listen_up(void *arg)
 {
 	struct flow *f = arg;
 
 	hurry_others(f);
-	/* LISTEN first, then look: what came before is in the table. */
-	intake_run_between(&f->intake, BETWEEN_NOTICES);
-	courier_kick(&f->courier);
+	flow_look(f);
+}
+
+/*
+ * Once LISTEN is known to work, the session that claims listens itself and the listening one ends it: for a lone response
+ * PostgreSQL wakes one session instead of two, and the claim finds it awake. Not inside a batch: a LISTEN would be rolled back
+ * with it. While the working session is lost nobody listens and nothing can be claimed; what came meanwhile is looked for.
+ */
+static void on_work_listens(void *arg, const struct pg_error *error)
+{
+	static const struct pg_stmt stmt = {"unlisten", "UNLISTEN " CHANNEL, 0, {0}};
+	struct flow *f = arg;
+	struct pg_batch *b;
+
+	if (error) { /* lost: it is due again when the connection is up */
+		if (!error->lost)
+			log_warning("LISTEN: sqlstate=%s %s", error->sqlstate, error->message);
+		f->hear_due |= !error->lost;
+		return;
+	}
+	flow_look(f);
+	if (!pg_conn_is_up(f->listen))
+		return;
+	b = pg_batch_new(f->listen);
+	pg_batch_add(b, &stmt, NULL, NULL, NULL);
+	pg_batch_send(b, 0, NULL, NULL);
+}
+
+void flow_hear(struct flow *f)
+{
+	static const struct pg_stmt stmt = {"listen", "LISTEN " CHANNEL, 0, {0}};
+	struct pg_batch *b;
+
+	if (!f->hear_due || !f->work_ready || f->stopping || !intake_run_is_idle(&f->intake))
+		return;
+	f->hear_due = false;
+	b = pg_batch_new(f->work);
+	pg_batch_add(b, &stmt, NULL, NULL, NULL);
+	pg_batch_send(b, 0, on_work_listens, f);
 }
 
 static void flow_listens(struct flow *f, bool listens)
@@ -377,6 +422,7 @@ static void on_listening(void *arg, bool works)
 	struct pg_params *p;
 	struct pg_batch *b;
 
+	f->hear_due = f->may_hear = works && f->same_way;
 	if (!works) {
 		log_warning("LISTEN delivers nothing here (a pooler in transaction mode?): looking every 4 s instead");
 		flow_listens(f, false);
@@ -513,16 +559,19 @@ struct flow *flow_new(const struct flow_options *o)
 	followup_init(&f->followup, f);
 	f->release = release_new(f);
 	c.label = "work";
+	c.on_notify = on_notify;
 	c.on_up = on_work_up;
 	c.on_down = on_work_down;
 	f->work = pg_conn_new(f->loop, &c);
 	c.label = "outbox";
+	c.on_notify = NULL;
 	c.on_up = on_outbox_up;
 	c.on_down = on_outbox_down;
 	f->outbox = pg_conn_new(f->loop, &c);
 	c.label = "listen";
-	c.conninfo = s->listen_conninfo ? s->listen_conninfo : s->conninfo;
-	c.listen = "closeloop";
+	f->same_way = !s->listen_conninfo;
+	c.conninfo = f->same_way ? s->conninfo : s->listen_conninfo;
+	c.listen = CHANNEL;
 	c.setup_sql = listen_sql;
 	c.on_up = on_listen_up;
 	c.on_down = on_listen_down;

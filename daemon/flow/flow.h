@@ -4,6 +4,8 @@
  *   listen ──NOTIFY──▶ intake_run ── judge ── one commit ──▶ courier ── channel ──▶ settle
  *   (connection 1)     (connection 2, pipeline)              (connection 3)
  *
+ * Where LISTEN works on the way that the others take, connection 2 listens itself, and connection 1 says that we are alive.
+ *
  * PostgreSQL may go away and come back at any time: every connection backs off and goes on; nothing here exits. Work
  * under way is rows in PostgreSQL, so whatever is lost in memory is found there again.
  *

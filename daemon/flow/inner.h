@@ -240,6 +240,9 @@ struct flow {
 	bool fit; /* schema and instance are right */
 	bool fit_once;
 	bool listening;  /* LISTEN delivers */
+	bool same_way;   /* the listening session connects as the others do */
+	bool may_hear;   /* … and LISTEN delivers there, so the working session can listen itself */
+	bool hear_due;   /* it is to do so between two batches */
 	bool work_ready; /* checked, registered, directory read */
 	bool stopping, stopped;
 	bool saying_goodbye;
@@ -277,6 +280,8 @@ struct flow {
 	struct stats stats;
 };
 
+/* Between two batches: the working session listens, when it may and doesn't yet. */
+void flow_hear(struct flow *f);
 /* A heartbeat now: what changed is told, what is asked is looked for. Again when one is under way. */
 void flow_beat(struct flow *f);
 

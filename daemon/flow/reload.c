@@ -155,6 +155,7 @@ void flow_between_batches(struct flow *f)
 {
 	if (f->next_live && intake_run_is_idle(&f->intake) && !f->stopping)
 		flow_swap(f);
+	flow_hear(f);
 	flow_progress(f);
 }
 

@@ -99,6 +99,38 @@ def test_started_before_the_database(own_site):
     site.settled()
 
 
+WORKING = ("SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'closeloop' AND datname = current_database()"
+           " AND query LIKE 'SELECT EXISTS (SELECT FROM closeloop.notices)%%' AND query_start > %s")
+LISTENING = ("SELECT max(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1129074508 AND granted"
+             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+
+
+def heard_at_once(site, customer):
+    """Right after an idle look the next one is 4 s away. Returns the session that looked."""
+    asked = site.one("SELECT clock_timestamp()")
+    site.wait(lambda: site.one(WORKING, asked), "an idle look")
+    working = site.one(WORKING, asked)
+    refill(site, customer, 1)
+    site.cases(customer)
+    waited = site.one("SELECT max(opened_at) - max(received_at) FROM closeloop.cases, closeloop.responses").total_seconds()
+    assert waited < 2, f"opened {waited} s later"
+    return working
+
+
+def test_a_notification_is_heard_whichever_session_was_lost(site):
+    """The working session listens itself once the listening one has seen that LISTEN delivers."""
+    site.daemon()
+    working = heard_at_once(site, 1)
+    site.q("SELECT pg_terminate_backend(%s)", working)
+    assert heard_at_once(site, 2) != working
+    listening = site.one(LISTENING)
+    site.q("SELECT pg_terminate_backend(%s)", listening)
+    heard_at_once(site, 3)
+    site.wait(lambda: site.one(LISTENING) not in (None, listening), "another listening session")
+    heard_at_once(site, 4)
+    site.settled()
+
+
 def test_a_lost_notification_is_found(site):
     """Somebody writes without a notification (its trigger was off a moment): the sweep finds the row."""
     site.daemon()
