@@ -2,7 +2,7 @@
  * Creates or updates the schema; see migrate.h.
  *
  *   server fit? → lock → what is there? → newer or another instance's: refuse → apply each missing one
- *              → rights of the roles that exist → instance stored or adopted → roles, when asked
+ *              (with the last: rights of the roles that exist) → instance stored or adopted → roles, when asked
  *
  * A migration whose text differs from the applied one is applied again: all of them may be.
  *
@@ -26,7 +26,6 @@ static const struct pg_stmt server_stmt = {
 };
 static const struct pg_stmt lock_stmt = {"migrate_lock", "SELECT pg_advisory_lock(7310033114866869858)", 0, {0}};
 static const struct pg_stmt unlock_stmt = {"migrate_unlock", "SELECT pg_advisory_unlock(7310033114866869858)", 0, {0}};
-static const struct pg_stmt rights_stmt = {"migrate_rights", "SELECT closeloop.grant_roles()", 0, {0}};
 static const struct pg_stmt store_stmt = {
 	"migrate_store",
 	"INSERT INTO closeloop.instance (name) VALUES ($1) ON CONFLICT DO NOTHING RETURNING name",
@@ -124,19 +123,28 @@ static bool is_pending(const struct migrate *m, const struct sql_migration *s)
 	return !row || !str_eq(row->sha256, s->sha256);
 }
 
+static const struct sql_migration *last_pending(const struct migrate *m)
+{
+	for (int i = sql_migrations_n - 1; i >= 0; i--)
+		if (is_pending(m, &sql_migrations[i]))
+			return &sql_migrations[i];
+	return NULL;
+}
+
 /*
  * One transaction. Waiting for a lock is bounded, because whoever writes responses would queue up behind it. Numbers, names
- * and sums are our own: nothing to quote.
+ * and sums are our own: nothing to quote. The last one gives the rights: whoever ends in between finds it pending, never a schema
+ * that is complete and that no role may use.
  */
-static void put_script(struct buf *script, const struct sql_migration *s)
+static void put_script(struct buf *script, const struct sql_migration *s, bool last)
 {
 	buf_puts(script, "BEGIN;\nSET LOCAL lock_timeout = '10s';\n");
 	buf_puts(script, s->text);
 	buf_printf(script,
 		   "INSERT INTO closeloop.migrations (number, name, sha256)\nVALUES (%d, '%s', '%s')\n"
 		   "ON CONFLICT (number) DO UPDATE SET name = excluded.name, sha256 = excluded.sha256, applied_at = now();\n"
-		   "COMMIT;\n",
-		   s->number, s->name, s->sha256);
+		   "%sCOMMIT;\n",
+		   s->number, s->name, s->sha256, last ? "SELECT closeloop.grant_roles();\n" : "");
 }
 
 /* needs: what to do when rights are missing. */
@@ -159,12 +167,12 @@ static int run_script(struct migrate *m, const struct buf *script, const char *n
 	return cli_sql_error(&error);
 }
 
-static int apply(struct migrate *m, const struct sql_migration *s)
+static int apply(struct migrate *m, const struct sql_migration *s, bool last)
 {
 	struct buf script CLEANUP(buf_fini) = BUF_INIT(SCRIPT_BYTES_MAX);
 	int r;
 
-	put_script(&script, s);
+	put_script(&script, s, last);
 	r = run_script(m, &script, s->name, "migrate as the owner of the database or of the schema");
 	if (r)
 		return r;
@@ -176,11 +184,14 @@ static int apply(struct migrate *m, const struct sql_migration *s)
 /* Fresh statistics: without them the first bulk load is planned as if every table were empty. */
 static int apply_all(struct migrate *m)
 {
+	const struct sql_migration *last = last_pending(m);
 	struct pg_error error = {0};
 	int r;
 
 	for (int i = 0; i < sql_migrations_n; i++) {
-		if (is_pending(m, &sql_migrations[i]) && (r = apply(m, &sql_migrations[i])) != 0)
+		const struct sql_migration *s = &sql_migrations[i];
+
+		if (is_pending(m, s) && (r = apply(m, s, s == last)) != 0)
 			return r;
 	}
 	if (m->applied == 0)
@@ -190,7 +201,7 @@ static int apply_all(struct migrate *m)
 			   " closeloop.case_events, closeloop.messages, closeloop.attempts, closeloop.owners",
 			   &error) < 0)
 		return cli_sql_error(&error);
-	return run(m, &rights_stmt, NULL, NULL);
+	return 0;
 }
 
 static int adopt(struct migrate *m)
@@ -279,7 +290,7 @@ static int dry_run(struct migrate *m)
 		if (!is_pending(m, &sql_migrations[i]))
 			continue;
 		buf_printf(m->out, "-- %s\n", sql_migrations[i].name);
-		put_script(m->out, &sql_migrations[i]);
+		put_script(m->out, &sql_migrations[i], &sql_migrations[i] == last_pending(m));
 		pending++;
 	}
 	if (pending == 0)

@@ -334,12 +334,18 @@ static int person_export(struct cli *c, const struct args *a)
 
 /* ---- away ---- */
 
+/* Said twice, because nobody saw the answer the first time, it is one absence. */
 static const struct pg_stmt sql_away = {
 	"cli_person_away",
-	"INSERT INTO closeloop.absences AS b (person, starts_at, ends_at, deputy, note)"
-	" VALUES ($1, coalesce($2, now()), $3, $4, $5) RETURNING to_json(b)::text,"
+	"WITH known AS (SELECT b.* FROM closeloop.absences b WHERE b.person = $1 AND b.ends_at IS NOT DISTINCT FROM $3"
+	"  AND b.deputy IS NOT DISTINCT FROM $4 AND b.note IS NOT DISTINCT FROM $5 AND coalesce(b.starts_at = $2,"
+	"   b.starts_at <= now() AND (b.ends_at IS NULL OR b.ends_at > now())) ORDER BY b.id LIMIT 1),"
+	" made AS (INSERT INTO closeloop.absences (person, starts_at, ends_at, deputy, note)"
+	"  SELECT $1, coalesce($2, now()), $3, $4, $5 WHERE NOT EXISTS (SELECT FROM known) RETURNING *)"
+	" SELECT to_json(b)::text,"
 	" to_char(starts_at AT TIME ZONE $6, 'YYYY-MM-DD HH24:MI'), to_char(ends_at AT TIME ZONE $6, 'YYYY-MM-DD HH24:MI'),"
-	" coalesce(b.deputy, (SELECT p.deputy FROM closeloop.people p WHERE p.id = b.person))",
+	" coalesce(b.deputy, (SELECT p.deputy FROM closeloop.people p WHERE p.id = b.person))"
+	" FROM (SELECT * FROM known UNION ALL SELECT * FROM made) b",
 	6,
 	{PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT, PG_TEXT, PG_TEXT},
 };

@@ -123,6 +123,7 @@ static void on_heartbeat(struct deadline *d)
 
 	/* With the next look; one that somebody waits for comes with a NOTIFY. */
 	f->intake.between.due[BETWEEN_NOTICES] = f->intake.between.due[BETWEEN_RELEASE] = true;
+	f->intake.between.due[BETWEEN_LINKS] = true;
 	flow_pulse(f);
 }
 
@@ -338,6 +339,7 @@ static void on_outbox_down(void *arg, const struct pg_error *why)
 /* LISTEN first, then look: what came before is in the table. */
 static void flow_look(struct flow *f)
 {
+	intake_run_between(&f->intake, BETWEEN_LINKS);
 	intake_run_between(&f->intake, BETWEEN_NOTICES);
 	courier_kick(&f->courier);
 }

@@ -602,6 +602,7 @@ void intake_run_start(struct intake_run *r)
 	r->idle = false;
 	r->failures = 0;
 	r->between.due[BETWEEN_NOTICES] = r->between.due[BETWEEN_OPERATORS] = r->between.due[BETWEEN_RELEASE] = true;
+	r->between.due[BETWEEN_LINKS] = true;
 	followup_start(&r->flow->followup);
 	intake_next(r, 0);
 }

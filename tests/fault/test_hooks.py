@@ -11,7 +11,9 @@ import pytest
 
 import hook_server
 import servers
+from company import OWNERS
 from hook_server import HookServer
+from resolver import slow_resolver
 from test_mail import delivered, due_now
 
 N = 12
@@ -25,7 +27,9 @@ SICK = {  # path, port → what is recorded: (outcomes that are right, code)
     "too-many": ("/code/429", "https", {"retry"}, 429),
     "wrong-name": ("/ok", "wrong", {"retry"}, None),
     "no-dns": (None, None, {"retry"}, None),
+    "slow-dns": (None, None, {"retry", "ambiguous"}, None),  # a name server that doesn't answer
 }
+NAMES = {"no-dns": "https://crm.closeloop-test.invalid/hook", "slow-dns": "https://crm.slow.invalid/hook"}
 LONG = {"drip", "too-many", "huge"}  # for the long form: they take 20 s, or differ little
 SLOWEST_S = 10  # for the healthy ones: half of the 20 s that a sick one has; who waits for it waits longer
 
@@ -75,8 +79,9 @@ def test_sick_receiver(strict_site, nginx, size, figure, kind):
         pytest.skip("in the long form")
     site = strict_site
     path, port, outcomes, code = SICK[kind]
-    configure(site, nginx, nginx.url(path, port) if path else "https://crm.closeloop-test.invalid/hook")
-    daemon = site.daemon()
+    configure(site, nginx, nginx.url(path, port) if path else NAMES[kind])
+    site.own(*OWNERS)
+    daemon = site.start(**slow_resolver()) if kind == "slow-dns" else site.start()
     started = time.monotonic()
     feed(site, 0)
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE endpoint <> 'sick' AND state = 'sent'") == 2 * N,

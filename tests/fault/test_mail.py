@@ -8,6 +8,8 @@ import time
 import pytest
 
 from chaos_proxy import ChaosProxy
+from company import OWNERS
+from resolver import slow_resolver
 
 BIG = "canary " * 6000  # a mail of several chunks
 
@@ -117,6 +119,30 @@ def test_slow_loris_delays_nobody_else(strict_site, relay, figure):
     site.recovered(daemon)
     site.check()
     figure(f"20 webhooks in {took * 1000:.0f} ms beside it")
+
+
+def test_a_name_server_that_does_not_answer(strict_site, figure):
+    """The mail server's name takes two minutes to resolve: webhooks and judging go on, and the daemon ends when it is told to."""
+    site = strict_site
+    site.configure(email='{ url = "smtp://mail.slow.invalid:25"; connections = 2; from = "Halden Care <care@halden.example>"; }')
+    site.own(*OWNERS)
+    first = site.start(**slow_resolver())
+    for i in range(20):
+        site.respond(customer_id=f"k{i}", account="hanbit")
+    started = time.monotonic()
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'sent'") == 20, "the webhooks")
+    took = time.monotonic() - started
+    assert took < 5 and first.get("/livez")[0] == 200
+    started = time.monotonic()
+    assert first.stop() == 0
+    stopped = time.monotonic() - started
+    site.excuse(first.leased())
+    site.expire_leases(first)
+    del site.sections["email"]
+    site.configure()
+    site.start()
+    delivered(site)
+    figure(f"20 webhooks in {took * 1000:.0f} ms beside it; ended within {stopped:.1f} s")
 
 
 def test_a_slow_250_brings_no_second_copy(strict_site, relay, size, figure):

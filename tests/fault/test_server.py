@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 import servers
+from resolver import slow_resolver
 from standby import Standby
 from stream import Stream
 
@@ -91,6 +92,24 @@ def test_sessions_terminated(strict_site, size, figure):
     took = site.recovered(daemon)
     site.check()
     figure(f"{rounds} times, {len(site.committed)} responses; drained {took:.1f} s after; {site.copies} copies")
+
+
+def test_the_servers_name_does_not_resolve(strict_site, figure):
+    """A name server that says nothing: the daemon waits, answers /livez, and ends when it is told to."""
+    site = strict_site
+    site.configure(database=f'{{ conninfo = "host=db.slow.invalid port={site.server.port} dbname={site.database} user=postgres"; }}')
+    daemon = site.start(wait=False, **slow_resolver())
+    site.wait(lambda: daemon.get("/livez")[0] == 200, "a sign of life")
+    until, slowest = time.monotonic() + 4, 0.0
+    while time.monotonic() < until:
+        asked = time.monotonic()
+        assert daemon.get("/livez")[0] == 200 and daemon.get("/readyz")[0] == 503
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.05)
+    assert slowest < 1, "the main thread was blocked"
+    started = time.monotonic()
+    assert daemon.stop() == 0
+    figure(f"/livez and /readyz within {slowest * 1000:.0f} ms; ended within {time.monotonic() - started:.1f} s")
 
 
 def turned_away(site, daemon, refuse, permit):

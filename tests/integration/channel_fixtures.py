@@ -19,17 +19,11 @@ import uuid
 import hook_server
 import mail_server
 import pytest
+from resolver import slow_resolver  # noqa: F401
 from servers import die_with_parent
 
 KEY = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 OLD_KEY = "whsec_" + base64.b64encode(b"abcdefghijklmnopqrstuvwxyz012345").decode()
-
-
-def slow_resolver():
-    """Variables under which names in slow.invalid don't resolve for minutes."""
-    library = pathlib.Path(os.environ["CHANNEL_PROBE"]).with_name("libslow-resolver.so")
-    asan = os.environ.get("ASAN_OPTIONS", "")
-    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0".lstrip(":")}
 
 
 def mail_text(recipient, subject="Hello", message_id=None):

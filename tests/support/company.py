@@ -22,6 +22,7 @@ from invariants import REPORTS, SECRET, verify  # noqa: F401 (tests take them fr
 
 # Sanitized programs are slower; a deadline is for what hangs, never for what is slow.
 PATIENCE = 4 if os.environ.get("CLOSELOOP_SANITIZE") else 1
+DESCRIPTORS_MAX = 80  # connections to PostgreSQL, of mails, webhooks and browsers, and what libraries keep
 RESIDENT_KIB_MAX = 64 * 1024  # a batch of mails in memory, rendered, and on its way to the server
 
 SECTIONS = {
@@ -121,6 +122,11 @@ class Daemon:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def check_held(self):
+        """I7: no more memory than it may have, nor more descriptors than when it was warm."""
+        assert PATIENCE > 1 or self.resident_kib() <= RESIDENT_KIB_MAX, f"resident: {self.resident_kib()} kB"
+        assert self.descriptors() <= (self.held[0] + 4 if self.held else DESCRIPTORS_MAX), f"descriptors: {self.descriptors()}, warm {self.held}"
+
     def resident_kib(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
             return int(re.search(r"VmRSS:\s+(\d+) kB", f.read()).group(1))
@@ -210,6 +216,8 @@ class Site:
     def stop_daemons(self, judge=True):
         for daemon in self.daemons:
             if daemon.process.poll() is None:
+                if judge:
+                    daemon.check_held()
                 code = daemon.stop()
                 assert not judge or code == 0, f"closeloopd ended with {code} on SIGTERM:\n{daemon.log}"
             assert not judge or daemon.ended_well, f"closeloopd ended with {daemon.process.returncode}:\n{daemon.log}"
@@ -289,9 +297,7 @@ class Site:
         daemon.wait_ready(seconds)
         self.settled(seconds)
         took = time.monotonic() - started
-        descriptors, resident = daemon.descriptors(), daemon.resident_kib()
-        assert descriptors <= daemon.held[0] + 4, f"descriptors: {daemon.held[0]}, then {descriptors}"
-        assert resident <= RESIDENT_KIB_MAX, f"resident: {daemon.held[1]} kB, then {resident} kB"
+        daemon.check_held()
         return took
 
     # -- waiting

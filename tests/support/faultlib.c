@@ -3,7 +3,8 @@
  *
  *   FAULT_ALLOCATION=N   the Nth malloc, calloc, realloc or aligned allocation returns NULL
  *   FAULT_SOCKET=N       the Nth send, recv, read or write on a socket fails as FAULT_KIND says:
- *                        reset (the connection breaks), eintr, eagain, short (one byte only)
+ *                        reset (the connection breaks), eintr, eagain, short (one byte only),
+ *                        kill (the process ends with SIGKILL before it)
  *   FAULT_TRACE=1        says on stderr where the failing call came from (addr2line reads it)
  *   FAULT_ARM=FILE       counts only while FILE exists, so that start-up can be left out
  *   FAULT_COUNT=FILE     both counts are written there, as text, at a normal exit
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,7 +35,7 @@ extern void *__libc_memalign(size_t alignment, size_t n);
 
 static atomic_long allocations, socket_calls;
 static long fail_allocation, fail_socket;
-static const char *kind, *arm_file, *count_file;
+static const char *fault, *arm_file, *count_file;
 static atomic_bool ready;
 static __thread bool inside; /* our own calls don't count */
 
@@ -63,7 +65,7 @@ static void __attribute__((constructor)) fault_init(void)
 {
 	fail_allocation = number("FAULT_ALLOCATION");
 	fail_socket = number("FAULT_SOCKET");
-	kind = getenv("FAULT_KIND") ? getenv("FAULT_KIND") : "reset";
+	fault = getenv("FAULT_KIND") ? getenv("FAULT_KIND") : "reset";
 	arm_file = getenv("FAULT_ARM");
 	count_file = getenv("FAULT_COUNT");
 	atexit(write_counts);
@@ -155,12 +157,14 @@ static bool is_socket(int fd)
 /* What the call is to return; 1 means: go on, but with one byte only. */
 static ssize_t misbehave(int fd)
 {
-	if (strcmp(kind, "short") == 0)
+	if (strcmp(fault, "short") == 0)
 		return 1;
-	if (strcmp(kind, "eintr") == 0)
+	if (strcmp(fault, "eintr") == 0)
 		errno = EINTR;
-	else if (strcmp(kind, "eagain") == 0)
+	else if (strcmp(fault, "eagain") == 0)
 		errno = EAGAIN;
+	else if (strcmp(fault, "kill") == 0)
+		kill(getpid(), SIGKILL);
 	else {
 		shutdown(fd, SHUT_RDWR);
 		errno = ECONNRESET;

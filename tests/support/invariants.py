@@ -79,7 +79,17 @@ def check(site):
     check_logs(site)
     if site.strict:
         check_complete(site)
+        check_configuration(site)
         check_rolled_back(site)
+
+
+def check_configuration(site):
+    """Whatever was judged by is stored, and the trigger knows as many settle windows as there are."""
+    none(site, "SELECT n.* FROM (SELECT response_id::text, ruleset FROM closeloop.case_responses UNION SELECT id, ruleset FROM closeloop.daemons"
+         "  UNION SELECT daemon, sha256 FROM closeloop.ruleset_periods) AS n (what, sha256) WHERE n.sha256 IS NOT NULL"
+         " AND NOT EXISTS (SELECT FROM closeloop.rulesets r WHERE r.sha256 = n.sha256)", "what was judged by is stored")
+    none(site, "SELECT n FROM (SELECT count(*) AS n FROM closeloop.source_settings) AS s"
+         " WHERE n <> coalesce(pg_sequence_last_value('closeloop.settling_sources'::regclass), 0)", "the trigger sees which answers settle")
 
 
 def none(site, sql, what):
