@@ -1,12 +1,13 @@
 /*
  * The courier: leases due messages, hands them to the channel, settles what comes back.
  *
- *   kick ─▶ [settle results + endpoint states] [states? claim] ─▶ channel ─▶ result ─▶ wake …
+ *   kick ─▶ [settle results + endpoint states, states? claim] ─▶ channel ─▶ result ─▶ wake …
  *
- * One round is under way at a time; whatever happens meanwhile asks for another one. It claims only if something may be due that
- * the last look didn't see: most messages come leased from the intake. A result is kept until the settle
- * that carries it was committed, so a lost connection costs nothing but time. Leases of what is in the channel are
- * renewed every 10 s. Messages committed as leased by the intake come in through courier_send() without a claim.
+ * One round is under way at a time, one transaction, so that it waits for the disk once; whatever happens meanwhile asks for
+ * another one. It claims only if something may be due that the last look didn't see: most messages come leased from the intake.
+ * A result is kept until the settle that carries it was committed, so a lost connection costs nothing but time; after a round that
+ * failed the next one only settles. Leases of what is in the channel are renewed every 10 s. Messages committed as leased by the
+ * intake come in through courier_send() without a claim.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,8 +26,8 @@
 #define COURIER_POLL_US (15 * US_PER_S)   /* an idle look of the intake comes first: courier_poll() */
 #define COURIER_LOOK_US (11 * US_PER_S)   /* the third of those, while who writes messages tells us */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
-#define COURIER_SETTLE_MOST 128           /* results in one statement: what is claimed behind it mustn't come too late */
-#define COURIER_CLAIM_WHOLE 32            /* so small a room is filled at once */
+#define COURIER_ROUND_LEAST 128           /* messages settled, or claimed for one endpoint, however little is in the channel */
+#define COURIER_SETTLE_MOST 512           /* results in one statement */
 #define COURIER_RECLAIM_US (3 * US_PER_S)
 #define COURIER_RESCAN_US US_PER_S /* at least so often, and before sleeping, all that is due is looked for */
 #define COURIER_LATE_US US_PER_S   /* what commits later than this after it was written waits for that */
@@ -155,9 +156,7 @@ static bool landed_is_undeliverable(const struct landed *l)
 	return l->settlement.state == MESSAGE_FAILED || l->settlement.state == MESSAGE_DEAD;
 }
 
-static void on_round_done(void *arg, const struct pg_error *error);
-
-static void after_settling(struct courier *c, const struct pg_error *error)
+static void courier_settled(struct courier *c, const struct pg_error *error)
 {
 	bool undeliverable = false, incident = endpoints_settled(c, !error);
 
@@ -165,7 +164,7 @@ static void after_settling(struct courier *c, const struct pg_error *error)
 		struct list *it;
 
 		c->unsettled = true;
-		if (intake_blames_rows(error))
+		if (intake_blames_rows(error) && strcmp(error->statement, outbox_claim.name) != 0)
 			courier_forget_words(c);
 		while ((it = c->settling.prev) != &c->settling) {
 			list_remove(it);
@@ -173,7 +172,7 @@ static void after_settling(struct courier *c, const struct pg_error *error)
 			c->n_results++;
 		}
 		if (!error->lost)
-			log_error("settling: sqlstate=%s %s", error->sqlstate, error->message);
+			log_error("settling: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 		return;
 	}
 	list_for_each(it, &c->settling) /* a mail that will not arrive has left a notice */
@@ -187,15 +186,6 @@ static void after_settling(struct courier *c, const struct pg_error *error)
 	if (undeliverable || incident)
 		intake_run_between(&c->flow->intake, BETWEEN_OPERATORS);
 	flow_progress(c->flow);
-}
-
-static void on_settled(void *arg, const struct pg_error *error)
-{
-	struct courier *c = arg;
-
-	after_settling(c, error);
-	if (!c->looking)
-		on_round_done(c, error);
 }
 
 /* Those that will not arrive begin incidents, if they become so by this settle. */
@@ -216,15 +206,34 @@ static void add_undelivered(struct courier *c, struct pg_batch *b, const struct 
 	pg_batch_add(b, &operator_undelivered, p, NULL, NULL);
 }
 
-static void send_settle(struct courier *c)
+/*
+ * Where more is due than there is room for, a round may be as large as what the connections still have to do, so that they don't run
+ * dry behind it: as many results are settled, and three times as much claimed. Fixed sizes were either too small for a slow disk, and
+ * results piled up, or too large for a start.
+ */
+static int courier_in_flight(const struct courier *c)
 {
-	struct outbox_settlement *all = arena_new_array(c->arena, struct outbox_settlement, COURIER_SETTLE_MOST);
+	int n = 0;
+
+	for (int i = 0; i < c->n_endpoints; i++)
+		n += c->endpoints[i].in_flight;
+	return n;
+}
+
+static int claim_size(const struct courier_endpoint *e, int room)
+{
+	return MIN(room, MAX(COURIER_ROUND_LEAST, 3 * e->in_flight));
+}
+
+static void add_settle(struct courier *c, struct pg_batch *b)
+{
+	int most = c->left ? MIN(COURIER_SETTLE_MOST, MAX(COURIER_ROUND_LEAST, courier_in_flight(c))) : COURIER_ROUND_LEAST;
+	struct outbox_settlement *all = arena_new_array(c->arena, struct outbox_settlement, (size_t)most);
 	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
-	struct pg_batch *b = pg_batch_new(c->flow->outbox);
 	struct list *it;
 	int n = 0;
 
-	while (n < COURIER_SETTLE_MOST && (it = list_pop(&c->results))) {
+	while (n < most && (it = list_pop(&c->results))) {
 		all[n] = list_entry(it, struct landed, link)->settlement;
 		c->asked |= all[n++].state != MESSAGE_SENT; /* when is its next try? */
 		list_append(&c->settling, it);
@@ -235,7 +244,6 @@ static void send_settle(struct courier *c)
 	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
 	c->asked |= endpoints_add_news(c, b);
 	add_undelivered(c, b, all, n);
-	pg_batch_send(b, 0, on_settled, c);
 }
 
 /* Everything whose lease is ours: in the channel, or with a result that isn't settled. fences may be NULL. */
@@ -373,12 +381,15 @@ static void on_next(void *arg, const struct pg_rows *rows)
 static void on_round_done(void *arg, const struct pg_error *error)
 {
 	struct courier *c = arg;
+	bool settling = !list_empty(&c->settling);
 
+	if (settling)
+		courier_settled(c, error);
 	c->busy = false;
 	courier_take(c, !error);
 	if (error && error->lost)
 		return; /* courier_lost() follows */
-	if (error && c->looking)
+	if (error && !settling)
 		log_warning("outbox: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 	if (error || c->unsettled) {
 		c->again = false;
@@ -393,12 +404,6 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	if (c->claimed > 0 || c->again || c->n_results > 0)
 		courier_wake(c);
 	flow_progress(c->flow);
-}
-
-/* Of a large room half: the connections have the other half to do while this one is fetched. */
-static int claim_size(int room)
-{
-	return room > COURIER_CLAIM_WHOLE ? room / 2 : room;
 }
 
 /* Where the scans begin; see outbox_claim. */
@@ -429,7 +434,7 @@ static void add_claim(struct courier *c, struct pg_batch *b)
 			pg_array_text(&sending, e->name);
 		if (room > 0) {
 			pg_array_text(&names, e->name);
-			pg_array_int4(&rooms, claim_size(room));
+			pg_array_int4(&rooms, claim_size(e, room));
 		}
 	}
 	if (names.count) {
@@ -448,20 +453,18 @@ static void add_claim(struct courier *c, struct pg_batch *b)
 	pg_batch_add(b, &outbox_next, q, on_next, c);
 }
 
-static void send_look(struct courier *c)
+static void add_look(struct courier *c, struct pg_batch *b)
 {
-	struct pg_batch *b = pg_batch_new(c->flow->outbox);
-
 	c->asked = c->left = c->polling = false;
 	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
 	endpoints_add_probes(c, b);
 	add_claim(c, b);
-	pg_batch_send(b, 0, on_round_done, c);
 }
 
 static void courier_round(struct courier *c)
 {
-	bool settles = c->n_results > 0;
+	struct pg_batch *b = pg_batch_new(c->flow->outbox);
+	bool settles = c->n_results > 0, looks;
 
 	c->busy = true;
 	c->again = c->gathering = false;
@@ -469,17 +472,21 @@ static void courier_round(struct courier *c)
 	c->asked |= mono_now().us >= c->look_at.us;
 	arena_reset(c->arena);
 	deadline_disarm(&c->due);
-	if (settles)
-		send_settle(c);
 	if (c->reclaim && !courier_has_reserved(c)) {
 		send_reclaim(c);
 		c->asked = true;
 	}
-	c->looking = c->asked && !c->stopping && !c->unsettled;
-	if (c->looking)
-		send_look(c);
-	else if (!settles)
+	if (settles)
+		add_settle(c, b);
+	looks = c->asked && !c->stopping && !c->unsettled;
+	if (looks)
+		add_look(c, b);
+	if (settles || looks) {
+		pg_batch_send(b, 0, on_round_done, c);
+	} else {
+		pg_batch_free(b);
 		on_round_done(c, NULL);
+	}
 }
 
 /* ---- timers ---- */
@@ -564,7 +571,7 @@ static void courier_gather(struct courier *c)
 
 static void courier_wake(struct courier *c)
 {
-	if (c->up && !c->busy && (c->n_results == 0 || c->n_results >= COURIER_SETTLE_MOST || list_empty(&c->flights))) {
+	if (c->up && !c->busy && (c->n_results == 0 || c->n_results >= COURIER_ROUND_LEAST || list_empty(&c->flights))) {
 		deadline_arm(&c->due, 0);
 		c->gathering = true;
 	} else {

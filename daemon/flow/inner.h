@@ -188,7 +188,6 @@ struct courier {
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
 	bool asked;     /* messages may be due that the last look didn't see: the next round looks */
-	bool looking;   /* this one does */
 	bool left;      /* the last look left some that are due: they wait for room, or for an earlier one of their case */
 	bool polling;   /* nothing is planned: the next round only looks */
 	bool gathering; /* results wait for others; the round is due already */

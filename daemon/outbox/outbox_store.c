@@ -168,11 +168,13 @@ const struct pg_stmt outbox_endpoints = {
 	{0},
 };
 
+/* It waits for nobody: the round's transaction holds the states of other endpoints, as another daemon's may. */
 const struct pg_stmt outbox_probe = {
 	"outbox_probe",
 	"UPDATE closeloop.endpoints SET breaker = 'half_open', until = clock_timestamp() + make_interval(secs => $2),"
 	" updated_at = clock_timestamp()"
-	" WHERE name = $1 AND breaker <> 'closed' AND coalesce(until <= clock_timestamp(), true) RETURNING name",
+	" WHERE name = (SELECT name FROM closeloop.endpoints WHERE name = $1 AND breaker <> 'closed'"
+	"  AND coalesce(until <= clock_timestamp(), true) FOR UPDATE SKIP LOCKED) RETURNING name",
 	2,
 	{PG_TEXT, PG_FLOAT8},
 };

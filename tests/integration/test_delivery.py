@@ -45,6 +45,26 @@ def test_a_failing_endpoint_opens_the_breaker_and_delays_nobody_else(site):
     site.settled()
 
 
+def test_a_claim_that_fails_holds_up_no_result(site):
+    """A page that can't be read, say: what left meanwhile is written down all the same, or a restart would send it again."""
+    site.hook.status = 503
+    daemon = site.daemon()
+    site.respond()
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.attempts WHERE outcome = 'retry'") == 1, "a first try")
+    site.q("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.state = 'queued' AND NEW.state = 'leased'"
+           " THEN RAISE EXCEPTION 'no' USING ERRCODE = 'XX001'; END IF; RETURN NEW; END $$")
+    site.q("CREATE TRIGGER refuse BEFORE UPDATE ON closeloop.messages FOR EACH ROW EXECUTE FUNCTION refuse()")
+    site.hook.status = 204
+    due_now(site)
+    for i in range(3):
+        site.respond(customer_id=f"k{i}", account="hanbit")
+        site.wait(lambda: "XX001" in daemon.log and site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook'"
+                                                             " AND state = 'sent'") == i + 1, "sent, and written down", 20)
+    site.q("DROP TRIGGER refuse ON closeloop.messages")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE state <> 'sent'") == 0, "the first one too", 20)
+    site.settled()
+
+
 def test_retry_after_is_honoured(site):
     site.hook.replies = [(503, {"Retry-After": "7200"}, 0)]
     site.daemon()

@@ -59,7 +59,7 @@ enum phase {
 	GOT_FAILED,
 };
 
-enum round { IDLE, SETTLING, RECLAIMING, CLAIMING, ANSWERED };
+enum round { IDLE, RECLAIMING, SETTLING, CLAIMING, ANSWERED };
 enum writing { NOT_YET, INSERTED, COMMITTED, OVER };
 
 enum closing { STANDS, CLOSING, CLOSED }; /* CLOSING: its messages are cancelled, its COMMIT is not executed yet */
@@ -79,9 +79,9 @@ struct flight {
 
 struct daemon {
 	uint8_t renew;              /* sent with the reconnect, ahead of the first round, and not executed yet */
-	uint8_t up, round, reclaim; /* reclaim: 1 due after the reconnect, 2 in this round */
+	uint8_t up, round, reclaim; /* reclaim: 1 due after the reconnect, 2 in this round, 3 with a settle behind it */
 	uint8_t settled;            /* the settle of this round was executed */
-	uint8_t known;              /* ids in flight as the reclaim was sent, a bit each */
+	uint8_t known;              /* ids in its hands as the reclaim was sent, a bit each */
 	uint8_t granted[MESSAGES];  /* fence of a claim whose answer is on its way; 0: none */
 	struct flight flights[MESSAGES][FLIGHTS];
 };
@@ -422,7 +422,7 @@ static void send_settle(struct daemon *x, int most)
 				x->flights[m][i].settling = x->round = SETTLING;
 }
 
-/* courier_round(): results go into the settle, the ids in flight into the reclaim */
+/* courier_round(). Settle and claim are one transaction; here they are two steps, which is more than can happen. */
 static void send_round(struct explore *e, const struct state *now, int d)
 {
 	bool news = false, commits = now->writer == d && now->leased && (now->writing == INSERTED || now->writing == COMMITTED);
@@ -443,8 +443,8 @@ static void send_round(struct explore *e, const struct state *now, int d)
 		if (!x->reclaim || commits)
 			continue;
 		/* Not while a commit of this daemon is under way: its messages are leased already and in nobody's hands yet. */
-		x->reclaim = 2;
-		x->round = x->round == SETTLING ? SETTLING : RECLAIMING;
+		x->reclaim = x->round == SETTLING ? 3 : 2;
+		x->round = RECLAIMING;
 		for (int m = 0; m < MESSAGES; m++)
 			x->known |= (uint8_t)(holds(x, m, 0) << m);
 		to(e, &s, "daemon %d sends a round with a reclaim", d);
@@ -470,16 +470,16 @@ static void execute_round(struct explore *e, const struct state *now, int d)
 		execute_renewal(&s, d);
 		x->renew = 0;
 		to(e, &s, "daemon %d renews the leases of all that it has in its hands", d);
+	} else if (x->round == RECLAIMING) {
+		execute_reclaim(&s, d);
+		x->round = x->reclaim == 3 ? SETTLING : CLAIMING;
+		x->reclaim = x->known = 0;
+		to(e, &s, "the reclaim of daemon %d is executed", d);
 	} else if (x->round == SETTLING) {
 		execute_settle(&s, d);
 		x->settled = 1;
-		x->round = x->reclaim == 2 ? RECLAIMING : CLAIMING;
-		to(e, &s, "the settle of daemon %d is executed", d);
-	} else if (x->round == RECLAIMING) {
-		execute_reclaim(&s, d);
 		x->round = CLAIMING;
-		x->reclaim = x->known = 0;
-		to(e, &s, "the reclaim of daemon %d is executed", d);
+		to(e, &s, "the settle of daemon %d is executed", d);
 	} else if (x->round == CLAIMING) {
 		x->round = ANSWERED;
 		to(e, &s, "the claim of daemon %d finds nothing, or no room for it", d);
