@@ -72,6 +72,16 @@ bool courier_reserve(struct courier *c, const char *endpoint)
 	return true;
 }
 
+bool courier_may_take(struct courier *c, const char *endpoint)
+{
+	const struct courier_endpoint *e = courier_endpoint(c, endpoint);
+
+	if (!e || endpoint_room(c, e) > 0)
+		return true;
+	c->left = true;
+	return false;
+}
+
 void courier_unreserve(struct courier *c, const char *endpoint)
 {
 	struct courier_endpoint *e = courier_endpoint(c, endpoint);

@@ -222,6 +222,8 @@ void courier_on_endpoints(struct courier *c, const struct pg_rows *rows);
 /* May a message to this endpoint be written as leased, to be handed over after the commit? Reserves a place. */
 bool courier_reserve(struct courier *c, const char *endpoint);
 void courier_unreserve(struct courier *c, const char *endpoint);
+/* A message to this endpoint was committed as queued. false: a result there, a probe or a person comes first, and tells. */
+bool courier_may_take(struct courier *c, const char *endpoint);
 /* Hands over a reserved message that was committed as leased. */
 void courier_send(struct courier *c, const struct outbox_message *m);
 void courier_stop(struct courier *c, int64_t grace_us);

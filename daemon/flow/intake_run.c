@@ -277,7 +277,7 @@ static void on_committed(void *arg, const struct pg_error *error)
 			r->handed_over |= m->leased;
 			if (m->leased)
 				courier_send(&r->flow->courier, m);
-			else if (!m->held_for)
+			else if (!m->held_for && courier_may_take(&r->flow->courier, m->endpoint))
 				r->written++;
 		}
 	r->between.due[BETWEEN_RELEASE] |= r->judge.n_held > 0; /* it knows when to look */
