@@ -241,7 +241,7 @@ def test_the_morning_is_one_mail_with_what_is_due(site):
     site.settled()
     site.q("DELETE FROM closeloop.mornings")  # nothing was due when the daemon came up
     site.q("UPDATE closeloop.cases SET acknowledge_due_at = now() - interval '1 hour', next_action_at = now() + interval '1 hour'")
-    morning = site.mails(3, to="ben", seconds=40)[2]
+    morning = site.mails(3, to="ben", seconds=90)[2]  # mornings are looked for once a minute
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.mornings") == 2, "both mornings")
     all_final(site)
     assert len(set(re.findall(r"C-\d+", text_of(morning)))) == 2
