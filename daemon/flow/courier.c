@@ -406,10 +406,22 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	flow_progress(c->flow);
 }
 
-/* Where the scans begin; see outbox_claim. */
+static bool courier_looks_for(const struct courier *c, const struct courier_endpoint *e)
+{
+	return endpoint_may_send(c, e) && !endpoint_is_shut(c, e);
+}
+
+/* Where the scans begin; see outbox_claim. Nothing is known of what waits for somebody to whom the last look wasn't allowed to send. */
 static struct wall_time courier_low_water(struct courier *c)
 {
 	c->scanning = mono_now().us - c->scanned.us >= COURIER_RESCAN_US;
+	for (int i = 0; i < c->n_endpoints; i++) {
+		struct courier_endpoint *e = &c->endpoints[i];
+		bool looked = e->looked;
+
+		e->looked = courier_looks_for(c, e);
+		c->scanning |= e->looked && !looked;
+	}
 	if (c->scanning) {
 		c->scanned = mono_now();
 		c->low_water.us = INT64_MIN + 1; /* -infinity */
@@ -430,7 +442,7 @@ static void add_claim(struct courier *c, struct pg_batch *b)
 		struct courier_endpoint *e = &c->endpoints[i];
 		int room = endpoint_room(c, e);
 
-		if (endpoint_may_send(c, e) && !endpoint_is_shut(c, e))
+		if (courier_looks_for(c, e))
 			pg_array_text(&sending, e->name);
 		if (room > 0) {
 			pg_array_text(&names, e->name);

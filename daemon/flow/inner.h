@@ -169,6 +169,7 @@ struct courier_endpoint {
 	struct mono_time open_until; /* then one may try */
 	int failures;
 	int in_flight;
+	bool looked;                  /* the last look was for its messages too */
 	int reserved;                 /* promised to messages of a commit under way */
 	struct endpoint_news news;    /* of the results waiting to be settled */
 	struct endpoint_news telling; /* in the settle under way */

@@ -143,6 +143,24 @@ def test_hold_keeps_everything_queued(site):
     site.settled()
 
 
+def test_what_was_held_leaves_oldest_first(site):
+    """Looks of the moments before, which weren't allowed to send, don't hide what has waited longest for the rest of a second."""
+    daemon = site.daemon(top={"delivery": "hold"})
+    site.respond(customer_id="first")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state = 'queued'") == 1, "queued")
+    site.q("UPDATE closeloop.messages SET next_at = next_at - interval '1 minute'")
+    for i in range(60):
+        site.respond(customer_id=f"k{i}")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state = 'queued'") == 61, "all queued")
+    site.configure(top={"delivery": "live"})
+    daemon.hang_up()
+    site.mails(61)
+    site.settled()
+    assert site.one("SELECT count(*) FROM closeloop.attempts a JOIN closeloop.messages m ON m.id = a.message_id WHERE m.channel = 'email'"
+                    " AND a.id < (SELECT f.id FROM closeloop.attempts f WHERE f.message_id = (SELECT o.id FROM closeloop.messages o"
+                    "  WHERE o.channel = 'email' ORDER BY o.seq LIMIT 1))") < 30
+
+
 def test_redirect_sends_every_mail_to_one_address(site):
     site.daemon(top={"delivery": "redirect:trial@halden.example"})
     site.respond(account="hanbit")
