@@ -6,6 +6,7 @@ this one began; the invariants hold in the end, and what a page has said.
 SPDX-License-Identifier: Apache-2.0
 """
 import http.client
+import signal
 import threading
 
 import pytest
@@ -206,7 +207,7 @@ class Lives:
                            lambda: f"life {self.n}:\n{daemon.log}")
         self.armed.unlink()
         if daemon.process.poll() is None:
-            assert daemon.stop() == 0
+            assert daemon.stop() in (0, -signal.SIGKILL)  # it may have come to its call in this moment
         else:
             assert daemon.process.wait() == -9, daemon.log
             self.killed += 1
