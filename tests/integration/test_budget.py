@@ -239,8 +239,8 @@ def test_the_morning_is_one_mail_with_what_is_due(site):
     flood(site, 2)
     site.mails(2, to="ben")
     site.settled()
-    site.q("DELETE FROM closeloop.mornings")  # nothing was due when the daemon came up
     site.q("UPDATE closeloop.cases SET acknowledge_due_at = now() - interval '1 hour', next_action_at = now() + interval '1 hour'")
+    site.q("DELETE FROM closeloop.mornings")  # nothing was due when the daemon came up
     morning = site.mails(3, to="ben", seconds=90)[2]  # mornings are looked for once a minute
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.mornings") == 2, "both mornings")
     all_final(site)
