@@ -19,9 +19,6 @@
 /* A member's name as it stands behind another member, and its length. */
 #define NAME(text) ",\"" text "\":", sizeof(",\"" text "\":") - 1
 
-/* A member's name as it stands behind another member, and its length. */
-#define NAME(text) ",\"" text "\":", sizeof(",\"" text "\":") - 1
-
 /* The first member has no comma before it. */
 static void put_name(struct buf *b, const char *name, size_t n)
 {

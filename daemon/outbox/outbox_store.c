@@ -60,9 +60,8 @@ const struct pg_stmt outbox_insert_one = {
 	 PG_TEXT, PG_TEXT},
 };
 
-/* What waits, and where `leased` says so what a daemon has or had in its hands too; as messages_outstanding has them. */
-#define STATES(leased) "(SELECT 'queued'::closeloop.message_state AS state UNION ALL SELECT 'leased' WHERE " leased ") AS s"
-#define OUTSTANDING(m) m ".state IN ('queued', 'leased')"
+/* What waits, and where the parameter behind it says so what a daemon has or had in its hands too; as messages_outstanding has them. */
+#define STATES_IF "(SELECT 'queued'::closeloop.message_state AS state UNION ALL SELECT 'leased' WHERE "
 
 /*
  * next_at of a leased message is the end of its lease, so one index finds what is due and, if $5 says so, what was abandoned. That was
@@ -79,19 +78,19 @@ const struct pg_stmt outbox_claim = {
 	" attempt = m.attempt + (m.state = 'queued')::int, fence = m.fence + 1, daemon = $3,"
 	" lease_until = clock_timestamp() + interval '30 seconds', next_at = clock_timestamp() + interval '30 seconds'"
 	" WHERE m.id = ANY (ARRAY("
-	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room) CROSS JOIN LATERAL (SELECT f.id FROM " STATES(
-		"$5") "   CROSS JOIN LATERAL (SELECT q.id, q.next_at FROM closeloop.messages q"
-		      "    WHERE q.endpoint = e.name AND q.state = s.state AND " OUTSTANDING(
-			      "q") "     AND q.next_at <= clock_timestamp() AND q.next_at >= $4"
-				   "     AND (q.case_id IS NULL OR NOT EXISTS (SELECT FROM closeloop.messages b WHERE b.case_id = q.case_id"
-				   "      AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
-				   "      AND b.seq < q.seq AND b.state::text IN ('queued', 'leased')))"
-				   "    ORDER BY q.next_at LIMIT e.room FOR UPDATE OF q SKIP LOCKED) AS f"
-				   "   ORDER BY f.next_at LIMIT e.room) AS d))"
-				   " RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload,"
-				   " CASE WHEN m.held_for IS NULL THEN m.queued_at END,"
-				   " CASE WHEN m.attempt > 1 THEN (SELECT a.at FROM closeloop.attempts a WHERE a.message_id = m.id"
-				   "  ORDER BY a.id DESC OFFSET m.attempt - 2 LIMIT 1) END, m.state = 'leased'",
+	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room) CROSS JOIN LATERAL ("
+	"   SELECT f.id FROM " STATES_IF "$5) AS s CROSS JOIN LATERAL (SELECT q.id, q.next_at FROM closeloop.messages q"
+	"    WHERE q.endpoint = e.name AND q.state = s.state AND q.state IN ('queued', 'leased')"
+	"     AND q.next_at <= clock_timestamp() AND q.next_at >= $4"
+	"     AND (q.case_id IS NULL OR NOT EXISTS (SELECT FROM closeloop.messages b WHERE b.case_id = q.case_id"
+	"      AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
+	"      AND b.seq < q.seq AND b.state::text IN ('queued', 'leased')))"
+	"    ORDER BY q.next_at LIMIT e.room FOR UPDATE OF q SKIP LOCKED) AS f"
+	"   ORDER BY f.next_at LIMIT e.room) AS d))"
+	" RETURNING m.id, m.fence, m.attempt, coalesce(m.case_id, 0), m.endpoint, m.address, m.payload,"
+	" CASE WHEN m.held_for IS NULL THEN m.queued_at END,"
+	" CASE WHEN m.attempt > 1 THEN (SELECT a.at FROM closeloop.attempts a WHERE a.message_id = m.id"
+	"  ORDER BY a.id DESC OFFSET m.attempt - 2 LIMIT 1) END, m.state = 'leased'",
 	5,
 	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL},
 };
@@ -152,9 +151,9 @@ const struct pg_stmt outbox_reclaim = {
 const struct pg_stmt outbox_next = {
 	"outbox_next",
 	"SELECT extract(epoch FROM min(d.next_at) - clock_timestamp())::float8, clock_timestamp()"
-	" FROM unnest($1::text[]) AS e (name) CROSS JOIN " STATES(
-		"$3") " CROSS JOIN LATERAL (SELECT q.next_at FROM closeloop.messages q WHERE q.endpoint = e.name AND q.state = s.state"
-		      "  AND " OUTSTANDING("q") " AND q.next_at >= $2 ORDER BY q.next_at LIMIT 1) AS d",
+	" FROM unnest($1::text[]) AS e (name) CROSS JOIN " STATES_IF "$3) AS s"
+	" CROSS JOIN LATERAL (SELECT q.next_at FROM closeloop.messages q WHERE q.endpoint = e.name AND q.state = s.state"
+	"  AND q.state IN ('queued', 'leased') AND q.next_at >= $2 ORDER BY q.next_at LIMIT 1) AS d",
 	3,
 	{PG_TEXT_ARRAY, PG_TIMESTAMPTZ, PG_BOOL},
 };
