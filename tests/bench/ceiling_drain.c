@@ -7,7 +7,10 @@
  * crash cuts off. Everything is one thread. Its tables are those of bare.sql. closeloopd's figures are given as ratios to
  * its figures of the same run.
  *
- *   ceiling_drain URL [BATCH [CONNECTIONS [BODY_BYTES]]]     the database is that of PGHOST, PGPORT, PGDATABASE, PGUSER
+ *   ceiling_drain URL [BATCH [CONNECTIONS [BODY_BYTES [same-rows]]]]     the database is that of PGHOST, PGPORT, PGDATABASE, PGUSER
+ *
+ * same-rows: the same program on closeloopd's tables. It looks at nothing, and writes of each match the rows that are contract (case,
+ * record, event, message, its settlement, attempt) as constants: what they cost PostgreSQL by themselves, with their indexes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,14 +27,56 @@
 #define BODY_BYTES_MAX 4096
 #define RESCAN_S 1.0
 
-static const char claim_sql[] =
+struct tables {
+	const char *listen, *claim, *open, *done;
+	int open_params;       /* ids, rules; and the bodies */
+	const char *delivered; /* printf format of what "done" knows a response by */
+};
+
+static const struct tables narrow = {
+	"LISTEN bare",
 	"WITH d AS (DELETE FROM queue WHERE id = ANY (ARRAY(SELECT id FROM queue WHERE id > $2 ORDER BY id LIMIT $1"
 	" FOR UPDATE SKIP LOCKED)) RETURNING id, response_id)"
 	" SELECT d.id, r.id, r.survey, r.customer, r.nps, r.stars, r.contact_requested, r.comment, r.created_at"
-	" FROM d JOIN response r ON r.id = d.response_id ORDER BY d.id";
-static const char open_sql[] = "INSERT INTO follow_up (response_id, rules) SELECT * FROM unnest($1::bigint[], $2::int[])"
-			       " ON CONFLICT DO NOTHING";
-static const char done_sql[] = "UPDATE follow_up SET delivered_at = now() WHERE response_id = ANY ($1::bigint[])";
+	" FROM d JOIN response r ON r.id = d.response_id ORDER BY d.id",
+	"INSERT INTO follow_up (response_id, rules) SELECT * FROM unnest($1::bigint[], $2::int[]) ON CONFLICT DO NOTHING",
+	"UPDATE follow_up SET delivered_at = now() WHERE response_id = ANY ($1::bigint[])",
+	2,
+	"%ld",
+};
+
+#define RULESET "'5fb90ca51ab96383f993c3112ac10479fa76c6f3247e8f5cf43d6f5c7d9210df'"
+#define UUID_HEAD "01a2048a-b9de-713f-b4e4-"
+static const struct tables same_rows = {
+	"LISTEN closeloop",
+	"WITH d AS (DELETE FROM closeloop.inbox WHERE id = ANY (ARRAY(SELECT id FROM closeloop.inbox WHERE id > $2 ORDER BY id LIMIT $1"
+	" FOR UPDATE SKIP LOCKED)) RETURNING id, response_id)"
+	" SELECT d.id, r.id, r.survey, r.customer_id, r.nps, r.csat, r.contact_requested, r.comment, r.responded_at"
+	" FROM d JOIN closeloop.responses r ON r.id = d.response_id ORDER BY d.id",
+	"WITH q AS MATERIALIZED (SELECT nextval('closeloop.cases_id_seq') AS id, response, body"
+	"  FROM unnest($1::bigint[], $2::int[], $3::text[]) AS q (response, rules, body)),"
+	" opened AS (INSERT INTO closeloop.cases (id, response_id, customer_id, priority, owner, route, follow_up, rules,"
+	"   follow_up_version, acknowledge_due_at, resolve_due_at, last_response_at, ruleset) OVERRIDING SYSTEM VALUE"
+	"  SELECT id, response, 'customer-' || response, 'high', 'ben', 'all', 'standard', '{detractor}', 1, now() + interval '4h',"
+	"   now() + interval '2d', now(), " RULESET " FROM q),"
+	" told AS (INSERT INTO closeloop.case_events (case_id, actor, kind, to_status, details) SELECT id, 'daemon', 'opened', 'open',"
+	"   '{\"rule\": \"detractor\", \"owner\": \"ben\", \"value\": null, \"through\": \"person:ben\"}' FROM q),"
+	" recorded AS (INSERT INTO closeloop.case_responses (response_id, case_id, relation, rules, facts, answer, row_version, ruleset)"
+	"  SELECT response, id, 'opened', '{detractor}', '{\"nps\": 1, \"csat\": 4, \"contact_requested\": false}',"
+	"   '{\"nps\": 1, \"csat\": 4, \"words\": \"20cd8b3431891393\", \"contact_requested\": false}', '796', " RULESET
+	" FROM q)"
+	" INSERT INTO closeloop.messages (id, case_id, response_id, kind, channel, endpoint, payload, dedup_key, queued_at, state,"
+	"   attempt, fence, lease_until, next_at, daemon)"
+	"  SELECT ('" UUID_HEAD
+	"' || lpad(to_hex(response), 12, '0'))::uuid, id, response, 'case.opened', 'webhook', 'sink', body,"
+	"   'case:' || id || ':opened:webhook:sink', now(), 'leased', 1, 1, now() + interval '30s', now() + interval '30s',"
+	"   'vm:6475:1795372530' FROM q",
+	"WITH moved AS (UPDATE closeloop.messages SET state = 'sent', next_at = clock_timestamp(), lease_until = NULL,"
+	"   sent_at = clock_timestamp(), last_code = 200 WHERE id = ANY ($1::uuid[]) RETURNING id)"
+	" INSERT INTO closeloop.attempts (message_id, outcome, code, duration_ms, answer) SELECT id, 'sent', 200, 1, 'ok' FROM moved",
+	3,
+	UUID_HEAD "%012lx",
+};
 
 enum { ROW_QUEUE_ID, ROW_ID, ROW_SURVEY, ROW_CUSTOMER, ROW_NPS, ROW_STARS, ROW_CONTACT, ROW_COMMENT, ROW_CREATED };
 
@@ -48,11 +93,12 @@ struct bare {
 	int n_idle, connections;
 	const char *url, *batch;
 	int body_bytes;
+	const struct tables *tables;
 	struct post *first, **last;
 	int under_way; /* posts made and not delivered */
 	long *delivered;
 	int n_delivered, room_delivered;
-	char *ids, *rules; /* array literals */
+	char *ids, *rules, *bodies; /* array literals */
 	long low_water;
 	double rescanned;
 };
@@ -226,21 +272,34 @@ static void delivered_add(struct bare *b)
 	const char *values[] = {b->ids};
 
 	*p++ = '{';
-	for (int i = 0; i < b->n_delivered; i++)
-		p += sprintf(p, "%s%ld", i ? "," : "", b->delivered[i]);
+	for (int i = 0; i < b->n_delivered; i++) {
+		p += sprintf(p, b->tables->delivered, b->delivered[i]);
+		*p++ = ',';
+	}
+	p -= b->n_delivered > 0;
 	strcpy(p, "}");
 	PQclear(checked(b->work, PQexecPrepared(b->work, "done", 1, values, NULL, NULL, 0)));
 	b->n_delivered = 0;
 }
 
+static char *body_append(char *p, const char *body)
+{
+	*p++ = '"';
+	for (; *body; *p++ = *body++)
+		if (*body == '"' || *body == '\\')
+			*p++ = '\\';
+	*p++ = '"';
+	return p;
+}
+
 static struct post *cases_open(struct bare *b, const PGresult *rows, int *ret_n)
 {
 	struct post *made = NULL, **end = &made;
-	char *ids = b->ids, *rules = b->rules;
-	const char *values[] = {b->ids, b->rules};
+	char *ids = b->ids, *rules = b->rules, *bodies = b->bodies;
+	const char *values[] = {b->ids, b->rules, b->bodies};
 
 	*ret_n = 0;
-	*ids++ = *rules++ = '{';
+	*ids++ = *rules++ = *bodies++ = '{';
 	for (int i = 0; i < PQntuples(rows); i++) {
 		int matched = rules_of(rows, i);
 
@@ -249,14 +308,19 @@ static struct post *cases_open(struct bare *b, const PGresult *rows, int *ret_n)
 		ids += sprintf(ids, "%s%s", *ret_n ? "," : "", PQgetvalue(rows, i, ROW_ID));
 		rules += sprintf(rules, "%s%d", *ret_n ? "," : "", matched);
 		*end = post_new(b, rows, i, matched);
+		if (b->tables->open_params > 2) {
+			*bodies = ',';
+			bodies = body_append(bodies + (*ret_n > 0), (*end)->body);
+		}
 		end = &(*end)->next;
 		++*ret_n;
 	}
 	*end = NULL;
 	strcpy(ids, "}");
 	strcpy(rules, "}");
+	strcpy(bodies, "}");
 	if (*ret_n)
-		PQclear(checked(b->work, PQexecPrepared(b->work, "open", 2, values, NULL, NULL, 0)));
+		PQclear(checked(b->work, PQexecPrepared(b->work, "open", b->tables->open_params, values, NULL, NULL, 0)));
 	return made;
 }
 
@@ -331,25 +395,27 @@ int main(int argc, char **argv)
 			 .batch = argc > 2 ? argv[2] : "500",
 			 .connections = argc > 3 ? atoi(argv[3]) : 24,
 			 .body_bytes = argc > 4 ? atoi(argv[4]) : 600,
+			 .tables = argc > 5 && strcmp(argv[5], "same-rows") == 0 ? &same_rows : &narrow,
 			 .last = &b.first};
 
 	if (argc < 2 || b.connections < 1 || b.body_bytes < 300 || b.body_bytes > BODY_BYTES_MAX) {
-		fprintf(stderr, "usage: ceiling_drain URL [BATCH [CONNECTIONS [BODY_BYTES]]]\n");
+		fprintf(stderr, "usage: ceiling_drain URL [BATCH [CONNECTIONS [BODY_BYTES [same-rows]]]]\n");
 		return 64;
 	}
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	b.ids = malloc(1 << 20);
 	b.rules = malloc(1 << 20);
+	b.bodies = malloc(1 << 22);
 	b.work = database_open();
 	b.listen = database_open();
 	posts_prepare(&b);
-	run(b.listen, "LISTEN bare");
+	run(b.listen, b.tables->listen);
 	/* Planned while follow_up is empty, "done" read all of it in every other run. */
 	run(b.work, "SET enable_seqscan = off");
-	PQclear(checked(b.work, PQprepare(b.work, "claim", claim_sql, 2, (const Oid[]){23, 20})));
-	PQclear(checked(b.work, PQprepare(b.work, "open", open_sql, 2, NULL)));
-	PQclear(checked(b.work, PQprepare(b.work, "done", done_sql, 1, NULL)));
+	PQclear(checked(b.work, PQprepare(b.work, "claim", b.tables->claim, 2, (const Oid[]){23, 20})));
+	PQclear(checked(b.work, PQprepare(b.work, "open", b.tables->open, b.tables->open_params, NULL)));
+	PQclear(checked(b.work, PQprepare(b.work, "done", b.tables->done, 1, NULL)));
 	puts("ready");
 	fflush(stdout);
 	go(&b);

@@ -231,9 +231,9 @@ class Field:
         except OSError:
             return False
 
-    def ceiling(self, database):
-        process = self.start_process([self.bench / "ceiling_drain", f"http://127.0.0.1:{self.sink.port}/", "500", str(CONNECTIONS)],
-                              env=self.environment(database), stdout=subprocess.PIPE, text=True)
+    def ceiling(self, database, *more):
+        process = self.start_process([self.bench / "ceiling_drain", f"http://127.0.0.1:{self.sink.port}/", "500", str(CONNECTIONS), *more],
+                                     env=self.environment(database), stdout=subprocess.PIPE, text=True)
         if process.stdout.readline() != "ready\n":
             raise RuntimeError("ceiling_drain did not start")
         return process
