@@ -10,7 +10,7 @@
 #include "intake/intake_store.h"
 
 #define RESPONSE_COLUMNS                                                                                         \
-	"r.id, r.xmin::text, r.source, r.source_id, r.survey, r.touchpoint, r.channel, r.customer_id,"           \
+	"r.id, r.xmin, r.source, r.source_id, r.survey, r.touchpoint, r.channel, r.customer_id,"                 \
 	" r.customer_name, r.customer_email, r.customer_phone, r.account, r.account_name, r.region, r.language," \
 	" r.comment, r.nps, r.csat, r.ces, r.contact_requested, r.responded_at, r.received_at, r.ratings,"       \
 	" r.attributes,"                                                                                         \

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/buf.h"
 #include "intake/claim_sql.h"
 #include "intake/decode.h"
 
@@ -142,11 +143,12 @@ const char *intake_read_rest(const struct pg_rows *rows, int row, int first, str
 
 static void intake_read_row(const struct pg_rows *rows, int row, struct arena *a, struct claimed *c)
 {
+	char version[INT_TEXT_BYTES];
 	const char *why;
 
 	c->row = row;
 	c->queued_at = pg_get_time(rows, row, COLUMN_QUEUED_AT);
-	c->row_version = arena_strdup(a, pg_get_text(rows, row, COLUMN_ROW_VERSION, NULL));
+	c->row_version = arena_strdup(a, int_text(pg_get_xid(rows, row, COLUMN_ROW_VERSION), version));
 	c->awaited = pg_get_bool(rows, row, COLUMN_AWAITED);
 	c->settles = pg_get_bool(rows, row, COLUMN_SETTLES);
 	c->judged = !pg_is_null(rows, row, COLUMN_CASE_ID);

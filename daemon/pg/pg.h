@@ -28,6 +28,7 @@ enum pg_type { /* type OIDs, pg_type.dat */
 	       PG_INT4 = 23,
 	       PG_TEXT = 25,
 	       PG_TID = 27,
+	       PG_XID = 28,
 	       PG_FLOAT8 = 701,
 	       PG_TIMESTAMPTZ = 1184,
 	       PG_UUID = 2950,
@@ -120,6 +121,7 @@ struct wall_time pg_get_time(const struct pg_rows *r, int row, int column);
 struct uuid pg_get_uuid(const struct pg_rows *r, int row, int column);
 /* A row's place (ctid): valid while the row is locked. */
 uint64_t pg_get_tid(const struct pg_rows *r, int row, int column);
+uint32_t pg_get_xid(const struct pg_rows *r, int row, int column);
 /* Elements of an array column, copied into the arena; returns their number. A null element is 0 or NULL. */
 int pg_get_int8_array(const struct pg_rows *r, int row, int column, struct arena *a, const int64_t **ret);
 int pg_get_text_array(const struct pg_rows *r, int row, int column, struct arena *a, const char *const **ret);

@@ -200,6 +200,14 @@ uint64_t pg_get_tid(const struct pg_rows *r, int row, int column)
 	return v ? (uint64_t)load32(v) << 16 | load16(v + 4) : 0;
 }
 
+uint32_t pg_get_xid(const struct pg_rows *r, int row, int column)
+{
+	const char *v = value_of(r, row, column);
+
+	assert(type_is(r, row, column, PG_XID));
+	return v ? load32(v) : 0;
+}
+
 /* ---- fields of COPY: by length, since it doesn't name types ---- */
 
 int64_t pg_field_int8(const struct pg_field *f)
