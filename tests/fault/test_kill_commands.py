@@ -12,8 +12,9 @@ import subprocess
 
 import pytest
 
+import invariants
 import kill_points
-from company import Site
+from company import Site, text_of
 from pages import LINK_KEY, write_secret
 from site_fixtures import make_site
 
@@ -112,16 +113,21 @@ EVENTS = "SELECT case_id, kind, actor, from_status::text, to_status::text FROM c
 STATES = {  # what a command may change, but for times and numbers
     "owners": "SELECT dimension, value, person FROM closeloop.owners ORDER BY 1, 2",
     "people": "SELECT id, name, email FROM closeloop.people ORDER BY 1",
-    "absences": "SELECT person, deputy, note, ends_at::date FROM closeloop.absences ORDER BY 1",
+    "absences": "SELECT person, deputy, note, ends_at <= now(), CASE WHEN ends_at > now() THEN ends_at::date END FROM closeloop.absences ORDER BY 1, 5",
     "cases": CASES, "events": EVENTS, "inbox": "SELECT response_id, set_aside_at IS NULL, tries FROM closeloop.inbox ORDER BY 1",
     "messages": "SELECT recipient, endpoint, kind, state::text FROM closeloop.messages ORDER BY seq",
-    "endpoints": "SELECT name, paused, disabled, reason FROM closeloop.endpoints ORDER BY 1",
+    "endpoints": "SELECT name, paused, disabled, reason, failures, breaker::text FROM closeloop.endpoints ORDER BY 1",
+    "opened": "SELECT response_id, case_id, relation::text FROM closeloop.case_responses ORDER BY 1, 2",
+    "notices": "SELECT case_id, kind FROM closeloop.notices ORDER BY 1, 2",
 }
 COMMANDS = {
     "import": (["owner", "import", "-"], OWNERS),
+    "import of a file": (["owner", "import", "{owners}"], ""),
     "replace": (["owner", "import", "-", "--replace"], OWNERS),
     "people": (["person", "import", "-"], PEOPLE),
     "away": (["person", "away", "minsu", "--until", "2031-05-04", "--deputy", "anna", "--note", "skiing"], ""),
+    "back": (["person", "away", "anna", "--back"], ""),
+    "open": (["--as", "minsu", "case", "open", "{response}", "--priority", "high", "--note", "they wrote to me"], ""),
     "ack": (["--as", "minsu", "case", "ack", "1"], ""),
     "resolve": (["--as", "minsu", "case", "resolve", "1", "--cause", "late", "--note", "called"], ""),
     "hand over": (["--as", "olga", "case", "assign", "--from", "minsu", "--to", "ben"], ""),
@@ -130,12 +136,16 @@ COMMANDS = {
     "cancel": (["message", "cancel", "{message}"], ""),
     "disable": (["endpoint", "disable", "crm", "--reason", "moving"], ""),
     "pause": (["pause", "--reason", "a test"], ""),
+    "resume": (["resume", "email"], ""),
 }
 
 
 @pytest.fixture
 def stopped(folder, pg):
-    """stopped(): a site with two cases, a dead letter, a waiting message and a row set aside, and no daemon."""
+    """
+    stopped(): a site with two cases, a dead letter, a waiting message and a row set aside, somebody away now and later, mails that are
+    paused, and no daemon.
+    """
     made = []
 
     def site():
@@ -151,6 +161,10 @@ def stopped(folder, pg):
               " INSERT INTO closeloop.messages (id, case_id, kind, channel, endpoint, address, payload, dedup_key, state)"
               " SELECT gen_random_uuid(), id, 'case.opened', 'webhook', 'crm', 'x', '{}', 'k' || id, (CASE WHEN id % 2 = 0 THEN 'dead' ELSE 'queued' END)::"
               "closeloop.message_state FROM closeloop.cases")
+        one.q("INSERT INTO closeloop.absences (person, starts_at, ends_at, note) VALUES ('anna', now() - interval '1 day', NULL, 'ill'),"
+              " ('anna', '2031-05-01', '2031-06-01', 'sailing');"
+              " INSERT INTO closeloop.endpoints (name, paused, reason, failures, breaker) VALUES ('email', true, 'moving', 5, 'open')")
+        (one.folder / "owners.csv").write_text(OWNERS, encoding="ascii")
         return one
 
     yield site
@@ -162,26 +176,60 @@ def states(site):
     return {name: site.q(sql) for name, sql in STATES.items()}
 
 
+def words(site, arguments):
+    """A command as it is said to this site."""
+    message = site.one("SELECT id::text FROM closeloop.messages WHERE state = 'queued'")
+    response = site.one("SELECT response_id FROM closeloop.inbox")
+    return [a.format(message=message, response=response, owners=site.folder / "owners.csv") for a in arguments]
+
+
+def gone(site):
+    """Waits for the end of a session whose client was killed: the server may still be at the statement that it was sent."""
+    site.wait(lambda: site.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()") == 0,
+              "its session to end")
+
+
 @pytest.mark.parametrize("what", COMMANDS)
 def test_a_command_killed_at_each_call(stopped, size, figure, what):
     """All or nothing of it; the next one does it, or says that it is done."""
     whole = stopped()
     arguments, stdin = COMMANDS[what]
-    said = [a.format(message=whole.one("SELECT id::text FROM closeloop.messages WHERE state = 'queued'")) for a in arguments]
     before = states(whole)
-    total = calls(whole, said, stdin)
+    total = calls(whole, words(whole, arguments), stdin)
     after, killed = states(whole), 0
     assert before != after, "the command does nothing"
     for number in kill_points.sample(total, size(4, 1000)):
         site = stopped()
-        said = [a.format(message=site.one("SELECT id::text FROM closeloop.messages WHERE state = 'queued'")) for a in arguments]
+        said = words(site, arguments)
         killed += die(site, said, stdin, number)
-        # The server may still be at the statement that it was sent.
-        site.wait(lambda s=site: s.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()") == 0,
-                  "its session to end")
+        gone(site)
         assert states(site) in (before, after), f"{what}: something half done after call {number}"
         done = run(site, said, stdin)
         assert done.returncode in (0, 1), f"{what}, once more: {done.returncode}\n{done.stdout}{done.stderr}"
         assert states(site) == after, f"{what}: killed at call {number}, then done again\n{done.stdout}{done.stderr}"
         site.close()
     figure(f"{total} calls, {killed} kills")
+
+
+# ---- what sends ----
+
+def test_a_test_message_killed_at_each_call(stopped, size, figure):
+    """`endpoint test`: the receiver has it whole or not at all, each is another message, and the database hears of none."""
+    site, killed, total = stopped(), 0, {}
+    before = states(site)
+    for said, came in ((["endpoint", "test", "crm"], site.hook.requests),
+                       (["endpoint", "test", "email", "--to", "ann@halden.example"], site.mailbox.mails)):
+        total[said[2]] = calls(site, said, "")
+        assert len(came) == 1
+        for number in kill_points.sample(total[said[2]], size(6, 1000)):
+            n = len(came)
+            killed += die(site, said, "", number)
+            assert len(came) <= n + 1
+            again(site, said, "")
+            assert n < len(came) <= n + 2, f"{said}, killed at call {number}: {len(came) - n} came of two"
+        assert states(site) == before
+    assert all(invariants.verify(request)["type"] == "endpoint.test" for request in site.hook.requests)
+    assert len({request.headers["webhook-id"] for request in site.hook.requests}) == len(site.hook.requests)
+    assert all(text_of(mail).startswith("This is a test of closeloop") for mail in site.mailbox.mails)
+    assert len({mail.message["message-id"] for mail in site.mailbox.mails}) == len(site.mailbox.mails)
+    figure(f"{total} calls, {killed} kills; {len(site.hook.requests)} webhooks, {len(site.mailbox.mails)} mails")
