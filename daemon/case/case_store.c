@@ -16,6 +16,15 @@ const struct pg_stmt case_lock_customer = {
 	{PG_INT8},
 };
 
+/* A lone answer: the customer's lock first, as the columns stand. */
+const struct pg_stmt case_lock_one = {
+	"case_lock_one",
+	"SELECT pg_advisory_xact_lock($1), (SELECT r.xmin::text FROM closeloop.responses r WHERE r.id = $2"
+	"  FOR NO KEY UPDATE SKIP LOCKED)",
+	2,
+	{PG_INT8, PG_INT8},
+};
+
 const struct pg_stmt case_lock_customers = {
 	"case_lock_customers",
 	"SELECT count(pg_advisory_xact_lock(k)) FROM (SELECT k FROM unnest($1::bigint[]) AS k ORDER BY k) AS sorted",
@@ -64,6 +73,17 @@ const struct pg_stmt case_now_and_ids = {
 	" FROM closeloop.directory_version",
 	1,
 	{PG_INT4},
+};
+
+/* Behind the customer's lock: nobody else writes what is looked for here. */
+const struct pg_stmt case_look_one = {
+	"case_look_one",
+	"SELECT now(), last_value, ARRAY[nextval('closeloop.cases_id_seq')],"
+	" EXISTS (SELECT FROM closeloop.case_responses k WHERE k.response_id = $1)"
+	" OR EXISTS (SELECT FROM closeloop.cases c WHERE c.customer_id COLLATE \"C\" = $2)"
+	" FROM closeloop.directory_version",
+	2,
+	{PG_INT8, PG_TEXT},
 };
 
 const struct pg_stmt case_local_times = {

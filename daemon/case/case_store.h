@@ -14,6 +14,13 @@
 extern const struct pg_stmt case_lock_customers;
 /* ($1 key) the same of a single one. */
 extern const struct pg_stmt case_lock_customer;
+/* ($1 key, $2 response id) → nothing, xmin::text (null: somebody else has it): that lock, then the response's. */
+extern const struct pg_stmt case_lock_one;
+/*
+ * ($1 response id, $2 customer) → the columns of case_now_and_ids with one id; whether the response was judged before or the
+ * customer has a case. Then case_judged and case_merge_stmt say more.
+ */
+extern const struct pg_stmt case_look_one;
 /* ($1 response ids) → id, xmin::text: locks the matched responses against changes until the commit. */
 extern const struct pg_stmt case_lock_responses;
 /* ($1 response ids) → response_id, case_id (0: none), in which state, version of the case: judged before, seen after the locks. */

@@ -232,6 +232,23 @@ static void on_now(void *arg, const struct pg_rows *rows)
 		j->n_new_ids = pg_get_int8_array(rows, 0, 2, j->arena, &j->new_ids);
 }
 
+static void on_lone_locked(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+	const char *version = pg_get_text(rows, 0, 1, NULL);
+
+	if (!str_eq(j->plans->claimed->row_version, version))
+		j->plans->action = PLAN_RETURN;
+}
+
+static void on_lone_look(void *arg, const struct pg_rows *rows)
+{
+	struct judge *j = arg;
+
+	on_now(j, rows);
+	j->known = pg_get_bool(rows, 0, 3);
+}
+
 /* Rows come sorted by id and so do the plans of most batches: `hint` makes the search a step. */
 static struct plan *plan_near(struct judge *j, int64_t id, int *hint)
 {
@@ -426,6 +443,31 @@ static void add_now(struct pg_batch *b, struct judge *j)
 	pg_batch_add(b, &case_now_and_ids, p, on_now, j);
 }
 
+/* One answer of somebody, which would open a case and never was judged: mostly there is nothing else to know of it. */
+static bool judge_is_lone(const struct judge *j)
+{
+	const struct settings *s = j->live->settings;
+	const struct plan *p = j->plans;
+
+	return !j->dry && j->n_plans == 1 && p->action == PLAN_OPEN && !p->claimed->judged &&
+	       s->cases.merge_by != MERGE_BY_ACCOUNT && !settings_is_anonymous(s, p->claimed->response.customer_id);
+}
+
+static void add_lone(struct pg_batch *b, struct judge *j)
+{
+	const struct response *r = &j->plans->claimed->response;
+	struct pg_params *p = arena_new_obj(j->arena, struct pg_params), *q = arena_new_obj(j->arena, struct pg_params);
+
+	pg_params_init(p, j->arena);
+	pg_add_int8(p, case_customer_key(r->customer_id));
+	pg_add_int8(p, r->id);
+	pg_batch_add(b, &case_lock_one, p, on_lone_locked, j);
+	pg_params_init(q, j->arena);
+	pg_add_int8(q, r->id);
+	pg_add_text(q, r->customer_id);
+	pg_batch_add(b, &case_look_one, q, on_lone_look, j);
+}
+
 static void judge_plan(struct judge *j);
 
 static void on_directory(void *arg, const struct pg_error *error)
@@ -440,12 +482,27 @@ static void on_directory(void *arg, const struct pg_error *error)
 	judge_plan(j);
 }
 
+static void on_gathered(void *arg, const struct pg_error *error);
+
+/* The lone answer's customer has a case. */
+static void judge_look_closer(struct judge *j)
+{
+	struct pg_batch *b = pg_batch_new(j->conn);
+
+	j->lone = false;
+	add_ids(b, j, &case_judged, on_judged);
+	judge_ask_merges(j, b);
+	pg_batch_send(b, 0, on_gathered, j);
+}
+
 static void on_gathered(void *arg, const struct pg_error *error)
 {
 	struct judge *j = arg;
 
 	if (error)
 		j->done(j->arg, error);
+	else if (j->lone && j->known)
+		judge_look_closer(j);
 	else if (j->directory_version != directory_version(j->live->directory))
 		directory_load(j->conn, j->live, on_directory, j);
 	else
@@ -457,12 +514,16 @@ void judge_start(struct judge *j)
 	struct pg_batch *b = pg_batch_new(j->conn);
 
 	judge_gather(j);
-	if (!j->dry) {
+	j->lone = judge_is_lone(j);
+	if (j->lone) {
+		add_lone(b, j);
+	} else if (!j->dry) {
 		add_customers(b, j);
 		add_ids(b, j, &case_lock_responses, on_locked);
 		add_ids(b, j, &case_judged, on_judged);
 	}
-	add_now(b, j);
+	if (!j->lone)
+		add_now(b, j);
 	if (j->on_endpoints)
 		pg_batch_add(b, &outbox_endpoints, NULL, j->on_endpoints, j->arg);
 	if (j->facts.n_lookups) {

@@ -47,6 +47,8 @@ struct judge {
 	/* inside */
 	struct plan **order; /* of plans: as they are decided and written */
 	bool repeated;       /* some are of one customer */
+	bool lone;           /* one answer, which would open a case: asked for by two statements */
+	bool known;          /* … and they found that it, or its customer, has a case */
 	struct judge_merges *merges;
 	int64_t directory_version;
 	const int64_t *new_ids;

@@ -143,6 +143,8 @@ void judge_ask_merges(struct judge *j, struct pg_batch *b)
 	int n = 0;
 
 	find_repeated(j);
+	if (j->lone)
+		return; /* if there are any */
 	if (s->cases.outcome_within_s <= 0 && s->cases.merge_within_s <= 0 && s->cases.cooldown_s <= 0)
 		return;
 	for (int i = 0; i < j->n_plans; i++) {

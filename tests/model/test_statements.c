@@ -64,6 +64,8 @@ static void cases(void **state)
 {
 	HAS(case_lock_customer, "pg_advisory_xact_lock");
 	HAS(case_lock_customers, "pg_advisory_xact_lock", "ORDER BY k");
+	HAS(case_lock_one, "pg_advisory_xact_lock($1), (SELECT r.xmin", "FOR NO KEY UPDATE SKIP LOCKED");
+	HAS(case_look_one, "FROM closeloop.case_responses", "FROM closeloop.cases");
 	HAS(case_lock_responses, "xmin", "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED");
 	HAS(case_judged, "FROM closeloop.case_responses");
 	HAS(case_record_stmt, "ON CONFLICT (response_id) DO UPDATE", "WHERE c.case_id IS NULL");
@@ -122,6 +124,7 @@ static void merging(void **state)
 	HAS(case_open_stmt, "INSERT INTO closeloop.cases (id, response_id");
 	HAS(case_open_one_stmt, "INSERT INTO closeloop.cases (id, response_id");
 	HAS(case_now_and_ids, "nextval('closeloop.cases_id_seq')");
+	HAS(case_look_one, "nextval('closeloop.cases_id_seq')");
 }
 
 int main(void)
