@@ -5,6 +5,8 @@
  *   judge_start   asks the database once for everything the rest needs, in one pipeline: customers and responses are
  *                 locked, owners, loads and positions fetched; due times asked for (judge_clocks.c); another round
  *                 turns due times into local times
+ *                 One answer alone is asked about by two statements instead of five; where they say that its customer has a
+ *                 case, one round more asks which
  *   done          plans stand with owners, due times and rendered messages; nothing has been written
  *
  * `closeloop try` runs the same judge with dry = true: no locks, no ids, no effects.
