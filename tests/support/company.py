@@ -138,6 +138,7 @@ class Site:
     def __init__(self, folder, server, database):
         self.folder, self.server, self.database = pathlib.Path(folder), server, database
         self.folder.mkdir()
+        self.server_log_from = len(server.log().encode()) if server.log_file.exists() else 0
         self.mailbox = servers.MailCatcher().start()
         self.hook = servers.HookCatcher().start()
         self.daemons, self.connections = [], []
@@ -151,6 +152,7 @@ class Site:
         self.clock_jumps = False
         self.committed, self.changed = set(), set()  # ids acknowledged to the writer; source ids whose answer was changed
         self.expected_aside, self.expected_undelivered = set(), 0
+        self.secrets = {SECRET, SECRET[6:]}  # what no log may hold
         # libcurl repeats a request by itself when a kept connection ends before the first byte of an answer: so often a message
         self.repeats = 0
         self.excuses = self.copies = 0  # reasons there were for a second copy, and copies that came

@@ -7,7 +7,8 @@ What must hold after every scenario, whatever broke in it. One checker for the s
   I4  states move legally, each move is one event
   I5  a late worker's failure is dropped, its success is kept (test_kill has the scenario; here: no message is undone)
   I6  once the fault is gone the backlog drains and /readyz returns (Site.recovered)
-  I7  documented exit codes, no sanitizer's report, flat descriptors and memory, no secret and no customer's word in a log
+  I7  documented exit codes, no sanitizer's report, flat descriptors and memory, no secret and no customer's word in a log,
+      PostgreSQL's included
   I8  one sick receiver doesn't delay the others (the scenarios with a healthy neighbour measure it)
   I9  what is held for a digest leaves with it, once, and never alone and empty
   I10 a reminder, a warning, a step of an escalation happens once per case and round, and somebody is told of it
@@ -30,6 +31,9 @@ import re
 SECRET_BYTES = bytes(range(24))
 SECRET = "whsec_" + base64.b64encode(SECRET_BYTES).decode()
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|ThreadSanitizer|runtime error:|Assertion .* failed")
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/[a-z]/([\w-]{40,})")
+# What PostgreSQL logs of a session of ours: a line, and those that go on behind a tab. Statements of an application are its own affair.
+OURS = re.compile(r"^\S+ \S+ \S+ \[\d+\] app=closeloop.*(?:\n\t.*)*", re.MULTILINE)
 MESSAGE_ID = re.compile(r"<([0-9a-f-]{36})@")
 CANARY = "canary"  # in every word of a customer that the fault suite invents
 ROLLED_BACK = "rolled-back"  # … that never was committed
@@ -249,13 +253,26 @@ def check_receivers(site):
 
 
 def check_logs(site):
-    """I7: nothing secret, nothing of customers, no report of a sanitizer, no assertion."""
+    """I7: nothing secret, nothing of customers, no report of a sanitizer, no assertion; neither in PostgreSQL's log."""
+    secrets = site.secrets | links_of(site)
     for daemon in site.daemons:
-        text = daemon.log
-        assert not REPORTS.search(text), text[-4000:]
-        for secret in (SECRET, SECRET[6:]):
-            assert secret not in text, f"a secret in {daemon.log_file.name}"
-        assert CANARY not in text.lower(), f"a customer's words in {daemon.log_file.name}"
+        assert not REPORTS.search(daemon.log), daemon.log[-4000:]
+        check_log(daemon.log, daemon.log, secrets, daemon.log_file.name)
+    text = site.server.log(site.server_log_from)
+    check_log(text, "\n".join(OURS.findall(text)), secrets, "PostgreSQL's log")
+
+
+def check_log(text, ours, secrets, name):
+    assert not [secret for secret in secrets if secret in text], f"a secret in {name}"
+    said = [line for line in ours.splitlines() if CANARY in line.lower()]
+    assert not said, f"a customer's words in {name}: {said[:5]}"
+
+
+def links_of(site):
+    """The links of its pages that were mailed: who has one is let in."""
+    if "public_url" not in site.configuration.read_text(encoding="utf-8"):
+        return set()
+    return {link for mail in list(site.mailbox.mails) for link in LINK.findall(mail.message.get_body(("plain",)).get_content())}
 
 
 def check_complete(site):

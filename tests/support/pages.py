@@ -31,6 +31,7 @@ def write_secret(site, name, *lines):
     path = site.folder / name
     path.touch(0o600)
     path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    site.secrets.update(lines)
 
 
 def http_section(site, more=""):

@@ -74,7 +74,7 @@ class Postgres:
         self.tcp, self.port, self.process, self.settings = tcp, None, None, settings
         # Off for speed: the folder doesn't outlive a crash of the machine anyway.
         self.settings = {"fsync": "off", "full_page_writes": "off", "timezone": "UTC", "log_timezone": "UTC",
-                         "max_connections": "60", "shared_buffers": "32MB", **settings}
+                         "max_connections": "60", "shared_buffers": "32MB", "log_line_prefix": "%m [%p] app=%a ", **settings}
 
     def _environment(self):
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -133,6 +133,12 @@ class Postgres:
                 self.process.send_signal(signal.SIGQUIT)
                 self.process.wait(20)
         self.process = None
+
+    def log(self, offset=0):
+        """What the server wrote into its log from there on."""
+        with open(self.log_file, "rb") as file:
+            file.seek(offset)
+            return file.read().decode(errors="replace")
 
     def conninfo(self, database, user="postgres"):
         return f"host={self.sockets} port={self.port} dbname={database} user={user}"
