@@ -259,7 +259,8 @@ def check_logs(site):
         assert not REPORTS.search(daemon.log), daemon.log[-4000:]
         check_log(daemon.log, daemon.log, secrets, daemon.log_file.name)
     text = site.server.log(site.server_log_from)
-    check_log(text, "\n".join(OURS.findall(text)), secrets, "PostgreSQL's log")
+    ours = [] if "words in PostgreSQL's log" in site.may_differ else OURS.findall(text)
+    check_log(text, "\n".join(ours), secrets, "PostgreSQL's log")
 
 
 def check_log(text, ours, secrets, name):
