@@ -1,6 +1,6 @@
 -- Capture: every response that is written or changed lands in the inbox within the writer's own transaction.
 --
---   INSERT/UPDATE/COPY/MERGE → statement trigger → inbox (one row each) → wake(): NOTIFY unless a daemon is awake
+--   INSERT/UPDATE/COPY/MERGE → statement trigger → inbox (one row each) → NOTIFY 'inbox' unless a daemon is awake
 --
 -- NOTIFY serialises commits of the whole cluster, so a daemon under load promises in the sequence awake_until (milliseconds
 -- since 1970) to look again by itself, and until then the trigger sends none. Sequences aren't transactional: the promise is
@@ -95,7 +95,7 @@ END
 $$;
 COMMENT ON FUNCTION closeloop.wake() IS 'Notifies the daemons, unless one has promised to look by itself.';
 
--- wake(), written out: a function called is an executor more.
+-- wake(), written out: a function called is an executor more. 'inbox': nothing else need be looked for.
 CREATE OR REPLACE FUNCTION closeloop.capture_insert() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
@@ -109,7 +109,7 @@ BEGIN
 		INSERT INTO closeloop.inbox (response_id) SELECT id FROM arrived;
 	END IF;
 	IF FOUND AND closeloop.is_awake() IS NOT TRUE THEN
-		PERFORM pg_notify('closeloop', '');
+		PERFORM pg_notify('closeloop', 'inbox');
 	END IF;
 	RETURN NULL;
 END
@@ -139,8 +139,8 @@ BEGIN
 		o.contact_requested, o.comment, o.attributes, o.responded_at)
 	AND (s.settle IS NULL OR current_setting('transaction_isolation') <> 'read committed' OR NOT EXISTS (SELECT FROM closeloop.inbox AS i WHERE i.response_id = n.id AND i.settles
 		AND i.set_aside_at IS NULL FOR KEY SHARE SKIP LOCKED));
-	IF FOUND THEN
-		PERFORM closeloop.wake();
+	IF FOUND AND closeloop.is_awake() IS NOT TRUE THEN
+		PERFORM pg_notify('closeloop', 'inbox');
 	END IF;
 	RETURN NULL;
 END
