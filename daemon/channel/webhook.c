@@ -3,7 +3,7 @@
  *
  *   submit ─▶ inbox ─▶ hook->queue ─ pump: a free connection, no other of its case ─▶ transfer ─▶ results
  *
- * Each hook has its own queue and its own connections, so one that hangs holds up nobody else. While others are under way,
+ * Each hook has its own queue and its own connections, so one that hangs holds up nobody else. While others have just been sent,
  * results go back a millisecond's worth at a time: waking the main thread for each costs both more than the request does.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -117,6 +117,13 @@ static void webhooks_on_flush(struct deadline *d)
 	webhooks_flush(container_of(d, struct webhooks, flush));
 }
 
+/* A result soon: a request was begun just now. One that hangs isn't waited for. */
+static bool webhooks_expect(const struct webhooks *w)
+{
+	return !list_empty(&w->active) &&
+	       mono_now().us - list_entry(w->active.prev, struct transfer, link)->started.us < RESULTS_GATHER_US;
+}
+
 static void webhooks_end(struct webhooks *w, struct transfer *t, CURLcode code, bool gave_up)
 {
 	struct hook *h = t->hook;
@@ -131,7 +138,7 @@ static void webhooks_end(struct webhooks *w, struct transfer *t, CURLcode code, 
 	list_append(&w->done, &job->link);
 	w->n_done++;
 	hook_pump(w, h);
-	if (list_empty(&w->active) || w->n_done >= RESULTS_MOST)
+	if (!webhooks_expect(w) || w->n_done >= RESULTS_MOST)
 		webhooks_flush(w);
 	else if (!deadline_is_armed(&w->flush))
 		deadline_arm(&w->flush, RESULTS_GATHER_US);

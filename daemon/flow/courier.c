@@ -4,7 +4,8 @@
  *   kick ─▶ [settle results + endpoint states, states? claim] ─▶ channel ─▶ result ─▶ wake …
  *
  * One round is under way at a time, one transaction, so that it waits for the disk once; whatever happens meanwhile asks for
- * another one. It claims only if something may be due that the last look didn't see: most messages come leased from the intake.
+ * another one. It claims only if something may be due that the last look didn't see (courier_look.c): most messages come leased from
+ * the intake.
  * A result is kept until the settle that carries it was committed, so a lost connection costs nothing but time; after a round that
  * failed the next one only settles. Leases of what is in the channel are renewed every 10 s. Messages committed as leased by the
  * intake come in through courier_send() without a claim.
@@ -13,6 +14,7 @@
  */
 #include "base/exit.h"
 #include "base/log.h"
+#include "flow/courier_look.h"
 #include "flow/endpoints.h"
 #include "outbox/backoff.h"
 #include "outbox/operator_store.h"
@@ -23,20 +25,17 @@
 #include <unistd.h>
 
 #define COURIER_ARENA_BYTES (64 * 1024)
-#define COURIER_POLL_US (15 * US_PER_S)   /* an idle look of the intake comes first: courier_poll() */
 #define COURIER_LOOK_US (11 * US_PER_S)   /* the third of those, while who writes messages tells us */
 #define COURIER_GATHER_US (5 * US_PER_MS) /* results that come close together are settled together */
-#define COURIER_ROUND_LEAST 128           /* messages settled, or claimed for one endpoint, however little is in the channel */
 #define COURIER_SETTLE_MOST 512           /* results in one statement */
 #define COURIER_RECLAIM_US (3 * US_PER_S)
-#define COURIER_RESCAN_US US_PER_S /* at least so often, and before sleeping, all that is due is looked for */
-#define COURIER_LATE_US US_PER_S   /* what commits later than this after it was written waits for that */
 
 struct flight {
 	struct list link; /* of courier.flights */
 	struct uuid id;
 	int32_t fence, attempt;
 	struct wall_time first_try_at;
+	struct mono_time sent;
 	struct courier_endpoint *endpoint;
 };
 
@@ -65,6 +64,7 @@ static void courier_fly(struct courier *c, struct courier_endpoint *e, struct de
 	f->fence = d->fence;
 	f->attempt = d->attempt;
 	f->first_try_at = wall_is_set(d->first_try_at) ? d->first_try_at : wall_now();
+	f->sent = mono_now();
 	f->endpoint = e;
 	d->tag = f;
 	list_append(&c->flights, &f->link);
@@ -175,8 +175,13 @@ static void courier_settled(struct courier *c, const struct pg_error *error)
 			log_error("settling: sqlstate=%s statement=%s %s", error->sqlstate, error->statement, error->message);
 		return;
 	}
-	list_for_each(it, &c->settling) /* a mail that will not arrive has left a notice */
-		undeliverable |= landed_is_undeliverable(list_entry(it, struct landed, link));
+	list_for_each(it, &c->settling) {
+		const struct landed *l = list_entry(it, struct landed, link);
+
+		undeliverable |= landed_is_undeliverable(l); /* a mail that will not arrive has left a notice */
+		if (l->settlement.state == MESSAGE_QUEUED)
+			courier_look_in(c, l->settlement.delay_us);
+	}
 	landed_free_all(&c->settling);
 	c->again |= c->unsettled;
 	c->asked |= c->unsettled;
@@ -220,25 +225,30 @@ static int courier_in_flight(const struct courier *c)
 	return n;
 }
 
-static int claim_size(const struct courier_endpoint *e, int room)
+/* What is due there waits for such a result: for its room, or for its being settled. */
+static bool landed_is_waited_for(struct courier *c, const struct landed *l)
 {
-	return MIN(room, MAX(COURIER_ROUND_LEAST, 3 * e->in_flight));
+	const struct courier_endpoint *e = courier_endpoint(c, l->result->delivery->endpoint);
+
+	return e && e->left;
 }
 
 static void add_settle(struct courier *c, struct pg_batch *b)
 {
-	int most = c->left ? MIN(COURIER_SETTLE_MOST, MAX(COURIER_ROUND_LEAST, courier_in_flight(c))) : COURIER_ROUND_LEAST;
+	bool left = endpoints_have_left(c);
+	int most = left ? MIN(COURIER_SETTLE_MOST, MAX(COURIER_ROUND_LEAST, courier_in_flight(c))) : COURIER_ROUND_LEAST;
 	struct outbox_settlement *all = arena_new_array(c->arena, struct outbox_settlement, (size_t)most);
 	struct pg_params *p = arena_new_obj(c->arena, struct pg_params);
 	struct list *it;
 	int n = 0;
 
 	while (n < most && (it = list_pop(&c->results))) {
-		all[n] = list_entry(it, struct landed, link)->settlement;
-		c->asked |= all[n++].state != MESSAGE_SENT; /* when is its next try? */
+		const struct landed *l = list_entry(it, struct landed, link);
+
+		all[n++] = l->settlement;
+		c->asked |= left && landed_is_waited_for(c, l);
 		list_append(&c->settling, it);
 	}
-	c->asked |= c->left; /* there is room again */
 	c->n_results -= n;
 	outbox_settle_params(p, c->arena, all, n);
 	pg_batch_add(b, &outbox_settle, p, NULL, NULL);
@@ -294,24 +304,6 @@ static void send_reclaim(struct courier *c)
 	c->reclaim = false;
 }
 
-static void on_endpoint_rows(void *arg, const struct pg_rows *rows)
-{
-	courier_on_endpoints(arg, rows);
-}
-
-static void on_claimed(void *arg, const struct pg_rows *rows)
-{
-	struct courier *c = arg;
-
-	c->taken = arena_new_array(c->arena, struct delivery *, (size_t)pg_count(rows));
-	c->claimed = 0;
-	for (int i = 0; i < pg_count(rows); i++)
-		if (outbox_is_leased(rows, i)) {
-			c->taken[c->claimed] = outbox_read(rows, i);
-			courier_endpoint(c, c->taken[c->claimed++]->endpoint)->reserved++;
-		}
-}
-
 /*
  * Its lease ran out in our hands (the database was away, its clock jumped) and was taken anew, but it is on its way, or its result
  * waits for the settle: no second copy, and what comes of it counts under the new lease.
@@ -357,27 +349,6 @@ static void courier_take(struct courier *c, bool committed)
 		c->claimed = 0;
 }
 
-static void on_next(void *arg, const struct pg_rows *rows)
-{
-	struct courier *c = arg;
-	double in_s = pg_count(rows) && !pg_is_null(rows, 0, 0) ? pg_get_float8(rows, 0, 0) : 1e9;
-	int64_t in_us = in_s > 3600 ? COURIER_POLL_US : (int64_t)(in_s * (double)US_PER_S) + US_PER_MS;
-	int64_t scanned_us = mono_now().us - c->scanned.us;
-
-	in_us = MIN(in_us, endpoints_probe_in_us(c));
-	if (in_s > 0) /* nothing due is left */
-		c->low_water.us = MAX(c->low_water.us, pg_get_time(rows, 0, 1).us - COURIER_LATE_US);
-	if (!c->scanning)
-		in_us = MIN(in_us, MAX(COURIER_RESCAN_US - scanned_us, 0) + US_PER_MS);
-	c->left = in_s <= 0;
-
-	/* Due already and yet not claimed (it waits for its turn, or its endpoint is full): a result will wake us. */
-	if (in_us < 50 * US_PER_MS)
-		in_us = c->claimed ? 0 : 250 * US_PER_MS;
-	c->polling = in_us >= COURIER_POLL_US;
-	c->look_at.us = mono_now().us + MIN(in_us, COURIER_POLL_US);
-}
-
 static void on_round_done(void *arg, const struct pg_error *error)
 {
 	struct courier *c = arg;
@@ -394,83 +365,17 @@ static void on_round_done(void *arg, const struct pg_error *error)
 	if (error || c->unsettled) {
 		c->again = false;
 		c->asked = true;
+		c->scanned.us = 0; /* what the look has seen may not be so */
 		deadline_arm(&c->due, US_PER_S << MIN(c->failures++, 2));
 		return;
 	}
 	c->failures = 0;
-	c->asked |= c->claimed > 0; /* there may be more */
+	c->asked |= c->claimed > 0 && courier_has_more(c);
 	if (!c->stopping)
 		deadline_arm(&c->due, MAX(c->look_at.us - mono_now().us, 0));
 	if (c->claimed > 0 || c->again || c->n_results > 0)
 		courier_wake(c);
 	flow_progress(c->flow);
-}
-
-static bool courier_looks_for(const struct courier *c, const struct courier_endpoint *e)
-{
-	return endpoint_may_send(c, e) && !endpoint_is_shut(c, e);
-}
-
-/* Where the scans begin; see outbox_claim. Nothing is known of what waits for somebody to whom the last look wasn't allowed to send. */
-static struct wall_time courier_low_water(struct courier *c)
-{
-	c->scanning = mono_now().us - c->scanned.us >= COURIER_RESCAN_US;
-	for (int i = 0; i < c->n_endpoints; i++) {
-		struct courier_endpoint *e = &c->endpoints[i];
-		bool looked = e->looked;
-
-		e->looked = courier_looks_for(c, e);
-		c->scanning |= e->looked && !looked;
-	}
-	if (c->scanning) {
-		c->scanned = mono_now();
-		c->low_water.us = INT64_MIN + 1; /* -infinity */
-	}
-	return c->low_water;
-}
-
-static void add_claim(struct courier *c, struct pg_batch *b)
-{
-	struct pg_params *p = arena_new_obj(c->arena, struct pg_params), *q = arena_new_obj(c->arena, struct pg_params);
-	struct wall_time from = courier_low_water(c);
-	struct pg_array names, rooms, sending;
-
-	pg_array_init(&names, c->arena, PG_TEXT);
-	pg_array_init(&sending, c->arena, PG_TEXT);
-	pg_array_init(&rooms, c->arena, PG_INT4);
-	for (int i = 0; i < c->n_endpoints; i++) {
-		struct courier_endpoint *e = &c->endpoints[i];
-		int room = endpoint_room(c, e);
-
-		if (courier_looks_for(c, e))
-			pg_array_text(&sending, e->name);
-		if (room > 0) {
-			pg_array_text(&names, e->name);
-			pg_array_int4(&rooms, claim_size(e, room));
-		}
-	}
-	if (names.count) {
-		pg_params_init(p, c->arena);
-		pg_add_array(p, &names);
-		pg_add_array(p, &rooms);
-		pg_add_text(p, c->flow->daemon_id);
-		pg_add_time(p, from);
-		pg_add_bool(p, c->scanning);
-		pg_batch_add(b, &outbox_claim, p, on_claimed, c);
-	}
-	pg_params_init(q, c->arena);
-	pg_add_array(q, &sending);
-	pg_add_time(q, from);
-	pg_add_bool(q, c->scanning);
-	pg_batch_add(b, &outbox_next, q, on_next, c);
-}
-
-static void add_look(struct courier *c, struct pg_batch *b)
-{
-	c->asked = c->left = c->polling = false;
-	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
-	endpoints_add_probes(c, b);
-	add_claim(c, b);
 }
 
 static void courier_round(struct courier *c)
@@ -492,7 +397,7 @@ static void courier_round(struct courier *c)
 		add_settle(c, b);
 	looks = c->asked && !c->stopping && !c->unsettled;
 	if (looks)
-		add_look(c, b);
+		courier_add_look(c, b);
 	if (settles || looks) {
 		pg_batch_send(b, 0, on_round_done, c);
 	} else {
@@ -581,9 +486,16 @@ static void courier_gather(struct courier *c)
 	c->gathering = !c->busy;
 }
 
+/* Results soon: something was sent just now. What has been under way for longer, to a receiver that hangs perhaps, isn't waited for. */
+static bool courier_expects(const struct courier *c)
+{
+	return !list_empty(&c->flights) &&
+	       mono_now().us - list_entry(c->flights.prev, struct flight, link)->sent.us < COURIER_GATHER_US;
+}
+
 static void courier_wake(struct courier *c)
 {
-	if (c->up && !c->busy && (c->n_results == 0 || c->n_results >= COURIER_ROUND_LEAST || list_empty(&c->flights))) {
+	if (c->up && !c->busy && (c->n_results == 0 || c->n_results >= COURIER_ROUND_LEAST || !courier_expects(c))) {
 		deadline_arm(&c->due, 0);
 		c->gathering = true;
 	} else {
@@ -609,7 +521,7 @@ static void endpoints_add(struct courier *c, const char *name)
 
 	if (!e) {
 		e = &c->endpoints[c->n_endpoints++];
-		*e = (struct courier_endpoint){.name = xstrdup(name)};
+		*e = (struct courier_endpoint){.name = xstrdup(name), .scan = true};
 	}
 	e->known = true;
 }

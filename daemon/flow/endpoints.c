@@ -74,11 +74,21 @@ bool courier_reserve(struct courier *c, const char *endpoint)
 
 bool courier_may_take(struct courier *c, const char *endpoint)
 {
-	const struct courier_endpoint *e = courier_endpoint(c, endpoint);
+	struct courier_endpoint *e = courier_endpoint(c, endpoint);
 
 	if (!e || endpoint_room(c, e) > 0)
 		return true;
-	c->left = true;
+	if (endpoint_may_send(c, e) && !e->open && e->in_flight + e->reserved == 0)
+		return true; /* results elsewhere hold it up: see COURIER_UNSETTLED_MOST */
+	e->left = true;
+	return false;
+}
+
+bool endpoints_have_left(const struct courier *c)
+{
+	for (int i = 0; i < c->n_endpoints; i++)
+		if (c->endpoints[i].left)
+			return true;
 	return false;
 }
 

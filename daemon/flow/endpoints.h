@@ -15,6 +15,9 @@ int endpoint_room(const struct courier *c, const struct courier_endpoint *e);
 /* Open, and no probe is to be sent, or one is out already: nobody need ask what is due there. */
 bool endpoint_is_shut(const struct courier *c, const struct courier_endpoint *e);
 
+/* Somewhere what is due waits for room, or for an earlier message of its case. */
+bool endpoints_have_left(const struct courier *c);
+
 /* A result is back: what it says is kept until the settle that carries it was committed. */
 void endpoint_note(struct courier_endpoint *e, const struct delivery_result *r, bool mail);
 /* true: there is any, so a state may be another one now. */

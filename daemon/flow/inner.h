@@ -169,7 +169,10 @@ struct courier_endpoint {
 	struct mono_time open_until; /* then one may try */
 	int failures;
 	int in_flight;
-	bool looked;                  /* the last look was for its messages too */
+	bool looked; /* the last look was for its messages too */
+	bool scan;   /* the next one is for all of them */
+	bool left;   /* one is due that waits for room, or for an earlier one of its case: a result here may help */
+	struct wall_time low_water;   /* looks begin here, but for scans */
 	int reserved;                 /* promised to messages of a commit under way */
 	struct endpoint_news news;    /* of the results waiting to be settled */
 	struct endpoint_news telling; /* in the settle under way */
@@ -189,7 +192,6 @@ struct courier {
 	struct list settling; /* in the batch under way */
 	bool busy, again, up, stopping, reclaim;
 	bool asked;     /* messages may be due that the last look didn't see: the next round looks */
-	bool left;      /* the last look left some that are due: they wait for room, or for an earlier one of their case */
 	bool polling;   /* nothing is planned: the next round only looks */
 	bool gathering; /* results wait for others; the round is due already */
 	bool everything_paused;
@@ -198,12 +200,11 @@ struct courier {
 	struct deadline renew;
 	struct deadline reclaim_later;
 	struct mono_time up_at;
-	struct mono_time look_at;   /* and at the latest then */
-	struct mono_time scanned;   /* last round that looked for all that is due */
-	bool scanning;              /* this one is such a round */
-	struct wall_time low_water; /* the others look from here on */
-	int claimed;                /* by the batch under way */
-	struct delivery **taken;    /* those; they leave when it is committed */
+	struct mono_time look_at; /* and at the latest then */
+	struct mono_time scanned; /* last round that looked for all that is due */
+	bool scanning;            /* this one is such a round */
+	int claimed;              /* by the batch under way */
+	struct delivery **taken;  /* those; they leave when it is committed */
 	int failures;
 };
 

@@ -60,13 +60,13 @@ const struct pg_stmt outbox_insert_one = {
 	 PG_TEXT, PG_TEXT},
 };
 
-/* What waits, and where the parameter behind it says so what a daemon has or had in its hands too; as messages_outstanding has them. */
+/* What waits, and where the flag behind it says so what a daemon has or had in its hands too; as messages_outstanding has them. */
 #define STATES_IF "(SELECT 'queued'::closeloop.message_state AS state UNION ALL SELECT 'leased' WHERE "
 
 /*
  * next_at of a leased message is the end of its lease, so one index finds what is due and, if $5 says so, what was abandoned. That was
  * no try: a message whose daemons were killed over and over isn't dead at its first failure.
- * A later message of a case waits for the earlier ones to the same receiver. The low-water mark $4 keeps the scan off the
+ * A later message of a case waits for the earlier ones to the same receiver. The low-water marks $4 keep the scans off the
  * entries of messages long sent that a held xmin leaves behind. state::text: by the case, never by messages_outstanding, which would
  * be read once for each message (an empty table's statistics make it look small). What was tried already and whose case is closed is
  * cancelled instead: the settle may not have seen a closing that was committed in the same moment (tests/model: NO_SECOND_LOOK).
@@ -78,10 +78,11 @@ const struct pg_stmt outbox_claim = {
 	" attempt = m.attempt + (m.state = 'queued')::int, fence = m.fence + 1, daemon = $3,"
 	" lease_until = clock_timestamp() + interval '30 seconds', next_at = clock_timestamp() + interval '30 seconds'"
 	" WHERE m.id = ANY (ARRAY("
-	"  SELECT d.id FROM unnest($1::text[], $2::int[]) AS e (name, room) CROSS JOIN LATERAL ("
-	"   SELECT f.id FROM " STATES_IF "$5) AS s CROSS JOIN LATERAL (SELECT q.id, q.next_at FROM closeloop.messages q"
+	"  SELECT d.id FROM unnest($1::text[], $2::int[], $4::timestamptz[], $5::boolean[]) AS e (name, room, since, leases)"
+	"  CROSS JOIN LATERAL (SELECT f.id FROM " STATES_IF
+	"e.leases) AS s CROSS JOIN LATERAL (SELECT q.id, q.next_at FROM closeloop.messages q"
 	"    WHERE q.endpoint = e.name AND q.state = s.state AND q.state IN ('queued', 'leased')"
-	"     AND q.next_at <= clock_timestamp() AND q.next_at >= $4"
+	"     AND q.next_at <= clock_timestamp() AND q.next_at >= e.since"
 	"     AND (q.case_id IS NULL OR NOT EXISTS (SELECT FROM closeloop.messages b WHERE b.case_id = q.case_id"
 	"      AND b.endpoint = q.endpoint AND b.recipient IS NOT DISTINCT FROM q.recipient"
 	"      AND b.seq < q.seq AND b.state::text IN ('queued', 'leased')))"
@@ -92,7 +93,7 @@ const struct pg_stmt outbox_claim = {
 	" CASE WHEN m.attempt > 1 THEN (SELECT a.at FROM closeloop.attempts a WHERE a.message_id = m.id"
 	"  ORDER BY a.id DESC OFFSET m.attempt - 2 LIMIT 1) END, m.state = 'leased'",
 	5,
-	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT, PG_TIMESTAMPTZ, PG_BOOL},
+	{PG_TEXT_ARRAY, PG_INT4_ARRAY, PG_TEXT, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY},
 };
 
 /*
@@ -150,12 +151,15 @@ const struct pg_stmt outbox_reclaim = {
 
 const struct pg_stmt outbox_next = {
 	"outbox_next",
-	"SELECT extract(epoch FROM min(d.next_at) - clock_timestamp())::float8, clock_timestamp()"
-	" FROM unnest($1::text[]) AS e (name) CROSS JOIN " STATES_IF "$3) AS s"
-	" CROSS JOIN LATERAL (SELECT q.next_at FROM closeloop.messages q WHERE q.endpoint = e.name AND q.state = s.state"
-	"  AND q.state IN ('queued', 'leased') AND q.next_at >= $2 ORDER BY q.next_at LIMIT 1) AS d",
+	"SELECT extract(epoch FROM min(d.next_at) FILTER (WHERE NOT d.due) - clock_timestamp())::float8, clock_timestamp(),"
+	" coalesce(array_agg(e.name) FILTER (WHERE d.due), '{}')"
+	" FROM unnest($1::text[], $2::timestamptz[], $3::boolean[]) AS e (name, since, leases)"
+	" CROSS JOIN LATERAL " STATES_IF
+	"e.leases) AS s CROSS JOIN LATERAL (SELECT q.next_at, q.next_at <= clock_timestamp() AS due"
+	"  FROM closeloop.messages q WHERE q.endpoint = e.name AND q.state = s.state AND q.state IN ('queued', 'leased')"
+	"  AND q.next_at >= e.since ORDER BY q.next_at LIMIT 1) AS d",
 	3,
-	{PG_TEXT_ARRAY, PG_TIMESTAMPTZ, PG_BOOL},
+	{PG_TEXT_ARRAY, PG_TIMESTAMPTZ_ARRAY, PG_BOOL_ARRAY},
 };
 
 const struct pg_stmt outbox_endpoints = {

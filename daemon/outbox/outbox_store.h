@@ -36,7 +36,10 @@ extern const struct pg_stmt outbox_insert_one;
 void outbox_insert_one_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, const char *daemon);
 void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon);
 
-/* ($1 endpoints, $2 how many of each, $3 daemon, $4 none that was due before) → deliveries, at most one per case, endpoint and recipient. */
+/*
+ * ($1 endpoints, $2 how many of each, $3 daemon, $4 none that was due before, of each, $5 leases that are over too, of each)
+ * → deliveries, at most one per case, endpoint and recipient.
+ */
 extern const struct pg_stmt outbox_claim;
 /* false: its case is closed, so it was cancelled instead. */
 bool outbox_is_leased(const struct pg_rows *rows, int row);
@@ -62,7 +65,10 @@ extern const struct pg_stmt outbox_renew;
  * COMMIT or claim) are due at once. Only leases taken before the connection came up: younger ones may be on their way to us.
  */
 extern const struct pg_stmt outbox_reclaim;
-/* ($1 endpoints, $2 none that is due before) → seconds (float8) until the nearest message of these is due (null: none); now. */
+/*
+ * ($1 endpoints, $2 none that is due before, of each, $3 leases too, of each) → seconds (float8) until the nearest message of these that
+ * isn't due will be (null: none); now; the endpoints that have one which is due.
+ */
 extern const struct pg_stmt outbox_next;
 
 /* State of endpoints that must survive. */

@@ -161,6 +161,41 @@ def test_what_was_held_leaves_oldest_first(site):
                     "  WHERE o.channel = 'email' ORDER BY o.seq LIMIT 1))") < 30
 
 
+COUNT_CLAIMS = """
+CREATE SEQUENCE public.claims;
+CREATE FUNCTION public.count_claims() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF current_query() LIKE '%%FOR UPDATE OF q SKIP LOCKED%%' THEN PERFORM nextval('public.claims'); END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER count_claims BEFORE UPDATE ON closeloop.messages FOR EACH STATEMENT EXECUTE FUNCTION public.count_claims();
+"""
+
+
+def test_a_receiver_that_hangs_costs_the_others_nothing(site):
+    """What waits for room there is looked for when there is some, not with each result of others nor with each response."""
+    site.hook.delay = 8
+    site.daemon()
+    alerts = itertools.count(1)
+
+    def alert():
+        n = next(alerts)
+        site.respond(customer_id=f"k{n}", account="hanbit")
+        site.mails(n)
+        return n
+
+    while not site.one("SELECT EXISTS (SELECT FROM closeloop.messages WHERE channel = 'webhook' AND state = 'queued')"):
+        alert()
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state <> 'sent'") == 0, "mails settled")
+    site.q(COUNT_CLAIMS)
+    last = [alert() for _ in range(20)][-1]
+    assert site.one("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM public.claims") < 5
+    site.hook.delay = 0
+    site.requests(last, 14)
+    site.settled(10)
+    assert site.one("SELECT max(attempt) FROM closeloop.messages") == 1
+
+
 def test_redirect_sends_every_mail_to_one_address(site):
     site.daemon(top={"delivery": "redirect:trial@halden.example"})
     site.respond(account="hanbit")
