@@ -1,6 +1,6 @@
 -- Capture: every response that is written or changed lands in the inbox within the writer's own transaction.
 --
---   INSERT/UPDATE/COPY/MERGE → statement trigger → inbox (one row each) → NOTIFY 'inbox' unless a daemon is awake
+--   INSERT/UPDATE/COPY/MERGE → statement trigger → inbox (one row each) → NOTIFY unless a daemon is awake
 --
 -- NOTIFY serialises commits of the whole cluster, so a daemon under load promises in the sequence awake_until (milliseconds
 -- since 1970) to look again by itself, and until then the trigger sends none. Sequences aren't transactional: the promise is
@@ -89,13 +89,13 @@ CREATE OR REPLACE FUNCTION closeloop.wake() RETURNS void
 	AS $$
 BEGIN
 	IF closeloop.is_awake() IS NOT TRUE THEN
-		PERFORM pg_notify('closeloop', '');
+		PERFORM pg_notify('closeloop', 'all');
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION closeloop.wake() IS 'Notifies the daemons, unless one has promised to look by itself.';
+COMMENT ON FUNCTION closeloop.wake() IS 'Notifies the daemons that something else than a response is to be looked for, unless one has promised to look by itself.';
 
--- wake(), written out: a function called is an executor more. 'inbox': nothing else need be looked for.
+-- As wake(), written out: a function called is an executor more. Without a payload: who finds a response need look for nothing else.
 CREATE OR REPLACE FUNCTION closeloop.capture_insert() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
@@ -109,7 +109,7 @@ BEGIN
 		INSERT INTO closeloop.inbox (response_id) SELECT id FROM arrived;
 	END IF;
 	IF FOUND AND closeloop.is_awake() IS NOT TRUE THEN
-		PERFORM pg_notify('closeloop', 'inbox');
+		PERFORM pg_notify('closeloop', '');
 	END IF;
 	RETURN NULL;
 END
@@ -140,7 +140,7 @@ BEGIN
 	AND (s.settle IS NULL OR current_setting('transaction_isolation') <> 'read committed' OR NOT EXISTS (SELECT FROM closeloop.inbox AS i WHERE i.response_id = n.id AND i.settles
 		AND i.set_aside_at IS NULL FOR KEY SHARE SKIP LOCKED));
 	IF FOUND AND closeloop.is_awake() IS NOT TRUE THEN
-		PERFORM pg_notify('closeloop', 'inbox');
+		PERFORM pg_notify('closeloop', '');
 	END IF;
 	RETURN NULL;
 END

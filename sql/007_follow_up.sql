@@ -511,7 +511,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	INSERT INTO closeloop.notices (case_id, kind, event_id) VALUES (NEW.case_id, NEW.kind, NEW.id);
-	PERFORM pg_notify('closeloop', '');
+	PERFORM pg_notify('closeloop', 'all');
 	RETURN NULL;
 END
 $$;

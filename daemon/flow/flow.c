@@ -25,7 +25,6 @@
 #define MORNINGS_US (45 * US_PER_S)        /* mornings are looked for once a minute */
 #define CHANNEL "closeloop"
 #define LINK_PAYLOAD "link"       /* of the NOTIFY of page_link_request() */
-#define INBOX_PAYLOAD "inbox"     /* of the triggers of responses: nothing but answers has come */
 #define ANSWER_US (10 * US_PER_S) /* the time PostgreSQL has for the least of statements */
 #define CHECK_AGAIN_US (5 * US_PER_S)
 #define CRASH_DIVISOR 8 /* a daemon that died takes smaller batches when it comes back */
@@ -440,6 +439,13 @@ static void on_listening(void *arg, bool works)
 	pg_batch_send(b, 0, on_hold_done, f);
 }
 
+void flow_look_everywhere(struct flow *f)
+{
+	intake_run_between(&f->intake, BETWEEN_NOTICES);
+	followup_hint(&f->followup);
+	courier_hint(&f->courier);
+}
+
 static void on_notify(void *arg, const char *payload)
 {
 	struct flow *f = arg;
@@ -448,17 +454,14 @@ static void on_notify(void *arg, const char *payload)
 		flow_beat(f); /* it looks who asked */
 		return;
 	}
-	if (strcmp(payload, INBOX_PAYLOAD) == 0) {
-		intake_run_look(&f->intake);
-		return;
-	}
 	if (strcmp(payload, LINK_PAYLOAD) == 0) {
 		intake_run_between(&f->intake, BETWEEN_LINKS);
 		return;
 	}
-	intake_run_between(&f->intake, BETWEEN_NOTICES);
-	followup_hint(&f->followup);
-	courier_hint(&f->courier);
+	if (*payload)
+		flow_look_everywhere(f);
+	else
+		intake_run_hint(&f->intake);
 }
 
 /* ---- end ---- */

@@ -113,8 +113,10 @@ struct intake_run {
 	struct pg_params *done; /* … and where they lie */
 	int claim_limit;        /* rows asked for by the claim under way */
 	int64_t low_water;
-	int limit;       /* rows of the next claim; halved when a batch fails */
-	bool look_again; /* something was notified while busy */
+	int limit;        /* rows of the next claim; halved when a batch fails */
+	bool look_again;  /* something was notified while busy */
+	bool hinted;      /* without a payload: mostly it is a response */
+	bool unexplained; /* … and so far none was found */
 	bool promise;
 	bool idle;               /* nothing for long: the next look only peeks */
 	bool peeked;             /* it saw a new row */
@@ -138,6 +140,7 @@ void intake_run_fini(struct intake_run *r);
 void intake_run_start(struct intake_run *r); /* the work connection is up */
 void intake_run_lost(struct intake_run *r);  /* … is down; batches under way have failed */
 void intake_run_look(struct intake_run *r);  /* something may have arrived */
+void intake_run_hint(struct intake_run *r);  /* a NOTIFY without a payload: if no response is found, look everywhere */
 void intake_run_stop(struct intake_run *r);  /* no more claims; flow_idle() when the batch under way is done */
 bool intake_run_is_idle(const struct intake_run *r);
 /* A job of between.c is due: done when the inbox is empty, at the latest after some batches. */
@@ -283,6 +286,8 @@ struct flow {
 	struct stats stats;
 };
 
+/* Something else than a response may have come. */
+void flow_look_everywhere(struct flow *f);
 /* Between two batches: the working session listens, when it may and doesn't yet. */
 void flow_hear(struct flow *f);
 /* A heartbeat now: what changed is told, what is asked is looked for. Again when one is under way. */

@@ -349,6 +349,7 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 	struct past_reader past;
 
 	r->n_rows = pg_count(rows);
+	r->unexplained &= r->n_rows == 0;
 	r->done = arena_new_obj(r->arena, struct pg_params);
 	intake_done_params(r->done, r->arena, rows);
 	r->n_claimed = intake_read(rows, r->arena, &r->claimed, r->single_id ? &(int64_t){0} : &r->low_water);
@@ -402,6 +403,9 @@ static void claimed_nothing(struct intake_run *r)
 	r->failures = 0;
 	r->idle = next.in_us >= LOOK_IDLE_EVERY_US;
 	end_claim(r);
+	if (r->unexplained)
+		flow_look_everywhere(r->flow);
+	r->unexplained = false;
 	if (r->single_due && !r->single_id) {
 		r->single_due = false;
 		r->after_pick_us = next.in_us;
@@ -457,6 +461,8 @@ static void intake_claim_now(struct intake_run *r)
 	intake_enter(r, INTAKE_CLAIMING);
 	if (r->promise)
 		raise_promise(r);
+	r->unexplained |= r->hinted;
+	r->hinted = false;
 	r->rescanned = r->look.rescan || r->low_water == 0;
 	if (r->look.rescan)
 		r->low_water = 0;
@@ -626,6 +632,12 @@ void intake_run_look(struct intake_run *r)
 		deadline_arm(&r->again, 0);
 	else
 		r->look_again = true;
+}
+
+void intake_run_hint(struct intake_run *r)
+{
+	r->hinted = true;
+	intake_run_look(r);
 }
 
 void intake_run_stop(struct intake_run *r)

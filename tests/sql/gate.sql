@@ -27,9 +27,9 @@ BEGIN
 END
 $$;
 
-SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (source_id, nps) VALUES (1, 2)'), 'closeloop:inbox',
-	'a lone response is notified, and that it is nothing else');
-SELECT is(pg_temp.wrote('UPDATE closeloop.responses SET nps = 3'), 'closeloop:inbox', 'a changed one too');
+SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (source_id, nps) VALUES (1, 2)'), 'closeloop:',
+	'a lone response is notified, without a payload');
+SELECT is(pg_temp.wrote('UPDATE closeloop.responses SET nps = 3'), 'closeloop:', 'a changed one too');
 SELECT is(pg_temp.wrote(sql), '', 'not: ' || sql) FROM unnest(ARRAY[
 	'INSERT INTO closeloop.responses (nps) SELECT 1 WHERE false',
 	'INSERT INTO closeloop.responses (source_id) VALUES (1) ON CONFLICT DO NOTHING',
@@ -38,7 +38,7 @@ SELECT is(pg_temp.wrote(sql), '', 'not: ' || sql) FROM unnest(ARRAY[
 	'UPDATE closeloop.responses SET received_at = now()',
 	'DELETE FROM closeloop.responses WHERE false']) AS sql;
 SELECT is(pg_temp.wrote('BEGIN; INSERT INTO closeloop.responses (nps) VALUES (1); INSERT INTO closeloop.responses (nps) VALUES (1); COMMIT'),
-	'closeloop:inbox', 'once for a transaction');
+	'closeloop:', 'once for a transaction');
 SELECT is(pg_temp.wrote('BEGIN; INSERT INTO closeloop.responses (nps) VALUES (1); ROLLBACK'), '', 'not when it is rolled back');
 
 SELECT pg_temp.promise(30000);
@@ -47,9 +47,9 @@ SELECT is(pg_temp.wrote(sql), '', 'a daemon is awake: ' || sql) FROM unnest(ARRA
 	'UPDATE closeloop.responses SET nps = 4']) AS sql;
 SELECT ok(count(*) > 0, 'the inbox has them all the same') FROM closeloop.inbox;
 SELECT pg_temp.promise(-1);
-SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (nps) VALUES (2)'), 'closeloop:inbox', 'the promise has run out');
+SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (nps) VALUES (2)'), 'closeloop:', 'the promise has run out');
 SELECT pg_temp.promise(3600000);
-SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (nps) VALUES (2)'), 'closeloop:inbox',
+SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (nps) VALUES (2)'), 'closeloop:',
 	'a promise of an hour was made before the clock was set back, and binds nobody');
 
 -- A promise is no part of a transaction: it holds at once.
@@ -65,7 +65,7 @@ SELECT is(pg_temp.wrote('INSERT INTO closeloop.responses (nps) VALUES (2)'), '',
 
 SELECT pg_temp.promise(-1);
 SELECT id AS c FROM closeloop.case_open_by_hand((SELECT min(id) FROM closeloop.responses), 'jiwoo', 'high', 'minsu') \gset
-SELECT is(pg_temp.heard(), 'closeloop:', 'a case opened by hand wakes the daemon');
+SELECT is(pg_temp.heard(), 'closeloop:all', 'a case opened by hand wakes the daemon, and that it is no response');
 SELECT is(pg_temp.wrote(format('DO $do$ BEGIN PERFORM closeloop.case_transition(%s, ''assign'', ''minsu'', details => ''{"to": "jiwoo"}''); END $do$', :c)),
-	'closeloop:', 'so does an action');
+	'closeloop:all', 'so does an action');
 SELECT * FROM finish();
