@@ -26,7 +26,8 @@ const struct channel_patience channel_patience_default = {
 #define ROOM_FACTOR_LEAST 2
 #define ROOM_FACTOR_FIRST 4 /* before anything is known */
 #define ROOM_FACTOR_MOST 128
-#define MEAN_WEIGHT 16 /* of the past, against one new duration */
+#define ROOM_BYTES (4 * 1024 * 1024) /* of what is in an endpoint's hands, unless its connections need more */
+#define MEAN_WEIGHT 16               /* of the past, against one new value */
 
 /* Results of many connections come together, not each with a wake-up of its own. */
 #define RESULTS_REST_US US_PER_MS
@@ -39,7 +40,8 @@ struct endpoint {
 	struct hook *hook;
 	int connections;
 	int in_flight;
-	int64_t mean_us; /* of the last attempts; 0: none yet */
+	int64_t mean_us;    /* of the last attempts; 0: none yet */
+	int64_t mean_bytes; /* of the last messages */
 };
 
 struct channel {
@@ -94,6 +96,11 @@ static void channel_retire_hook(struct channel *c, struct hook *h)
 	}
 }
 
+static int64_t mean_with(int64_t mean, int64_t value)
+{
+	return mean ? (mean * (MEAN_WEIGHT - 1) + value) / MEAN_WEIGHT : value;
+}
+
 static void channel_on_result(void *arg, struct mail_item *item)
 {
 	struct channel *c = arg;
@@ -104,8 +111,7 @@ static void channel_on_result(void *arg, struct mail_item *item)
 	if (e) {
 		e->in_flight--;
 		if (job->duration_us > 0)
-			e->mean_us = e->mean_us ? (e->mean_us * (MEAN_WEIGHT - 1) + job->duration_us) / MEAN_WEIGHT
-						: job->duration_us;
+			e->mean_us = mean_with(e->mean_us, job->duration_us);
 	}
 	job->mail = email_config_unref(job->mail);
 	if (job->hook) {
@@ -220,7 +226,10 @@ int channel_room(const struct channel *c, const char *endpoint)
 	if (!e || (!e->mail && !e->hook) || c->stopping)
 		return 0;
 	if (e->mean_us > 0)
-		factor = MAX(ROOM_FACTOR_LEAST, MIN(ROOM_US / e->mean_us, ROOM_FACTOR_MOST));
+		factor = MIN(ROOM_US / e->mean_us, ROOM_FACTOR_MOST);
+	if (e->mean_bytes > 0)
+		factor = MIN(factor, ROOM_BYTES / e->mean_bytes / MAX(e->connections, 1));
+	factor = MAX(factor, ROOM_FACTOR_LEAST);
 	return MAX(0, e->connections * (int)factor - e->in_flight);
 }
 
@@ -231,8 +240,10 @@ void channel_submit(struct channel *c, struct delivery *d)
 
 	c->in_flight++;
 	job->endpoint = e;
-	if (e)
+	if (e) {
 		e->in_flight++;
+		e->mean_bytes = mean_with(e->mean_bytes, (int64_t)d->payload_bytes);
+	}
 	if (c->stopping) {
 		job_finish(job, c->results, DELIVERY_RELEASED);
 	} else if (e && e->mail) {

@@ -17,7 +17,8 @@
 
 #define INTAKE_BATCH_MAX 1000
 #define INTAKE_ARENA_BYTES (256 * 1024)
-#define INTAKE_BATCH_BYTES (8 * 1024 * 1024) /* a batch that took more memory is halved next time */
+#define INTAKE_BATCH_FIRST 32                /* rows, before it is known what one takes */
+#define INTAKE_BATCH_BYTES (4 * 1024 * 1024) /* of its arena; what is sent and what comes back takes as much again */
 
 /* ---- between.c: jobs of the work connection between two batches ---- */
 
@@ -114,6 +115,7 @@ struct intake_run {
 	int claim_limit;        /* rows asked for by the claim under way */
 	int64_t low_water;
 	int limit;        /* rows of the next claim; halved when a batch fails */
+	size_t row_bytes; /* what a row of the last batches took of the arena; 0: not known yet */
 	bool look_again;  /* something was notified while busy */
 	bool hinted;      /* without a payload: mostly it is a response */
 	bool unexplained; /* … and so far none was found */

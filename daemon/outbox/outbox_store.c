@@ -236,6 +236,7 @@ static void array_id(struct pg_array *a, int64_t id)
 void outbox_insert_params(struct pg_params *p, struct arena *a, const struct outbox_message *m, int n, const char *daemon)
 {
 	struct pg_array ids, cases, responses, texts[8], queued, leased;
+	size_t payload_bytes = 0;
 
 	pg_array_init(&ids, a, PG_UUID);
 	pg_array_init(&cases, a, PG_INT8);
@@ -244,6 +245,9 @@ void outbox_insert_params(struct pg_params *p, struct arena *a, const struct out
 		pg_array_init(&texts[i], a, PG_TEXT);
 	pg_array_init(&queued, a, PG_TIMESTAMPTZ);
 	pg_array_init(&leased, a, PG_BOOL);
+	for (int i = 0; i < n; i++)
+		payload_bytes += m[i].payload_bytes;
+	pg_array_expect(&texts[5], n, payload_bytes);
 	for (int i = 0; i < n; i++) {
 		pg_array_uuid(&ids, &m[i].id);
 		array_id(&cases, m[i].case_id);

@@ -146,21 +146,31 @@ void pg_array_init(struct pg_array *a, struct arena *arena, enum pg_type element
 	*a = (struct pg_array){.arena = arena, .element = element, .n = ARRAY_HEADER_BYTES};
 }
 
+static void array_room(struct pg_array *a, size_t room)
+{
+	char *p = arena_alloc(a->arena, room);
+
+	if (a->p)
+		memcpy(p, a->p, a->n);
+	a->p = p;
+	a->room = room;
+}
+
+void pg_array_expect(struct pg_array *a, int n, size_t bytes)
+{
+	array_room(a, ARRAY_HEADER_BYTES + (size_t)n * 4 + bytes);
+}
+
 static char *array_grow(struct pg_array *a, size_t bytes)
 {
 	char *at;
 
 	if (!a->p || bytes > a->room - a->n) {
 		size_t room = MAX(a->room * 2, (size_t)ARRAY_FIRST_BYTES);
-		char *p;
 
 		while (room < a->n + bytes)
 			room *= 2;
-		p = arena_alloc(a->arena, room);
-		if (a->p)
-			memcpy(p, a->p, a->n);
-		a->p = p;
-		a->room = room;
+		array_room(a, room);
 	}
 	at = a->p + a->n;
 	a->n += bytes;

@@ -85,6 +85,8 @@ struct pg_array {
 	bool has_null;
 };
 void pg_array_init(struct pg_array *a, struct arena *arena, enum pg_type element);
+/* Of so many elements, of so many bytes altogether: large texts needn't be copied as the array grows. */
+void pg_array_expect(struct pg_array *a, int n, size_t bytes);
 void pg_array_null(struct pg_array *a);
 void pg_array_bool(struct pg_array *a, bool v);
 void pg_array_int4(struct pg_array *a, int32_t v);

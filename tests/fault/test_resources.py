@@ -1,5 +1,5 @@
 """
-No descriptors left, a clock that jumps. The daemon degrades, says so, and recovers by itself.
+No descriptors left, very long answers, a clock that jumps. The daemon degrades, says so, and recovers by itself.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -12,6 +12,7 @@ import time
 import pytest
 
 import servers
+from company import RESIDENT_KIB_MAX
 from test_mail import delivered, due_now
 
 FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -53,6 +54,26 @@ def test_descriptors_exhausted(strict_site, figure):
     delivered(site)
     site.recovered(daemon)
     figure(f"{busy:.0%} of a core meanwhile")
+
+
+@pytest.mark.skipif("CLOSELOOP_SANITIZE" in os.environ, reason="a sanitizer takes memory of its own")
+def test_long_answers_fit_into_memory(site, figure):
+    """A thousand wait, each a mail of a quarter of a megabyte: neither all of a batch nor all of a claim is in memory at once."""
+    site.configure(top={"delivery": "hold"}, defaults='{ route = "mail"; follow_up = "standard"; priority = "normal"; }')
+    site.own(("account", "hanbit", "minsu"))
+    site.q("INSERT INTO closeloop.responses (customer_id, account, nps, comment) SELECT 'long' || i, 'hanbit', 2,"
+           " repeat('The engineer came late. ', 1500) FROM generate_series(1, 1000) AS i")
+    daemon = site.start()
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages") == 1000, "a thousand mails", 60)
+    judged = daemon.peak_kib()
+    site.q("UPDATE closeloop.messages SET state = 'cancelled' WHERE seq > (SELECT min(seq) + 199 FROM closeloop.messages)")
+    site.configure(top={"delivery": "live"})
+    daemon.hang_up()
+    site.mails(200, seconds=60)
+    site.settled()
+    figure(f"peak {judged} kB as they were judged, {daemon.peak_kib()} kB after 200 of them were sent; a mail has"
+           f" {len(site.mailbox.mails[0].raw)} bytes")
+    assert daemon.peak_kib() <= RESIDENT_KIB_MAX
 
 
 class FakedPostgres(servers.Postgres):

@@ -129,9 +129,12 @@ class Daemon:
         servers.wait_until(lambda: self.descriptors() <= most, 10 * PATIENCE,  # it may not have heard yet that clients hung up
                            lambda: f"{most} descriptors at most: {self.descriptors()}, warm {self.held}")
 
-    def resident_kib(self):
+    def resident_kib(self, line="VmRSS"):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
-            return int(re.search(r"VmRSS:\s+(\d+) kB", f.read()).group(1))
+            return int(re.search(line + r":\s+(\d+) kB", f.read()).group(1))
+
+    def peak_kib(self):
+        return self.resident_kib("VmHWM")
 
 
 class Site:
