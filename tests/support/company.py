@@ -182,7 +182,9 @@ class Site:
         lines = [f"{k} = {json.dumps(v)};" for k, v in self.top.items()]
         lines += [f"{k}: {v};" for k, v in {**standard, **self.sections}.items()]
         path = path or self.configuration
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        new = path.with_name(path.name + ".new")  # a daemon may be reading it
+        new.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        os.replace(new, path)
         return path
 
     # -- programs
