@@ -6,7 +6,7 @@
 --   kind               subject    begins                                               ends
 --   endpoint_disabled  endpoint   the receiver answered 410                            it is enabled
 --   credentials        endpoint   the login was refused                                it sends again, or is resumed
---   endpoint_paused    endpoint   broken for ten minutes, or five probes failed        it sends again, or is resumed
+--   endpoint_failing   endpoint   broken for ten minutes, or five probes failed        it sends again, or is resumed
 --   mail_refused       person     a mail to them was refused for good                  a mail to them arrives
 --   nobody_left        person     … and nobody could be told instead                   nothing of it is undelivered
 --   dead_messages      endpoint   messages were given up                               none is undelivered
@@ -18,8 +18,7 @@
 
 CREATE TABLE IF NOT EXISTS closeloop.operator_news (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind text NOT NULL CHECK (kind IN ('endpoint_disabled', 'endpoint_paused', 'credentials', 'mail_refused', 'source_silent',
-		'dead_messages', 'nobody_left')),
+	kind text NOT NULL,
 	subject text NOT NULL,
 	opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	ended_at timestamptz,
@@ -29,6 +28,10 @@ CREATE TABLE IF NOT EXISTS closeloop.operator_news (
 	together boolean NOT NULL DEFAULT false,
 	details jsonb NOT NULL DEFAULT '{}'
 );
+ALTER TABLE closeloop.operator_news DROP CONSTRAINT IF EXISTS operator_news_kind_check;
+UPDATE closeloop.operator_news SET kind = 'endpoint_failing' WHERE kind = 'endpoint_paused'; -- as it was called first
+ALTER TABLE closeloop.operator_news ADD CONSTRAINT operator_news_kind_check CHECK (kind IN ('endpoint_disabled', 'endpoint_failing',
+	'credentials', 'mail_refused', 'source_silent', 'dead_messages', 'nobody_left'));
 COMMENT ON TABLE closeloop.operator_news IS 'Incidents that the operators are told of, by one mail each.';
 COMMENT ON COLUMN closeloop.operator_news.subject IS 'The endpoint, person or source.';
 COMMENT ON COLUMN closeloop.operator_news.told_at IS 'When its mail was written; null: it is still to be told.';
@@ -144,7 +147,7 @@ BEGIN
 	UPDATE closeloop.operator_news AS n SET ended_at = clock_timestamp()
 	WHERE n.ended_at IS NULL AND n.subject = NEW.name AND CASE n.kind
 		WHEN 'endpoint_disabled' THEN NOT NEW.disabled
-		WHEN 'endpoint_paused' THEN NEW.breaker = 'closed'
+		WHEN 'endpoint_failing' THEN NEW.breaker = 'closed'
 		WHEN 'credentials' THEN NOT NEW.paused AND NEW.failures = 0
 		ELSE false END;
 	RETURN NULL;
@@ -188,7 +191,7 @@ BEGIN
 	IF pg_try_advisory_xact_lock(7310033114866869862) THEN
 		UPDATE closeloop.operator_news AS n SET ended_at = clock_timestamp()
 		WHERE n.ended_at IS NULL AND closeloop.operator_ended(n, endpoints);
-		PERFORM closeloop.operator_open('endpoint_paused', e.name,
+		PERFORM closeloop.operator_open('endpoint_failing', e.name,
 			jsonb_build_object('since', e.open_since, 'answer', e.reason))
 		FROM closeloop.endpoints AS e
 		WHERE e.name = ANY (endpoints) AND e.breaker <> 'closed' AND NOT e.paused AND NOT e.disabled
@@ -262,7 +265,7 @@ BEGIN
 			WHEN 'source_silent' THEN 0
 			ELSE (SELECT count(*) FROM closeloop.messages AS m WHERE m.state IN ('queued', 'leased') AND m.endpoint = t.subject) END,
 		(t.details ->> 'usual_s')::float8, coalesce((t.details ->> 'trigger_missing')::boolean, false), t.message_id, t.together
-	FROM told AS t LEFT JOIN closeloop.endpoints AS e ON e.name = t.subject AND t.kind = 'endpoint_paused' AND e.breaker <> 'closed'
+	FROM told AS t LEFT JOIN closeloop.endpoints AS e ON e.name = t.subject AND t.kind = 'endpoint_failing' AND e.breaker <> 'closed'
 	WHERE t.told_at IS NOT NULL
 	ORDER BY t.place;
 END

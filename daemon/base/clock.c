@@ -31,6 +31,13 @@ struct mono_time mono_now(void)
 	return (struct mono_time){clock_us(CLOCK_MONOTONIC)};
 }
 
+int64_t mono_until_us(struct mono_time then)
+{
+	int64_t us = then.us - mono_now().us;
+
+	return MAX(us, 0);
+}
+
 /* A webhook has half a dozen times: strftime and snprintf were a tenth of what it costs to make one. */
 static char *put_digits(char *at, int value, int n, char after)
 {

@@ -38,6 +38,8 @@ struct local_time {
 
 struct wall_time wall_now(void);
 struct mono_time mono_now(void);
+/* Microseconds until then, 0 if it is over. */
+int64_t mono_until_us(struct mono_time then);
 static inline bool wall_is_set(struct wall_time t)
 {
 	return t.us != INT64_MIN;

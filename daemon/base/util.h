@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* They read an argument twice: no clock, nothing that changes anything (tests/lint/shape.py). */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define CLEANUP(fn) __attribute__((cleanup(fn)))

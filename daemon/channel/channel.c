@@ -253,9 +253,8 @@ void channel_submit(struct channel *c, struct delivery *d)
 		job->hook = e->hook;
 		e->hook->jobs++;
 		webhooks_submit(c->webhooks, job);
-	} else {
-		job_set_error(job, "there is no endpoint of this name in the configuration");
-		job_finish(job, c->results, DELIVERY_FAILED);
+	} else { /* a reload took it away while its claim was under way: the message waits as the others do */
+		job_finish(job, c->results, DELIVERY_RELEASED);
 	}
 }
 

@@ -46,7 +46,7 @@ void channel_reload(struct channel *c, const struct settings *settings);
  */
 int channel_room(const struct channel *c, const char *endpoint);
 
-/* Takes the delivery. Unknown endpoint: a DELIVERY_FAILED result comes back. */
+/* Takes the delivery. Unknown endpoint: a DELIVERY_RELEASED result comes back. */
 void channel_submit(struct channel *c, struct delivery *d);
 
 /* Deliveries submitted and without a result yet. */

@@ -17,8 +17,8 @@ static const struct {
 } commands[OPERATOR_KIND_COUNT][2] = {
 	[OPERATOR_ENDPOINT_DISABLED] = {{"closeloop endpoint enable ", "closeloop endpoint list"},
 					{"closeloop endpoint test ", NULL}},
-	[OPERATOR_ENDPOINT_PAUSED] = {{"closeloop message list --endpoint ", "closeloop endpoint list"},
-				      {"closeloop endpoint test ", NULL}},
+	[OPERATOR_ENDPOINT_FAILING] = {{"closeloop message list --endpoint ", "closeloop endpoint list"},
+				       {"closeloop endpoint test ", NULL}},
 	[OPERATOR_CREDENTIALS] = {{NULL, "closeloop check --online"}, {"closeloop resume ", "closeloop endpoint list"}},
 	[OPERATOR_MAIL_REFUSED] = {{NULL, "closeloop person list"}, {NULL, "closeloop person import people.csv"}},
 	[OPERATOR_SOURCE_SILENT] = {{NULL, "closeloop response list --since 7d"}},
@@ -33,7 +33,7 @@ static const struct {
 /* Kinds whose count is of messages that wait. */
 static const bool kind_waits[OPERATOR_KIND_COUNT] = {
 	[OPERATOR_ENDPOINT_DISABLED] = true,
-	[OPERATOR_ENDPOINT_PAUSED] = true,
+	[OPERATOR_ENDPOINT_FAILING] = true,
 	[OPERATOR_CREDENTIALS] = true,
 };
 

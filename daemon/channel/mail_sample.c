@@ -390,7 +390,7 @@ void operator_sample_fill(struct operator_news *n, enum operator_kind kind, enum
 		n->answer = "Gone";
 		n->count = 38;
 		break;
-	case OPERATOR_ENDPOINT_PAUSED:
+	case OPERATOR_ENDPOINT_FAILING:
 		n->code = 503;
 		n->answer = "Service Unavailable";
 		n->failures = 5;

@@ -232,7 +232,7 @@
 	X(OPERATOR, "operator")                                           \
 	X(SUBJECT_OPERATOR, "subject.operator")                           \
 	X(TITLE_ENDPOINT_DISABLED, "title.endpoint_disabled")             \
-	X(TITLE_ENDPOINT_PAUSED, "title.endpoint_paused")                 \
+	X(TITLE_ENDPOINT_FAILING, "title.endpoint_failing")               \
 	X(TITLE_CREDENTIALS_MAIL, "title.credentials_mail")               \
 	X(TITLE_CREDENTIALS, "title.credentials")                         \
 	X(TITLE_MAIL_REFUSED, "title.mail_refused")                       \
@@ -241,7 +241,7 @@
 	X(TITLE_NOBODY_LEFT, "title.nobody_left")                         \
 	X(TITLE_MORE, "title.more")                                       \
 	X(WHAT_ENDPOINT_DISABLED, "what.endpoint_disabled")               \
-	X(WHAT_ENDPOINT_PAUSED, "what.endpoint_paused")                   \
+	X(WHAT_ENDPOINT_FAILING, "what.endpoint_failing")                 \
 	X(WHAT_CREDENTIALS, "what.credentials")                           \
 	X(WHAT_MAIL_REFUSED, "what.mail_refused")                         \
 	X(WHAT_SOURCE_SILENT, "what.source_silent")                       \
@@ -249,7 +249,7 @@
 	X(WHAT_NOBODY_LEFT, "what.nobody_left")                           \
 	X(WHAT_MORE, "what.more")                                         \
 	X(DO_ENDPOINT_DISABLED, "do.endpoint_disabled")                   \
-	X(DO_ENDPOINT_PAUSED, "do.endpoint_paused")                       \
+	X(DO_ENDPOINT_FAILING, "do.endpoint_failing")                     \
 	X(DO_CREDENTIALS, "do.credentials")                               \
 	X(DO_MAIL_REFUSED, "do.mail_refused")                             \
 	X(DO_SOURCE_SILENT, "do.source_silent")                           \

@@ -29,7 +29,7 @@ static const struct pg_stmt sql_endpoints = {
 	"  SELECT count(*) AS sent, max(sent_at) AS last_sent_at FROM closeloop.messages m WHERE m.endpoint = w.name"
 	"  AND m.state = 'sent' AND m.created_at > now() - interval '24 hours') s, LATERAL ("
 	"  SELECT w.name, w.channel, w.channel IS NOT NULL AS configured, CASE WHEN e.disabled THEN 'disabled'"
-	"   WHEN e.paused THEN 'paused' WHEN e.breaker <> 'closed' THEN 'broken' ELSE 'ok' END AS state,"
+	"   WHEN e.paused THEN 'paused' WHEN e.breaker <> 'closed' THEN 'failing' ELSE 'ok' END AS state,"
 	"   coalesce(e.paused, false) AS paused, coalesce(e.disabled, false) AS disabled,"
 	"   coalesce(e.breaker, 'closed') AS breaker, coalesce(e.failures, 0) AS failures, e.until, e.reason, e.updated_at,"
 	"   q.queued, q.held, q.dead, s.sent, s.last_sent_at) j ORDER BY w.ord, w.name",

@@ -366,13 +366,14 @@ static void on_round_done(void *arg, const struct pg_error *error)
 		c->again = false;
 		c->asked = true;
 		c->scanned.us = 0; /* what the look has seen may not be so */
-		deadline_arm(&c->due, US_PER_S << MIN(c->failures++, 2));
+		deadline_arm(&c->due, US_PER_S << MIN(c->failures, 2));
+		c->failures++;
 		return;
 	}
 	c->failures = 0;
 	c->asked |= c->claimed > 0 && courier_has_more(c);
 	if (!c->stopping)
-		deadline_arm(&c->due, MAX(c->look_at.us - mono_now().us, 0));
+		deadline_arm(&c->due, mono_until_us(c->look_at));
 	if (c->claimed > 0 || c->again || c->n_results > 0)
 		courier_wake(c);
 	flow_progress(c->flow);

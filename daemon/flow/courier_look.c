@@ -54,7 +54,7 @@ static void on_next(void *arg, const struct pg_rows *rows)
 	struct courier *c = arg;
 	double in_s = pg_is_null(rows, 0, 0) ? 1e9 : MAX(pg_get_float8(rows, 0, 0), 0);
 	int64_t in_us = in_s > 3600 ? COURIER_POLL_US : (int64_t)(in_s * (double)US_PER_S) + US_PER_MS;
-	int64_t scanned_us = mono_now().us - c->scanned.us;
+	int64_t scanned_us = mono_now().us - c->scanned.us, probe_us = endpoints_probe_in_us(c);
 	const char *const *due;
 	int n_due = pg_get_text_array(rows, 0, 2, c->arena, &due);
 
@@ -68,7 +68,7 @@ static void on_next(void *arg, const struct pg_rows *rows)
 	}
 	if (n_due)
 		in_us = MIN(in_us, COURIER_AGAIN_US);
-	in_us = MIN(in_us, MAX(endpoints_probe_in_us(c), COURIER_AGAIN_US));
+	in_us = MIN(in_us, MAX(probe_us, COURIER_AGAIN_US));
 	if (!c->scanning)
 		in_us = MIN(in_us, MAX(COURIER_RESCAN_US - scanned_us, COURIER_AGAIN_US));
 	c->polling = in_us >= COURIER_POLL_US;

@@ -29,8 +29,17 @@ bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e
 	       !e->news.credentials && c->flow->live->settings->delivery != DELIVER_HOLD;
 }
 
+static bool endpoint_takes(const struct courier *c, const struct courier_endpoint *e)
+{
+	return endpoint_may_send(c, e) && !endpoint_is_shut(c, e);
+}
+
 void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
 {
+	bool again = false;
+
+	for (int k = 0; k < c->n_endpoints; k++)
+		c->endpoints[k].took = endpoint_takes(c, &c->endpoints[k]);
 	c->everything_paused = false;
 	for (int k = 0; k < c->n_endpoints; k++)
 		c->endpoints[k].paused = c->endpoints[k].disabled = c->endpoints[k].open = false;
@@ -51,6 +60,10 @@ void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
 		e->failures = s.failures;
 		e->probing &= s.open; /* another daemon's probe came through */
 	}
+	for (int k = 0; k < c->n_endpoints; k++)
+		again |= !c->endpoints[k].took && endpoint_takes(c, &c->endpoints[k]);
+	if (again) /* resumed, enabled, or well again: the look that brought this has left out what waits there */
+		courier_hint(c);
 }
 
 int endpoint_room(const struct courier *c, const struct courier_endpoint *e)
@@ -232,13 +245,15 @@ bool endpoint_is_shut(const struct courier *c, const struct courier_endpoint *e)
 
 int64_t endpoints_probe_in_us(const struct courier *c)
 {
-	int64_t in_us = 3600 * US_PER_S;
+	int64_t in_us = 3600 * US_PER_S, probe_us;
 
 	for (int i = 0; i < c->n_endpoints; i++) {
 		const struct courier_endpoint *e = &c->endpoints[i];
 
-		if (endpoint_may_send(c, e) && endpoint_is_shut(c, e) && e->in_flight == 0)
-			in_us = MIN(in_us, MAX(e->open_until.us - mono_now().us, 0));
+		if (endpoint_may_send(c, e) && endpoint_is_shut(c, e) && e->in_flight == 0) {
+			probe_us = mono_until_us(e->open_until);
+			in_us = MIN(in_us, probe_us);
+		}
 	}
 	return in_us;
 }

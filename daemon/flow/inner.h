@@ -19,6 +19,8 @@
 #define INTAKE_ARENA_BYTES (256 * 1024)
 #define INTAKE_BATCH_FIRST 32                /* rows, before it is known what one takes */
 #define INTAKE_BATCH_BYTES (4 * 1024 * 1024) /* of its arena; what is sent and what comes back takes as much again */
+#define INTAKE_CLAIM_BYTES (2 * 1024 * 1024) /* of rows as they come; with more they are left for smaller batches */
+#define INTAKE_CLAIM_AIM (1024 * 1024)       /* so much is asked for: the next rows may be longer */
 
 /* ---- between.c: jobs of the work connection between two batches ---- */
 
@@ -114,11 +116,13 @@ struct intake_run {
 	struct pg_params *done; /* … and where they lie */
 	int claim_limit;        /* rows asked for by the claim under way */
 	int64_t low_water;
-	int limit;        /* rows of the next claim; halved when a batch fails */
-	size_t row_bytes; /* what a row of the last batches took of the arena; 0: not known yet */
-	bool look_again;  /* something was notified while busy */
-	bool hinted;      /* without a payload: mostly it is a response */
-	bool unexplained; /* … and so far none was found */
+	int limit;          /* rows of the next claim; halved when a batch fails */
+	int suspects;       /* among so many of the first rows is the one that fails; 0: nobody is looked for */
+	size_t row_bytes;   /* what a row of the last batches took of the arena; 0: not known yet */
+	size_t claim_bytes; /* the rows under way, as they came */
+	bool look_again;    /* something was notified while busy */
+	bool hinted;        /* without a payload: mostly it is a response */
+	bool unexplained;   /* … and so far none was found */
 	bool promise;
 	bool idle;               /* nothing for long: the next look only peeks */
 	bool peeked;             /* it saw a new row */
@@ -174,6 +178,7 @@ struct courier_endpoint {
 	struct mono_time open_until; /* then one may try */
 	int failures;
 	int in_flight;
+	bool took;   /* it could be sent to before its state was last read */
 	bool looked; /* the last look was for its messages too */
 	bool scan;   /* the next one is for all of them */
 	bool left;   /* one is due that waits for room, or for an earlier one of its case: a result here may help */

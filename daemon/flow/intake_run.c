@@ -163,6 +163,7 @@ static void blame_single(struct intake_run *r, const struct pg_error *error, pg_
 	struct pg_batch *b = pg_batch_new(r->flow->work);
 	bool surely = intake_blames_rows(error);
 
+	r->suspects = 0;
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, r->single_id);
 	pg_add_text(p, arena_printf(r->arena, "%s %s", error->sqlstate, error->message));
@@ -183,6 +184,14 @@ static void unreserve_all(struct intake_run *r)
 	r->judge.n_plans = 0;
 }
 
+/* The row that fails is looked for by halves: what succeeds on the way takes its rows out of the suspects (intake_fit). */
+static void intake_halve(struct intake_run *r)
+{
+	r->suspects = r->n_claimed;
+	r->limit = MAX(r->n_claimed / 2, 1);
+	r->low_water = 0;
+}
+
 static void batch_failed(struct intake_run *r, const struct pg_error *error)
 {
 	unreserve_all(r);
@@ -194,10 +203,9 @@ static void batch_failed(struct intake_run *r, const struct pg_error *error)
 	if (pg_error_is_conflict(error)) {
 		send_end(r, &stmt_rollback, on_rolled_back);
 	} else if (!intake_blames_rows(error)) {
-		if (++r->failures > 1 && !r->single_id && r->limit > 1 &&
+		if ((++r->failures > 1 || r->suspects) && !r->single_id && r->limit > 1 &&
 		    intake_suspects_rows(error)) { /* halved without blame */
-			r->limit = MAX(r->n_claimed / 2, 1);
-			r->low_water = 0;
+			intake_halve(r);
 			r->failures = 1; /* it gets no later by that */
 		}
 		if (r->single_id && intake_suspects_rows(error))
@@ -207,8 +215,7 @@ static void batch_failed(struct intake_run *r, const struct pg_error *error)
 	} else if (r->single_id) {
 		blame_single(r, error, on_rolled_back);
 	} else {
-		r->limit = MAX(r->n_claimed / 2, 1);
-		r->low_water = 0;
+		intake_halve(r);
 		send_end(r, &stmt_rollback, on_rolled_back);
 	}
 }
@@ -217,16 +224,34 @@ static void batch_failed(struct intake_run *r, const struct pg_error *error)
 
 /*
  * The next batch may have twice as many rows, as far as they fit: a mail of 8 kB takes twenty times as much as an answer that matches nothing.
- * Fewer rows than were asked for say nothing of many. A limit of 1 is for those that are suspected.
+ * Fewer rows than were asked for say nothing of many. While a row that fails is looked for: half of the suspects that are left.
  */
 static void intake_fit(struct intake_run *r)
 {
-	size_t most;
+	size_t took = MAX(arena_used(r->arena), INTAKE_BATCH_BYTES / INTAKE_CLAIM_AIM * r->claim_bytes), most;
 
 	if (r->claim_limit > 1 && r->n_rows >= MIN(INTAKE_BATCH_FIRST, r->claim_limit))
-		r->row_bytes = MAX(arena_used(r->arena) / (size_t)r->n_rows, r->row_bytes / 2);
+		r->row_bytes = MAX(took / (size_t)r->n_rows, r->row_bytes / 2);
 	most = r->row_bytes ? MIN(INTAKE_BATCH_BYTES / r->row_bytes, INTAKE_BATCH_MAX) : INTAKE_BATCH_FIRST;
 	r->limit = MAX(MIN(r->limit * 2, (int)most), 2);
+	r->suspects = MAX(r->suspects - r->n_rows, 0);
+	if (r->suspects)
+		r->limit = MIN(r->limit, MAX(r->suspects / 2, 1));
+}
+
+/*
+ * Long answers came where short ones had raised the limit: they are left for smaller batches before they are decoded, judged and put
+ * into words, which takes up to twenty times as much memory.
+ */
+static bool intake_too_large(const struct intake_run *r)
+{
+	return r->n_rows > 2 && r->claim_bytes > INTAKE_CLAIM_BYTES;
+}
+
+static void leave_for_smaller(struct intake_run *r)
+{
+	r->limit = MAX((int)((size_t)r->n_rows * INTAKE_CLAIM_AIM / r->claim_bytes), 2);
+	send_end(r, &stmt_rollback, on_rolled_back);
 }
 
 static void batch_succeeded(struct intake_run *r)
@@ -360,7 +385,10 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 	struct past_reader past;
 
 	r->n_rows = pg_count(rows);
+	r->claim_bytes = pg_bytes(rows);
 	r->unexplained &= r->n_rows == 0;
+	if (intake_too_large(r))
+		return;
 	r->done = arena_new_obj(r->arena, struct pg_params);
 	intake_done_params(r->done, r->arena, rows);
 	r->n_claimed = intake_read(rows, r->arena, &r->claimed, r->single_id ? &(int64_t){0} : &r->low_water);
@@ -371,8 +399,12 @@ static void on_claimed(void *arg, const struct pg_rows *rows)
 /* Answers that settle: their due time is the database's, the alarm clock only wakes us. */
 static void arm_settled(struct intake_run *r, const struct pg_rows *rows, int column)
 {
-	if (!pg_is_null(rows, 0, column))
-		deadline_arm(&r->settled, (int64_t)(pg_get_float8(rows, 0, column) * (double)US_PER_S) + US_PER_MS);
+	double in_s;
+
+	if (pg_is_null(rows, 0, column))
+		return;
+	in_s = pg_get_float8(rows, 0, column); /* below 0: the server has read its clock twice */
+	deadline_arm(&r->settled, (int64_t)(MAX(in_s, 0) * (double)US_PER_S) + US_PER_MS);
 }
 
 static void on_settles(void *arg, const struct pg_rows *rows)
@@ -412,6 +444,7 @@ static void claimed_nothing(struct intake_run *r)
 	next = look_after(&r->look, mono_now(), 0, r->limit);
 	r->promise = next.promise;
 	r->failures = 0;
+	r->suspects = 0;
 	r->idle = next.in_us >= LOOK_IDLE_EVERY_US;
 	end_claim(r);
 	if (r->unexplained)
@@ -436,6 +469,8 @@ static void on_claim_done(void *arg, const struct pg_error *error)
 		batch_failed(r, error);
 	else if (r->n_rows == 0)
 		claimed_nothing(r);
+	else if (intake_too_large(r))
+		leave_for_smaller(r);
 	else
 		intake_judge(r);
 }
@@ -618,6 +653,7 @@ void intake_run_start(struct intake_run *r)
 	r->look_again = true;
 	r->idle = false;
 	r->failures = 0;
+	r->suspects = 0;
 	r->between.due[BETWEEN_NOTICES] = r->between.due[BETWEEN_OPERATORS] = r->between.due[BETWEEN_RELEASE] = true;
 	r->between.due[BETWEEN_LINKS] = true;
 	followup_start(&r->flow->followup);

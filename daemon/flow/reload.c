@@ -183,6 +183,23 @@ static void flow_take(struct flow *f, struct live *live)
 		flow_between_batches(f);
 }
 
+/*
+ * A file that was emptied, or is just being written, reads as a configuration without rules, by which every unhappy customer
+ * would be passed over in silence. Whoever means that says it.
+ */
+static bool lacks_rules(const struct flow *f, const struct live *live, struct diag_list *diags)
+{
+	int n = f->live->settings->n_rules;
+
+	if (live->settings->rules_said || n == 0)
+		return false;
+	diag_add(
+		diags, DIAG_ERROR, (struct text_pos){f->options.path, 0},
+		"rules: the section is missing, and %d rule%s live; is the file whole? Write rules: { } if no response is to open a case",
+		n, n == 1 ? " is" : "s are");
+	return true;
+}
+
 void flow_reload(struct flow *f)
 {
 	struct diag_list *diags CLEANUP(diag_list_freep) = diag_list_new();
@@ -193,6 +210,8 @@ void flow_reload(struct flow *f)
 		return;
 	systemd_reloading();
 	live = live_load(f->options.path, diags);
+	if (live && lacks_rules(f, live, diags))
+		live = live_free(live);
 	diag_log(diags, "reload");
 	log_info("reload: read ms=%lld errors=%d warnings=%d", (long long)((mono_now().us - began.us) / US_PER_MS),
 		 diags->errors, diags->warnings);

@@ -87,8 +87,11 @@ void stats_message(struct stats *s, const struct delivery_result *r, enum messag
 	switch (r->outcome) {
 	case DELIVERY_SENT:
 		n[STATS_SENT]++;
-		if (wall_is_set(r->delivery->created_at))
-			stats_latency(s, (double)MAX(wall_now().us - r->delivery->created_at.us, 0) / (double)US_PER_S);
+		if (wall_is_set(r->delivery->created_at)) {
+			int64_t us = wall_now().us - r->delivery->created_at.us;
+
+			stats_latency(s, (double)MAX(us, 0) / (double)US_PER_S);
+		}
 		return;
 	case DELIVERY_AMBIGUOUS: n[STATS_AMBIGUOUS]++; break;
 	case DELIVERY_RETRY:

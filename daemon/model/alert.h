@@ -216,7 +216,7 @@ struct link_mail {
 /*
  * What operators are told, by kind:
  *   ENDPOINT_DISABLED   name: endpoint; code, answer: what it said (410)
- *   ENDPOINT_PAUSED     name: endpoint; failures, code, answer, until: the next try
+ *   ENDPOINT_FAILING     name: endpoint; failures, code, answer, until: the next try
  *   CREDENTIALS         name: endpoint ("email": the mail server); code, answer
  *   MAIL_REFUSED        name: the person's id, address; code, answer
  *   SOURCE_SILENT       name: source; since: the last response, usual_s, trigger_missing
@@ -234,8 +234,8 @@ struct operator_news {
 	const char *address;     /* MAIL_REFUSED: the address that was refused */
 	struct local_time since; /* when it began */
 	int64_t since_s;         /* how long ago, seconds; 0: now */
-	struct local_time until; /* ENDPOINT_PAUSED: next try by itself */
-	int failures;            /* ENDPOINT_PAUSED: in a row */
+	struct local_time until; /* ENDPOINT_FAILING: next try by itself */
+	int failures;            /* ENDPOINT_FAILING: in a row */
 	int count;               /* messages that wait for it, or are dead; incidents */
 	int code;                /* HTTP or SMTP; 0: none */
 	const char *answer;      /* what the other side said, raw; shown as one shortened line */

@@ -25,7 +25,7 @@ enum delivery_outcome {
 	DELIVERY_BLOCKED,     /* our own policy forbids the target: permanent */
 	DELIVERY_CREDENTIALS, /* 530/534/535 or no AUTH offered: the endpoint is paused, the message stays queued */
 	DELIVERY_GONE,        /* HTTP 410: the endpoint is disabled, the message fails */
-	DELIVERY_RELEASED,    /* not tried: shutdown gave it back */
+	DELIVERY_RELEASED,    /* not tried: shutdown, or a reload without its endpoint, gave it back */
 	DELIVERY_OUTCOME_COUNT
 };
 /* As stored in attempts.outcome: "sent", "retry", "failed", "ambiguous", "blocked", "credentials", "gone", "released". */

@@ -43,7 +43,7 @@ WORDS(enum message_state, message_state, MESSAGE_STATE_COUNT, "queued", "held", 
       "cancelled");
 WORDS(enum rule_kind, rule_kind, RULE_KIND_COUNT, "case", "praise", "note", "ignore");
 WORDS(enum case_outcome, case_outcome, CASE_OUTCOME_COUNT, "recovered", "unchanged", "lost");
-WORDS(enum operator_kind, operator_kind, OPERATOR_KIND_COUNT, "endpoint_disabled", "endpoint_paused", "credentials",
+WORDS(enum operator_kind, operator_kind, OPERATOR_KIND_COUNT, "endpoint_disabled", "endpoint_failing", "credentials",
       "mail_refused", "source_silent", "dead_messages", "nobody_left", "more");
 
 static const char *const language_words[LANGUAGE_COUNT] = {"en", "ko", "de"};

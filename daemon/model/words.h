@@ -36,7 +36,7 @@ enum case_outcome { OUTCOME_RECOVERED, OUTCOME_UNCHANGED, OUTCOME_LOST, CASE_OUT
 /* What operators are told; what goes with each: struct operator_news in alert.h. */
 enum operator_kind {
 	OPERATOR_ENDPOINT_DISABLED,
-	OPERATOR_ENDPOINT_PAUSED,
+	OPERATOR_ENDPOINT_FAILING,
 	OPERATOR_CREDENTIALS,
 	OPERATOR_MAIL_REFUSED,
 	OPERATOR_SOURCE_SILENT,

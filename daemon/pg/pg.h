@@ -104,6 +104,8 @@ void pg_add_array(struct pg_params *p, struct pg_array *a);
 /* Rows of one statement; valid inside the callback that gets them (async) or until pg_rows_free() (sync). */
 struct pg_rows;
 int pg_count(const struct pg_rows *r);
+/* What they take in memory. */
+size_t pg_bytes(const struct pg_rows *r);
 /* Rows touched by a statement that returns none. */
 int64_t pg_affected(const struct pg_rows *r);
 bool pg_is_null(const struct pg_rows *r, int row, int column);

@@ -53,6 +53,11 @@ int pg_count(const struct pg_rows *r)
 	return PQntuples(r->result);
 }
 
+size_t pg_bytes(const struct pg_rows *r)
+{
+	return PQresultMemorySize(r->result);
+}
+
 int64_t pg_affected(const struct pg_rows *r)
 {
 	return strtoll(PQcmdTuples(r->result), NULL, 10);

@@ -272,9 +272,13 @@ void rules_done(struct load *l, const struct item *it)
 {
 	struct settings *s = l->s;
 
+	s->rules_said = it->setting != NULL;
 	if (s->n_rules == 0 && l->diags->errors == 0)
-		load_warning(l, it, it->setting ? NULL : &(struct text_pos){s->path, 0},
-			     "there are no rules: no response will open a case");
+		load_warning(l, it, s->rules_said ? NULL : &(struct text_pos){s->path, 0},
+			     "there are no rules: no response will open a case%s",
+			     s->rules_said
+				     ? ""
+				     : "; where rules are live a reload refuses that, unless rules: { } says that it is meant");
 	if (l->own->mail_path && !s->email.set && s->delivery != DELIVER_HOLD)
 		load_error(l, NULL, &l->own->mail_pos, "%s sends mail, but there is no email section", l->own->mail_path);
 	rules_compile(l);

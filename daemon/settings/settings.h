@@ -257,6 +257,7 @@ struct settings {
 	struct rule *rules; /* same order and index as in ruleset */
 	int n_webhooks, n_people, n_teams, n_calendars, n_follow_ups, n_routes, n_sources, n_attributes, n_scales, n_labels,
 		n_rules;
+	bool rules_said; /* there is a section `rules`, be it empty */
 
 	struct ruleset *ruleset;
 	const struct follow_up *default_follow_up; /* defaults.follow_up; for cases opened by hand */

@@ -398,7 +398,8 @@ int main(int argc, char **argv)
 			 .tables = argc > 5 && strcmp(argv[5], "same-rows") == 0 ? &same_rows : &narrow,
 			 .last = &b.first};
 
-	if (argc < 2 || b.connections < 1 || b.body_bytes < 300 || b.body_bytes > BODY_BYTES_MAX) {
+	if (argc < 2 || (argc > 5 && b.tables != &same_rows) || b.connections < 1 || b.body_bytes < 300 ||
+	    b.body_bytes > BODY_BYTES_MAX) {
 		fprintf(stderr, "usage: ceiling_drain URL [BATCH [CONNECTIONS [BODY_BYTES [same-rows]]]]\n");
 		return 64;
 	}

@@ -56,16 +56,11 @@ def medians(runs):
     return {key: statistics.median(r[key] for r in runs) for key in runs[0]}
 
 
-def same_rows(f):
-    """The ceiling on closeloopd's tables: the rows that are contract, as constants, with bodies as large as ours."""
-    return lambda database: f.ceiling(database, "1250", "same-rows")
-
-
 def run_w1(f, report, size):
     runs = {"bare": [], "same": [], "ours": [], "two": []}
     for _ in range(size.runs):
         runs["bare"].append(drain(f, "bare", size.responses))
-        runs["same"].append(drain(f, "ours", size.responses, start=same_rows(f)))
+        runs["same"].append(drain(f, "ours", size.responses, start=f.same_rows))
         runs["ours"].append(drain(f, "ours", size.responses))
         runs["two"].append(drain(f, "ours", size.responses, daemons=2))
     bare, same, ours, two = (medians(runs[k]) for k in runs)

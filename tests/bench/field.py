@@ -238,6 +238,10 @@ class Field:
             raise RuntimeError("ceiling_drain did not start")
         return process
 
+    def same_rows(self, database):
+        """The ceiling on closeloopd's tables: the rows that are contract, as constants, with bodies as large as ours."""
+        return self.ceiling(database, "1250", "same-rows")
+
     def start(self, database):
         return self.daemon(database) if database.startswith("ours") else self.ceiling(database)
 

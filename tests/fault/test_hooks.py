@@ -159,10 +159,15 @@ def test_an_open_breaker_is_not_polled(strict_site, figure):
     site.wait(lambda: len(site.hook.requests) == N, "the healthy ones")
     site.q("UPDATE closeloop.messages SET next_at = clock_timestamp() WHERE state = 'queued'")
     time.sleep(1)  # the round that sees it
-    before, started = switches(daemon), time.monotonic()
-    time.sleep(4)  # a period, not a wait
-    often = (switches(daemon) - before) / (time.monotonic() - started)
-    assert often < 4, f"woken {often:.1f} times a second"
+    often = 0.0
+
+    def calm():  # in one of several periods: whoever polls never is
+        nonlocal often
+        before, started = switches(daemon), time.monotonic()
+        time.sleep(4)  # a period, not a wait
+        often = (switches(daemon) - before) / (time.monotonic() - started)
+        return often < 4
+    site.wait(calm, lambda: f"calm; it is woken {often:.1f} times a second", 20)
     mended(site, daemon)
     figure(f"{often:.1f} wake-ups a second")
 
@@ -176,5 +181,5 @@ def test_what_is_known_of_a_receiver_outlives_a_failed_settle(strict_site):
     site.wait(lambda: daemon.log.count("53100") >= 2 and daemon.log.count("endpoint=sick") >= 5, "failures that can't be written")
     site.q("DROP TRIGGER full_disk ON closeloop.attempts")
     site.wait(lambda: attempts(site), "written")
-    assert breaker(site) == "open"
+    site.wait(lambda: breaker(site) == "open", "open", 3)  # before anything is tried again
     mended(site, daemon)

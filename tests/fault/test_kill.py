@@ -10,6 +10,7 @@ import time
 from stream import Stream
 
 RESUME_S = 35  # a lease of 30 s and what it takes to notice
+RESUME_BUSY_S = 55  # the same on a machine that stalls; two leases would be 60
 
 
 def kill_rounds(site, configurations, rounds, rng, progress, expire=False):
@@ -37,13 +38,13 @@ def resumed(site, daemons):
     started = time.monotonic()
     for daemon in daemons:
         daemon.wait_ready()
-    site.settled(RESUME_S)
+    site.settled()
     return time.monotonic() - started
 
 
-def judge(site, figure, daemons, stream, rounds):
+def judge(site, figure, daemons, stream, rounds, within_s):
     seconds = resumed(site, daemons)
-    assert seconds <= RESUME_S
+    assert seconds <= within_s
     slowest = site.one("SELECT extract(epoch FROM max(sent_at - queued_at))::float8 FROM closeloop.messages")
     innocent = site.one("SELECT count(*) FROM closeloop.inbox WHERE set_aside_at IS NOT NULL")
     assert innocent == 0
@@ -56,7 +57,7 @@ def test_killed_again_and_again(strict_site, size, figure, progress):
     rounds = size(15, 200)
     strict_site.mailbox.delay = 0.01
     daemons, stream = kill_rounds(strict_site, [strict_site.configuration], rounds, random.Random(11), progress)
-    judge(strict_site, figure, daemons, stream, rounds)
+    judge(strict_site, figure, daemons, stream, rounds, size(RESUME_BUSY_S, RESUME_S))
 
 
 def test_two_daemons_killed_in_turn(strict_site, size, figure, progress):
@@ -64,7 +65,7 @@ def test_two_daemons_killed_in_turn(strict_site, size, figure, progress):
     strict_site.mailbox.delay = 0.01
     configurations = [strict_site.configuration, strict_site.second_configuration()]
     daemons, stream = kill_rounds(strict_site, configurations, rounds, random.Random(12), progress, expire=size(True, False))
-    judge(strict_site, figure, daemons, stream, rounds)
+    judge(strict_site, figure, daemons, stream, rounds, size(RESUME_BUSY_S, RESUME_S))
 
 
 def outcomes(site):
@@ -77,7 +78,7 @@ def frozen_worker(site, its_answer):
     One daemon is frozen while its webhook waits for the answer `its_answer`; its lease runs out, another daemon takes the
     message, and the answer to that one is late. The first wakes up meanwhile and reports.
     """
-    site.hook.replies = [(its_answer, {}, 1.0), (204, {}, 6.0)]
+    site.hook.replies = [(its_answer, {}, 5.0), (204, {}, 10.0)]
     first = site.start()
     site.respond(account="hanbit")
     site.requests(1)
@@ -117,14 +118,14 @@ def test_a_late_failure_is_dropped(strict_site):
 def test_what_is_under_way_is_not_sent_twice(strict_site):
     """A lease that ran out while its own daemon was still at it (the database was away) is taken anew, without a second copy."""
     site = strict_site
-    site.mailbox.delay = 3
+    site.mailbox.delay = 8
     site.start()
     site.respond(account="hanbit")
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state = 'leased'"), "under way")
     time.sleep(0.5)
     site.expire_leases()
     site.respond(customer_id="wakes the daemon", account="elbhof")
-    site.wait(lambda: site.one("SELECT max(fence) FROM closeloop.messages WHERE channel = 'email'") == 2, "leased anew", 10)
+    site.hurried(lambda: site.one("SELECT max(fence) FROM closeloop.messages WHERE channel = 'email'") == 2, "leased anew")
     site.settled()
     assert len(site.mailbox.mails) == 2
 

@@ -112,7 +112,7 @@ def test_slow_loris_delays_nobody_else(strict_site, relay, figure):
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'sent'") >= 50,
               "the webhooks")
     took = time.monotonic() - started
-    assert took < 5 and daemon.get("/livez")[0] == 200
+    assert took < 10 and daemon.get("/livez")[0] == 200
     assert len(site.mailbox.mails) < 40
     relay.drip = 0
     delivered(site)
@@ -132,7 +132,7 @@ def test_a_name_server_that_does_not_answer(strict_site, figure):
     started = time.monotonic()
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'webhook' AND state = 'sent'") == 20, "the webhooks")
     took = time.monotonic() - started
-    assert took < 5 and first.get("/livez")[0] == 200
+    assert took < 10 and first.get("/livez")[0] == 200
     started = time.monotonic()
     assert first.stop() == 0
     stopped = time.monotonic() - started
@@ -184,7 +184,7 @@ def test_down_for_an_hour(strict_site, relay, figure):
         site.q("UPDATE closeloop.messages SET next_at = next_at - make_interval(secs => %s),"
                " queued_at = queued_at - make_interval(secs => %s) WHERE state = 'queued'", step, step)
         site.q("UPDATE closeloop.endpoints SET until = until - make_interval(secs => %s)", step)
-    assert site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state = 'queued'") == 8
+    assert site.one("SELECT count(*) FROM closeloop.messages WHERE channel = 'email' AND state IN ('queued', 'leased')") == 8
     relay.rule = "pass"
     delivered(site)
     site.recovered(daemon)

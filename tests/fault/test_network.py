@@ -68,9 +68,9 @@ def test_connections_reset(strict_site, link, size, figure):
 
 def test_black_hole(strict_site, link, size, figure):
     """Everything is taken, nothing answered. The pages go on, mails under way arrive, and a dead link is given up in the end."""
-    site, seconds = strict_site, size(28, 100)
+    site, seconds = strict_site, size(40, 100)
     daemon = behind(site, link)
-    stream = Stream(site).start()
+    stream = Stream(site, per_second=size(20, 60)).start()
     time.sleep(1)
     link.rule = "blackhole"
     ends, slowest, gone = time.monotonic() + seconds, 0.0, None
@@ -85,8 +85,8 @@ def test_black_hole(strict_site, link, size, figure):
     link.rule = "pass"
     stream.stop()
     took = site.recovered(daemon)
-    assert slowest < 2, "the main thread was blocked"
-    assert gone and gone < 27, f"a dead link was noticed after {gone} s"
+    assert slowest < 5, "the main thread was blocked"
+    assert gone and gone < size(37, 27), f"a dead link was noticed after {gone} s"
     site.check()
     figure(f"{seconds} s, /livez took {slowest * 1000:.0f} ms at most, noticed after {gone or 0:.0f} s, drained {took:.1f} s after;"
            f" {site.copies} copies")
@@ -108,9 +108,9 @@ def test_another_daemon_takes_over(strict_site, link, figure):
     site.excuse(first.leased())
     stream.stop()
     site.start(configuration=second)
-    site.settled(36)
+    site.settled()
     took = time.monotonic() - started
-    assert took < 36
+    assert took < 55  # a lease and what it takes to notice; two leases would be 60
     link.rule = "pass"
     first.wait_ready(40)
     site.settled()

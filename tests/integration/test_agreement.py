@@ -98,7 +98,8 @@ def tried(site, answer):
              if v is not None and k not in ("ratings", "attributes", "responded_at")]
     words += [f"rating.{k}={v}" for k, v in answer["ratings"].items()]
     words += [f"attr.{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in answer["attributes"].items()]
-    # A trial comes after all that is stored: told at the same instant, the answer itself would be its past.
+    # A trial comes after all that is stored: told at the same instant, the answer itself would be its past. Between the two is no
+    # full hour or day: answers are told at half past a second.
     at = answer["responded_at"] - datetime.timedelta(microseconds=1)
     return say(site, "try", *words, f"responded_at={at:%Y-%m-%dT%H:%M:%S.%f}Z")
 
@@ -246,7 +247,7 @@ def test_over_weeks(company):
     """Answers of two months, one customer's merging within days; then some are changed."""
     site, r = company, random.Random(41)
     site.daemon(owners=False, cases='{ merge_within = "4d"; anonymous_ids = [ "anonymous" ]; }', top={"timezone": "Europe/Berlin"}, **SECTIONS)
-    start = datetime.datetime.now(UTC).replace(microsecond=0) - 60 * DAY
+    start = datetime.datetime.now(UTC).replace(microsecond=500000) - 60 * DAY
     customers = [f"c{i}" for i in range(14)] + [None, "anonymous"]
     times = sorted(r.sample(range(58 * 86400), 150))
     told = tell(site, [{**invent(r, customers), "responded_at": start + datetime.timedelta(seconds=s)} for s in times])
@@ -271,7 +272,7 @@ def test_within_an_hour(company):
     site, r = company, random.Random(43)
     site.daemon(owners=False, cases='{ merge_within = "2m"; cooldown = "1h"; anonymous_ids = [ "anonymous" ]; }', top={"timezone": "Asia/Seoul"},
                 **SECTIONS)
-    start = datetime.datetime.now(UTC).replace(microsecond=0) - datetime.timedelta(minutes=20)
+    start = datetime.datetime.now(UTC).replace(microsecond=500000) - datetime.timedelta(minutes=20)
     customers = [f"c{i}" for i in range(8)] + [None, "anonymous"]
     times = sorted(r.sample(range(19 * 60), 60))
     told = tell(site, [{**invent(r, customers), "responded_at": start + datetime.timedelta(seconds=s)} for s in times])

@@ -220,7 +220,7 @@ def test_timeout_is_ambiguous(probe, hooks):  # noqa: F811
     began = time.monotonic()
     result = probe(settings(crm=endpoint(hooks, "/hang")), FAST).hook("crm")
     assert (result["outcome"], result["code"]) == ("ambiguous", 0)
-    assert "no answer within 3." in result["error"]
+    assert "no answer within " in result["error"]
     assert 2.9 < time.monotonic() - began < 20
 
 
@@ -349,8 +349,8 @@ def test_reload_in_the_middle(probe, hooks):  # noqa: F811
     assert {r["outcome"] for r in results.values()} == {"sent"}
     p.reload(settings())
     assert p.room("crm") == 0
-    assert p.hook("crm")["outcome"] == "failed"
-    assert p.hook("never-heard-of")["outcome"] == "failed"
+    assert p.hook("crm")["outcome"] == "released"  # it waits until the name comes back
+    assert p.hook("never-heard-of")["outcome"] == "released"
 
 
 @pytest.mark.parametrize("keys", [["whsec_short"], []])

@@ -117,8 +117,8 @@ def test_one_alert_end_to_end(site):
 
 def test_budget_quiet_hours_and_digests(site):
     people = site.sections["people"].replace('name = "Ben Hall";', 'name = "Ben Hall"; alerts_per_hour = 2; urgent_per_hour = 5;')
-    people = people.replace('name = "Anna Groß";', 'name = "Anna Groß"; timezone = "UTC"; quiet_hours = "%s-%s";' % (clock(-60), clock(60)))
     until = clock(60)
+    people = people.replace('name = "Anna Groß";', 'name = "Anna Groß"; timezone = "UTC"; quiet_hours = "%s-%s";' % (clock(-60), until))
     site.own(("account", "acme", "ben"))
     site.daemon(rules=RULES, people=people, routes=site.sections["routes"].replace(
         'mail:    { owner', 'asked: { owner = [ "person:olga" ]; notify = [ "digest:owner" ]; };\n  mail:    { owner').replace(
@@ -243,6 +243,7 @@ def test_by_hand_and_handed_over(site):
     site.settled()
     site.run("case", "open", str(response), "--owner", "anna", "--note", HOSTILE)
     site.run("--as", "olga", "case", "assign", "C-1", "--to", "ben")
+    site.mails(1, to="ben")
     site.settled()
     text = explain(site, response)
     assert re.match(r"owner by hand, \S+ anna$", line_of(text, "owner")), text
@@ -261,6 +262,7 @@ def test_deliveries_that_went_wrong(site):
     site.mails(1, to="ben")
     site.wait(lambda: site.q("UPDATE closeloop.messages SET next_at = now() WHERE state = 'queued'") or
               site.one("SELECT state = 'sent' FROM closeloop.messages WHERE channel = 'webhook'"), "the third try", 60)
+    site.settled()
     text = explain(site, response)
     assert re.search(r"sent +email anna +\d\d:\d\d:\d\d +REFUSED: the server refused the recipient \(550 5\.1\.1\); the next", text), text
     assert "; the next person was told" in re.sub(r"\s+", " ", text)
@@ -448,6 +450,7 @@ def test_further_answers(site):
     first = site.respond(nps=5, account="hanbit", customer_id="c1")
     site.settled()
     second = site.respond(nps=1, account="hanbit", customer_id="c1", comment=HOSTILE)
+    site.mails(2, to="minsu")
     site.settled()
     text = explain(site, second)
     assert f"response {second} → C-1 (joined) · " in text and "merge joined C-1" in line_of(text, "held?")

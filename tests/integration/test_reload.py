@@ -87,6 +87,26 @@ def test_a_broken_file_keeps_the_old_rules_and_is_told_everywhere(site):
     site.settled()
 
 
+def test_a_file_that_lost_its_rules_is_refused(site):
+    """An emptied or half-written file is a good configuration in which nobody is unhappy."""
+    daemon = site.daemon()
+    before = sha(site)
+    whole = site.configuration.read_text(encoding="utf-8")
+    for i, part in enumerate(("", "# nothing yet\n", whole[:whole.index("rules:")])):
+        site.configuration.write_text(part, encoding="utf-8")
+        assert "where rules are live a reload refuses that, unless rules: { } says that it is meant" in site.closeloop("check").stderr
+        daemon.hang_up()
+        site.wait(lambda: daemon.metric("config_last_reload_successful") == 0, "the reload's end")
+        assert sha(site) == before and daemon.log.count(f"error reload: {site.configuration}: rules: the section is missing, and ") == i + 1
+        site.configuration.write_text(whole, encoding="utf-8")
+        daemon.hang_up()
+        site.wait(lambda: daemon.metric("config_last_reload_successful") == 1, "a good file")
+    # Whoever means it says it.
+    site.configure(rules="{ }")
+    site.run("reload")
+    assert sha(site) != before
+
+
 def test_a_broken_file_is_seen_before_anybody_reloads(site):
     site.daemon()
     before = sha(site)

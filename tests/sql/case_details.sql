@@ -241,6 +241,11 @@ SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sen
 SELECT pg_temp.go(:c, 'reopen');
 SELECT is(pg_temp.states(:c), 'queued=cancelled held=cancelled leased=leased sent=sent failed=failed dead=dead end=cancelled',
 	'reopening does not bring old alerts back');
+SELECT pg_temp.opened() AS c \gset
+SELECT pg_temp.message(:c, k, 'queued', 'case.' || k) FROM unnest(ARRAY['acknowledged', 'reminder', 'resolved', 'closed', 'dismissed', 'outcome']) AS k;
+SELECT pg_temp.go(:c, 'resolve');
+SELECT is(pg_temp.states(:c), 'acknowledged=cancelled reminder=cancelled resolved=queued closed=queued dismissed=queued outcome=queued',
+	'moves before the end are not told of any more, each kind of end is');
 SELECT is(pg_temp.states(:other), 'queued=queued held=held leased=leased sent=sent failed=failed dead=dead end=queued',
 	'other cases are left alone');
 

@@ -80,7 +80,7 @@ ALTER TABLE closeloop.endpoints ENABLE TRIGGER endpoint_opens;
 UPDATE closeloop.endpoints SET until = now() + interval '1 minute' WHERE name = 'crm';
 SELECT ok(pg_temp.look(), 'ten are');
 SELECT results_eq('SELECT kind, subject, answer, failures, until, since FROM closeloop.operator_claim(true, 10)',
-	$$VALUES ('endpoint_paused', 'crm', '503', 5, now() + interval '1 minute', now() - interval '10 minutes')$$, 'with the next try');
+	$$VALUES ('endpoint_failing', 'crm', '503', 5, now() + interval '1 minute', now() - interval '10 minutes')$$, 'with the next try');
 SELECT ok(NOT pg_temp.look(), 'once');
 UPDATE closeloop.endpoints SET breaker = 'closed', failures = 0 WHERE name = 'crm';
 SELECT is_empty('SELECT pg_temp.lasting()', 'it works: over');
@@ -96,7 +96,7 @@ UPDATE closeloop.endpoints SET paused = false WHERE name = 'crm';
 SELECT ok(NOT closeloop.operator_look(ARRAY['email']), 'an endpoint that is not configured is nobody''s trouble');
 SELECT pg_temp.look();
 SELECT closeloop.operator_look(ARRAY['email']);
-SELECT set_eq('SELECT pg_temp.lasting()', ARRAY['endpoint_paused crm'], 'daemons may differ while one reloads');
+SELECT set_eq('SELECT pg_temp.lasting()', ARRAY['endpoint_failing crm'], 'daemons may differ while one reloads');
 UPDATE closeloop.operator_news SET opened_at = now() - interval '2 days';
 SELECT closeloop.operator_look(ARRAY['email']);
 SELECT is_empty('SELECT pg_temp.lasting()', 'in the end it is taken out');

@@ -63,6 +63,15 @@ check "as versions" test "$("${psql[@]}" -Atc "SELECT c.id, v.acknowledge_within
 	LEFT JOIN closeloop.follow_up_versions AS v ON v.id = c.follow_up_version ORDER BY c.id" | tr '\n' ' ')" = '1|| 2|90s|172800s '
 check "and then changes nothing" "${psql[@]}" -1 -f "$sql/007_follow_up.sql"
 
+# Incidents of before, when a failing endpoint was called paused, end as all others do.
+"${psql[@]}" <<-'END'
+	ALTER TABLE closeloop.operator_news DROP CONSTRAINT operator_news_kind_check,
+		ADD CONSTRAINT operator_news_kind_check CHECK (kind IN ('endpoint_paused', 'credentials'));
+	INSERT INTO closeloop.operator_news (kind, subject) VALUES ('endpoint_paused', 'crm');
+END
+check "012_operators.sql takes the incidents of before" "${psql[@]}" -1 -f "$sql/012_operators.sql"
+check "under their name of now" test "$("${psql[@]}" -Atc "SELECT kind FROM closeloop.operator_news")" = endpoint_failing
+
 # Into an empty database of the same cluster, and there without the roles' being new.
 createdb -T template0 -E UTF8 --locale=C.UTF-8 again
 for file in "$sql"/[0-9]*.sql "$sql"/roles.sql; do

@@ -150,7 +150,9 @@ class Tab:
         return self._ask("press", method, *args, selector=selector)
 
     def click(self, selector, *args):
+        """Whatever page it leads to has come as a whole."""
         self.one(selector, "click", *args)
+        self._ask("page", "waitForLoadState", "load")
 
     def fill(self, selector, text):
         self.one(selector, "fill", text)

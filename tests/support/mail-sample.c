@@ -195,8 +195,8 @@ static void digests(struct job *j, enum language l)
 
 static void operators(struct job *j, enum language l)
 {
-	static const char *const names[OPERATOR_KIND_COUNT] = {"operator-disabled", "operator-paused", "operator-credentials",
-							       "operator-refused",  "operator-silent", "operator-dead",
+	static const char *const names[OPERATOR_KIND_COUNT] = {"operator-disabled", "operator-failing", "operator-credentials",
+							       "operator-refused",  "operator-silent",  "operator-dead",
 							       "operator-nobody",   "operator-more"};
 
 	for (int kind = 0; kind < OPERATOR_KIND_COUNT; kind++) {

@@ -159,10 +159,16 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+_reserved = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port for a server of ours, and of nobody else: it stays bound here without listening, beside which SO_REUSEADDR lets it listen."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    _reserved.append(s)
+    return s.getsockname()[1]
 
 
 class Mail:

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import bisect
 import collections
+import itertools
 
 import year_company as company
 from year_case import UNRESOLVED
@@ -41,7 +42,8 @@ class Story:
         self.of = collections.defaultdict(list)
         for case in checker.cases.values():
             self.of[case["customer_id"]].append(case)
-        self.starts = {case: [at for at, _ in line] for case, line in checker.timelines.items()}
+        # An event carries the moment at which its transaction began, which may have waited for the one of the event before.
+        self.starts = {case: list(itertools.accumulate((at for at, _ in line), max)) for case, line in checker.timelines.items()}
 
     def at(self, case, moment):
         """The state of a case; None before it was opened."""

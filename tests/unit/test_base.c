@@ -208,6 +208,15 @@ static void diagnostics_are_sorted_with_a_caret(void **state)
 	diag_list_free(l);
 }
 
+static void what_is_over_is_not_waited_for(void **state)
+{
+	struct mono_time now = mono_now(), later = {now.us + 3600 * US_PER_S};
+
+	assert_int_equal(mono_until_us((struct mono_time){now.us - 1}), 0);
+	assert_int_equal(mono_until_us((struct mono_time){INT64_MIN / 2}), 0);
+	assert_in_range(mono_until_us(later), 3500 * US_PER_S, 3600 * US_PER_S);
+}
+
 static void times_round_trip(void **state)
 {
 	static const struct {
@@ -298,6 +307,7 @@ int main(void)
 		cmocka_unit_test(clipping_never_splits_a_character),
 		cmocka_unit_test(the_nearest_name_is_near),
 		cmocka_unit_test(diagnostics_are_sorted_with_a_caret),
+		cmocka_unit_test(what_is_over_is_not_waited_for),
 		cmocka_unit_test(times_round_trip),
 		cmocka_unit_test(every_day_has_its_text),
 		cmocka_unit_test(uuids_are_version_7_rising_and_read_back),

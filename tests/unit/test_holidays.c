@@ -210,7 +210,7 @@ static void rules_that_take_for_ever(void **state)
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
 	assert_int_equal(load(f, "", buf_str(&ics)), SETTINGS_E_INVALID);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-	assert_true(after.tv_sec - before.tv_sec < 60); /* without a limit: hours */
+	assert_true(after.tv_sec - before.tv_sec < 600); /* without a limit: hours */
 	assert_non_null(strstr(buf_str(&f->said), "the rules take too long to follow"));
 	buf_fini(&ics);
 }

@@ -227,7 +227,7 @@ static void test_mailbox_that_rests_keeps_order(void **state)
 	keep_order(*state, US_PER_MS);
 }
 
-#define REST_US (60 * US_PER_MS)
+#define REST_US US_PER_S /* others may have the machine for half of it */
 struct resting {
 	struct loop *loop;
 	struct mailbox *box;
@@ -376,6 +376,7 @@ static void test_systemd(void **state)
 	assert_true(n.pets >= 2);
 
 	n.ill = true;
+	drain_notify(&n);
 	n.asked = n.pets = 0;
 	deadline_arm(&n.poll.deadline, 5 * US_PER_MS);
 	loop_run(*state);

@@ -231,11 +231,11 @@ static void test_operator(void **state)
 	struct operator_news n;
 	struct mail_text m;
 
-	operator_sample_fill(&n, OPERATOR_ENDPOINT_PAUSED, LANGUAGE_EN);
+	operator_sample_fill(&n, OPERATOR_ENDPOINT_FAILING, LANGUAGE_EN);
 	m = operator_rendered(&n);
-	assert_string_equal(m.subject, "[closeloop prod] crm is paused");
+	assert_string_equal(m.subject, "[closeloop prod] crm keeps failing");
 	assert_string_equal(
-		m.text, "crm is paused\n"
+		m.text, "crm keeps failing\n"
 			"It failed 5 times in a row. Nothing is lost: messages wait, and it is tried again at 11:09 today.\n"
 			"\n"
 			"See what waits, and try the receiver:\n"
