@@ -29,7 +29,9 @@ void courier_look_in(struct courier *c, int64_t us)
 
 static void on_endpoint_rows(void *arg, const struct pg_rows *rows)
 {
-	courier_on_endpoints(arg, rows);
+	struct courier *c = arg;
+
+	endpoints_read(c, rows, c->told != c->told_then);
 }
 
 static void on_claimed(void *arg, const struct pg_rows *rows)
@@ -172,6 +174,7 @@ static void add_claim(struct courier *c, struct pg_batch *b)
 void courier_add_look(struct courier *c, struct pg_batch *b)
 {
 	c->asked = c->polling = false;
+	c->told_then = c->told;
 	pg_batch_add(b, &outbox_endpoints, NULL, on_endpoint_rows, c);
 	endpoints_add_probes(c, b);
 	add_claim(c, b);

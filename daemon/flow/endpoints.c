@@ -34,12 +34,26 @@ static bool endpoint_takes(const struct courier *c, const struct courier_endpoin
 	return endpoint_may_send(c, e) && !endpoint_is_shut(c, e);
 }
 
-void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
+static void endpoint_stays_as_it_was(struct courier_endpoint *e, const struct courier_endpoint *was)
 {
-	bool again = false;
+	e->paused = was->paused;
+	e->disabled = was->disabled;
+	e->open = was->open;
+	e->open_until = was->open_until;
+	e->failures = was->failures;
+	e->probing = was->probing;
+}
+
+void endpoints_read(struct courier *c, const struct pg_rows *rows, bool may_be_older)
+{
+	bool again = false, everything_was_paused = c->everything_paused;
+	size_t n = (size_t)c->n_endpoints;
+	struct courier_endpoint *was = NULL;
 
 	for (int k = 0; k < c->n_endpoints; k++)
 		c->endpoints[k].took = endpoint_takes(c, &c->endpoints[k]);
+	if (may_be_older)
+		was = memcpy(arena_new_array(c->arena, struct courier_endpoint, n), c->endpoints, n * sizeof(*was));
 	c->everything_paused = false;
 	for (int k = 0; k < c->n_endpoints; k++)
 		c->endpoints[k].paused = c->endpoints[k].disabled = c->endpoints[k].open = false;
@@ -61,9 +75,20 @@ void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
 		e->probing &= s.open; /* another daemon's probe came through */
 	}
 	for (int k = 0; k < c->n_endpoints; k++)
-		again |= !c->endpoints[k].took && endpoint_takes(c, &c->endpoints[k]);
+		if (!c->endpoints[k].took && endpoint_takes(c, &c->endpoints[k])) {
+			again = true;
+			if (was)
+				endpoint_stays_as_it_was(&c->endpoints[k], &was[k]);
+		}
+	c->everything_paused |= may_be_older && everything_was_paused;
 	if (again) /* resumed, enabled, or well again: the look that brought this has left out what waits there */
 		courier_hint(c);
+}
+
+void courier_on_endpoints(struct courier *c, const struct pg_rows *rows)
+{
+	c->told++;
+	endpoints_read(c, rows, false);
 }
 
 int endpoint_room(const struct courier *c, const struct courier_endpoint *e)

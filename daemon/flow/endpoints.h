@@ -9,6 +9,11 @@
 #include "flow/inner.h"
 
 struct courier_endpoint *courier_endpoint(struct courier *c, const char *name);
+/*
+ * Rows of outbox_endpoints. An answer that may be older than the last one shuts endpoints, but frees none: the courier's own wait for
+ * its COMMIT, and would take back a pause that the working session has told of meanwhile. What it would free is asked for again.
+ */
+void endpoints_read(struct courier *c, const struct pg_rows *rows, bool may_be_older);
 bool endpoint_may_send(const struct courier *c, const struct courier_endpoint *e);
 /* So many messages may be claimed for it. */
 int endpoint_room(const struct courier *c, const struct courier_endpoint *e);

@@ -205,7 +205,8 @@ struct courier {
 	bool polling;   /* nothing is planned: the next round only looks */
 	bool gathering; /* results wait for others; the round is due already */
 	bool everything_paused;
-	bool unsettled; /* the last settle failed: nothing is claimed until one succeeds */
+	unsigned told, told_then; /* answers of the working session about endpoints; … when this look was asked */
+	bool unsettled;           /* the last settle failed: nothing is claimed until one succeeds */
 	struct deadline due;
 	struct deadline renew;
 	struct deadline reclaim_later;
@@ -229,7 +230,7 @@ void courier_kick(struct courier *c);
 void courier_hint(struct courier *c);
 /* While nothing is planned: a round now, so that one wake-up serves both looks. */
 void courier_poll(struct courier *c);
-/* Rows of outbox_endpoints, as fresh as the caller's transaction. */
+/* Rows of outbox_endpoints, which the working session has just asked for. */
 void courier_on_endpoints(struct courier *c, const struct pg_rows *rows);
 /* May a message to this endpoint be written as leased, to be handed over after the commit? Reserves a place. */
 bool courier_reserve(struct courier *c, const char *endpoint);

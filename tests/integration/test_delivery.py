@@ -152,6 +152,34 @@ def test_what_waited_leaves_as_soon_as_it_may(site, stop, go):
     site.settled()
 
 
+# The transaction of settling results, in its COMMIT: everything it asked for is answered after that.
+SETTLING = ("SELECT xact_start::text FROM pg_stat_activity WHERE application_name = 'closeloop' AND datname = current_database()"
+            " AND wait_event = 'PgSleep'")
+
+
+def test_an_older_answer_does_not_take_back_a_pause(site):
+    """The look that says "not paused" was asked before the pause, and its COMMIT takes long; the next batch has heard of the pause meanwhile."""
+    site.daemon(defaults='{ route = "mail"; follow_up = "standard"; priority = "normal"; }')
+    site.q("CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$")
+    site.q("CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON closeloop.attempts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+           " EXECUTE FUNCTION slowly()")
+    site.respond(customer_id="k0")
+    first = site.wait(lambda: site.one(SETTLING), "the first result on its way into the table")
+    site.respond(customer_id="k1")
+    site.mails(2)
+    site.q("SELECT pg_notify('closeloop', '')")  # so that the next round settles and looks
+    second = site.wait(lambda: site.q(SETTLING + " AND xact_start <> %s::timestamptz", first), "the second one", 10)
+    site.run("pause", "email")
+    site.respond(customer_id="k2")
+    site.wait(lambda: site.one("SELECT count(*) FROM closeloop.messages") == 3, "the third judged")
+    assert site.q(SETTLING) == second, "it is still at it: nothing is proved"
+    site.wait(lambda: not site.q(SETTLING) and site.one(LOOKED), "the courier idle again")
+    assert site.q("SELECT state::text, fence FROM closeloop.messages ORDER BY seq DESC LIMIT 1") == [("queued", 0)]
+    assert len(site.mailbox.mails) == 2
+    site.run("resume", "email")
+    site.mails(3)
+
+
 def test_hold_keeps_everything_queued(site):
     daemon = site.daemon(top={"delivery": "hold"})
     site.respond()
