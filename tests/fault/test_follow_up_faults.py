@@ -4,21 +4,22 @@ who must hear of it does, once, and nothing stays held or noticed for ever.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import queue
 import random
 import signal
 import threading
 import time
 
+import psycopg2.errors
 import pytest
 
-import servers
+import faketime
 from chaos_proxy import ChaosProxy
 from company import PATIENCE, RESIDENT_KIB_MAX
 from invariants import CANARY
 from site_fixtures import numbers, site_of, start_migrated
 from stream import Stream
 from test_mail import due_now
-from test_resources import FAKETIME, FakedPostgres, set_clock
 
 STEPS = """{ standard: { acknowledge_within = "3s"; resolve_within = "6s"; warn_before = "2s"; remind_every = "1s"; remind_at_most = 3;
   escalate: { boss: { when = "unacknowledged"; to = "manager"; };
@@ -248,13 +249,11 @@ def test_one_case_that_fails_holds_up_no_other(site, figure):
 
 
 @pytest.fixture
-def faked_site(request, folder, monkeypatch):
+def faked_site(request, folder):
     """A site whose PostgreSQL has a clock that can be set."""
-    clock = folder / f"clock-{next(numbers)}"
-    set_clock(clock, "+0")
-    monkeypatch.setattr(FakedPostgres, "clock", clock)
-    monkeypatch.setattr(servers, "Postgres", FakedPostgres)
-    server = start_migrated(folder / f"pg-{next(numbers)}")
+    clock, pg = folder / f"clock-{next(numbers)}", folder / f"pg-{next(numbers)}"
+    faketime.tell(clock, "+0")
+    server = start_migrated(faketime.FakedPostgres(pg, clock))
     try:
         for site in site_of(request, folder, server):
             site.strict = site.clock_jumps = True
@@ -264,21 +263,46 @@ def faked_site(request, folder, monkeypatch):
         server.remove()
 
 
-@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed (package faketime)")
+def test_a_server_whose_clock_was_set_still_ends_a_deadlock(faked_site):
+    """What the next two rest on. With a clock that its signal handlers don't see it would last as long as the clock is ahead."""
+    site = faked_site
+    site.q("CREATE TABLE locked AS SELECT generate_series(1, 2) AS i")
+    faketime.tell(site.clock, "+90m")
+    assert site.one("SELECT now()").timestamp() - time.time() == pytest.approx(90 * 60, abs=20)
+    update, ends = "UPDATE locked SET i = i WHERE i = %s", queue.Queue()
+
+    def cross(mine, others):
+        connection = site.connect()
+        with connection.cursor() as cursor:
+            cursor.execute(update, (mine,))
+            both.wait()
+            try:
+                cursor.execute(update, (others,))
+                connection.commit()
+                ends.put("committed")
+            except psycopg2.errors.DeadlockDetected:
+                connection.rollback()
+                ends.put("deadlock detected")
+
+    both = threading.Barrier(2, timeout=60)
+    for rows in ((1, 2), (2, 1)):
+        threading.Thread(target=cross, args=rows, daemon=True).start()
+    assert sorted(ends.get(timeout=60) for _ in range(2)) == ["committed", "deadlock detected"]
+
+
 def test_the_servers_clock_jumps_while_promises_come_due(faked_site, size, figure):
     """An hour ahead: everything falls due at once, and is told once. An hour back: what was done stays done."""
     site, cases = faked_site, begin(faked_site)
     site.start()
     offsets = ["+0", "+60m", "+0", "+60m"] + size([], ["+0", "+120m", "+60m"] * 3 + ["+120m"])
     for offset in offsets:
-        set_clock(site.clock, offset)
+        faketime.tell(site.clock, offset)
         cases.open(6)
         time.sleep(1.5)
-    set_clock(site.clock, "+180m")  # what was planned by a clock that ran ahead is past too
+    faketime.tell(site.clock, "+180m")  # what was planned by a clock that ran ahead is past too
     judge(site, cases, figure, f"jumps {', '.join(offsets)}")
 
 
-@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed (package faketime)")
 def test_every_lease_ends_while_its_daemon_is_at_it(faked_site, size, figure):
     """
     The server's clock leaps a minute ahead, again and again, as that of a machine that slept: each lease is over at once, whether its message
@@ -292,7 +316,7 @@ def test_every_lease_ends_while_its_daemon_is_at_it(faked_site, size, figure):
     stream, leaps, until = Stream(site, per_second=10).start(), 0, time.monotonic() + size(8, 90)
     while time.monotonic() < until:
         leaps += 1
-        set_clock(site.clock, f"+{leaps}m")
+        faketime.tell(site.clock, f"+{leaps}m")
         time.sleep(rng.uniform(0.01, 0.2))
     stream.stop()
     site.hook.replies = []

@@ -11,11 +11,10 @@ import time
 
 import pytest
 
+import faketime
 import servers
 from company import RESIDENT_KIB_MAX
 from test_mail import delivered, due_now
-
-FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
 def cpu_seconds(pid):
@@ -80,41 +79,20 @@ def test_long_answers_fit_into_memory(site, figure, after_short_ones):
     assert daemon.peak_kib() <= RESIDENT_KIB_MAX
 
 
-class FakedPostgres(servers.Postgres):
-    """A server that shares its clock with the daemon."""
-
-    clock = None
-
-    def _environment(self):
-        return super()._environment() | faked(self.clock)
-
-
-def faked(clock):
-    return {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-
-
-def set_clock(clock, offset):
-    new = clock.with_suffix(".new")
-    new.write_text(f"{offset}\n", encoding="ascii")
-    new.chmod(0o644)
-    new.replace(clock)
-
-
-@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed (package faketime)")
+@pytest.mark.skipif(not faketime.LIBRARY, reason="libfaketime is not installed (package faketime)")
 def test_the_daemons_clock_jumps(strict_site, figure):
     """Promises are kept by PostgreSQL's clock: the daemon's own may jump a day ahead and back, nothing is early, lost or doubled."""
     site = strict_site
     site.clock_jumps = True
     clock = site.folder / "clock"
-    set_clock(clock, "+0")
+    faketime.tell(clock, "+0")
     site.configure()
     site.own(("account", "hanbit", "minsu"), ("account", "elbhof", "anna"))
-    daemon = site.warm(site.start(**faked(clock)))
+    daemon = site.warm(site.start(**faketime.faked(clock)))
     site.hook.replies = [(503, {}, 0)] * 3
     jumps = ("+1d", "-1d", "+2h", "-90m", "+0")
     for i, offset in enumerate(jumps):
-        set_clock(clock, offset)
+        faketime.tell(clock, offset)
         for k in range(8):
             site.respond(customer_id=f"j{i}-{k}", account=("hanbit", "elbhof")[k % 2])
         site.cases(30 + 8 * (i + 1), 10)

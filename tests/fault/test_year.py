@@ -124,7 +124,7 @@ class Year:
                 return
             faketime.tidy()
             for configuration in running:
-                self.site.start(configuration=configuration, **self.clock.environment(monotonic=True))
+                self.site.start(configuration=configuration, **faketime.faked(self.clock.file, monotonic=True))
             self.settle()
 
     # -- customers
@@ -194,7 +194,7 @@ class Year:
         self.site.excuse(victim.leased())
         self.kills += 1
         faketime.tidy()
-        self.site.start(configuration=victim.configuration, **self.clock.environment(monotonic=True))
+        self.site.start(configuration=victim.configuration, **faketime.faked(self.clock.file, monotonic=True))
 
     def restart_postgres(self, how):
         # What isn't judged or told yet may be on its way, as a mail and two webhooks, by the moment at which the server ends.
@@ -216,7 +216,7 @@ def year(request, folder):
 def year_of(request, folder):
     number = next(numbers)
     clock = faketime.Clock(folder / f"clock-{number}", request.getfixturevalue("begin"))
-    server = faketime.FakedPostgres(folder / f"pg-{number}", clock, checkpoint_timeout="1d", max_wal_size="4GB",
+    server = faketime.FakedPostgres(folder / f"pg-{number}", clock.file, checkpoint_timeout="1d", max_wal_size="4GB",
                                     shared_buffers="128MB").create().start()
     server.psql("postgres", "CREATE DATABASE year")
     site = Site(folder / f"site-{number}", server, "year")
@@ -256,7 +256,7 @@ def test_a_year(year, begin, seed, size, figure):
     answers, end = size(800, 10000), begin + size(28, 366) * 86400
     started = time.monotonic()
     for configuration in (site.configuration, site.second_configuration()):
-        site.start(configuration=configuration, **year.clock.environment(monotonic=True))
+        site.start(configuration=configuration, **faketime.faked(year.clock.file, monotonic=True))
     kill_at = set(year.rng.sample(range(5, steps), max(steps // 60, 2)))
     restart_at = {steps // 3: signal.SIGINT, 2 * steps // 3: signal.SIGQUIT}
     sent = 0

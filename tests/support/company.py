@@ -14,6 +14,7 @@ import time
 import urllib.request
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extras
 
 import invariants
@@ -248,7 +249,8 @@ class Site:
     # -- database
 
     def connect(self, **options):
-        connection = psycopg2.connect(self.server.conninfo(self.database), **options)
+        connection = psycopg2.connect(self.server.conninfo(self.database), connect_timeout=60, **options,
+                                      options=f"-c statement_timeout={240 * PATIENCE}s")  # for what hangs
         self.connections.append(connection)
         return connection
 
@@ -265,8 +267,11 @@ class Site:
                 with self.db.cursor() as cursor:
                     cursor.execute(sql, arguments or None)
                     return cursor.fetchall() if cursor.description else []
+            except psycopg2.errors.DeadlockDetected:  # a test may change rows in another order than the daemon
+                if last:
+                    raise
             except psycopg2.Error as e:
-                if last or e.pgcode is not None:  # only a lost connection is worth a second try
+                if last or e.pgcode is not None:  # of the rest only a lost connection is worth a second try
                     raise
                 self._db.close()
         raise AssertionError("unreachable")

@@ -24,6 +24,7 @@ import threading
 import time
 
 PR_SET_PDEATHSIG = 1
+HANGS_S = 300  # what takes longer will not end
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -80,7 +81,7 @@ class Postgres:
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def _run(self, *command):
-        done = subprocess.run(list(map(str, command)), cwd=self.folder, env=self._environment(), text=True, check=False,
+        done = subprocess.run(list(map(str, command)), cwd=self.folder, env=self._environment(), text=True, check=False, timeout=HANGS_S,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               preexec_fn=die_with_parent(signal.SIGKILL, self.user))
         if done.returncode != 0:
@@ -148,7 +149,7 @@ class Postgres:
         command = [str(self.bin / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(database)]
         for name, value in variables.items():
             command += ["-v", f"{name}={value}"]
-        done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False,
+        done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False, timeout=HANGS_S,
                               env={**os.environ, "PGOPTIONS": "-c client_min_messages=warning"})
         if done.returncode != 0:
             raise RuntimeError(f"psql: {done.stderr.strip()}")

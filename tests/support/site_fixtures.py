@@ -42,11 +42,11 @@ def tmp_path(folder):
     return path
 
 
-def start_migrated(folder):
-    """A cluster with the database `template`, as `closeloop migrate` leaves it."""
-    server = servers.Postgres(folder).create().start()
+def start_migrated(server):
+    """Makes and starts a cluster with the database `template`, as `closeloop migrate` leaves it."""
+    server.create().start()
     server.psql("postgres", "CREATE DATABASE template")
-    site = Site(folder.parent / f"{folder.name}-template", server, "template")
+    site = Site(server.folder.parent / f"{server.folder.name}-template", server, "template")
     site.run("migrate")
     site.close()
     return server
@@ -54,7 +54,7 @@ def start_migrated(folder):
 
 @pytest.fixture(scope="session")
 def pg(folder):
-    server = start_migrated(folder / "pg")
+    server = start_migrated(servers.Postgres(folder / "pg"))
     yield server
     server.remove()
 
@@ -62,7 +62,7 @@ def pg(folder):
 @pytest.fixture
 def own_pg(folder):
     """A cluster for one test, which may break it."""
-    server = start_migrated(folder / f"pg-{next(numbers)}")
+    server = start_migrated(servers.Postgres(folder / f"pg-{next(numbers)}"))
     yield server
     server.remove()
 
