@@ -25,21 +25,25 @@ import time
 
 PR_SET_PDEATHSIG = 1
 HANGS_S = 300  # what takes longer will not end
-libc = ctypes.CDLL(None, use_errno=True)
+prctl = ctypes.CDLL(None).prctl
 
 
-def die_with_parent(signum, user=None):
-    """For preexec_fn: become user, then ask for a signal when the parent ends (changing the user would clear it)."""
+def die_with_parent(signum):
+    """
+    For preexec_fn: ask for a signal when the parent ends. There may be threads here, any of which may hold a lock of a library while the
+    child is made, so nothing is looked up in it, neither functions nor groups (become).
+    """
     def prepare():
-        if user is not None:
-            os.initgroups(user.pw_name, user.pw_gid)
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
-        libc.prctl(PR_SET_PDEATHSIG, signum)
+        prctl(PR_SET_PDEATHSIG, signum)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for s in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(s, signal.SIG_DFL)
     return prepare
+
+
+def become(user):
+    """For Popen, which does it before preexec_fn (later it would undo that)."""
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": os.getgrouplist(user.pw_name, user.pw_gid)} if user else {}
 
 
 def wait_until(true, seconds, what, step=0.02):
@@ -83,7 +87,7 @@ class Postgres:
     def _run(self, *command):
         done = subprocess.run(list(map(str, command)), cwd=self.folder, env=self._environment(), text=True, check=False, timeout=HANGS_S,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              preexec_fn=die_with_parent(signal.SIGKILL, self.user))
+                              preexec_fn=die_with_parent(signal.SIGKILL), **become(self.user))
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
 
@@ -104,7 +108,7 @@ class Postgres:
             with open(self.log_file, "ab") as log:
                 self.process = subprocess.Popen(arguments, cwd=self.folder, env=self._environment(), stdout=log,
                                                 stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-                                                preexec_fn=die_with_parent(signal.SIGQUIT, self.user))
+                                                preexec_fn=die_with_parent(signal.SIGQUIT), **become(self.user))
             if self._answers(port):
                 self.port = port
                 return self
