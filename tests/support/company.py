@@ -243,6 +243,9 @@ class Site:
                            "cases": "id, response_id, customer_id, status, priority, owner, rules, version"}.get(table, "*")
                 rows = self.q(f"SELECT {columns} FROM closeloop.{table} ORDER BY 1 LIMIT 8")
                 sys.stderr.write(f"--- {table}\n" + "\n".join(map(str, rows)) + "\n")
+            rows = self.q("SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid), clock_timestamp() - xact_start, left(query, 150)"
+                          " FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()")
+            sys.stderr.write("--- sessions at work\n" + "\n".join(map(str, rows)) + "\n")
         except psycopg2.Error as e:
             sys.stderr.write(f"{e}\n")
 
