@@ -12,7 +12,7 @@
 
 #define WIDTH 360 /* of a phone: shown larger elsewhere */
 #define HEIGHT 180
-#define LEFT 36
+#define LEFT 44 /* "−100" in the widest of the usual fonts, DejaVu Sans */
 #define RIGHT 22
 #define TOP 14
 #define BOTTOM 26
