@@ -4,7 +4,7 @@
 --        └──────── held ─▶ digest_claim() ─▶ digest_release() ─▶ one digest, the held messages bound to it ─▶ digest_end_bound()
 --
 -- One row of alert_budgets for each person is the account of the last hour and says when held messages are looked at next. It is
--- locked last in a batch, and by nobody for longer than one transaction. A held message is never lost: it leaves in a digest, or as
+-- locked after the cases that a batch finds, and by nobody for longer than one transaction. A held message is never lost: it leaves in a digest, or as
 -- it is when it is the only one, or ends with its case, or goes on to the next person. Who is told within which limits is the
 -- configuration's, so the daemon hands the limits over with every call.
 --

@@ -87,14 +87,15 @@ DECLARE
 	m record;
 	opened int := 0;
 BEGIN
-	FOR m IN SELECT x.id, x.endpoint, x.recipient, x.address,
-			x.channel = 'email' AND x.recipient IS NOT NULL
-				AND (x.state = 'failed' OR (x.last_code BETWEEN 400 AND 599 AND x.last_code <> 421)) AS refused
+	FOR m IN SELECT x.id, x.endpoint, x.recipient, x.address, r.refused
 		FROM closeloop.messages AS x
+		CROSS JOIN LATERAL (SELECT x.channel = 'email' AND x.recipient IS NOT NULL
+			AND (x.state = 'failed' OR (x.last_code BETWEEN 400 AND 599 AND x.last_code <> 421)) AS refused) AS r
 		WHERE x.id = ANY (ids) AND x.state IN ('failed', 'dead') AND x.kind <> 'operator'
 			AND x.recipient IS DISTINCT FROM 'operators'
 			AND NOT (x.channel = 'webhook' AND x.state = 'failed' AND x.last_code IS NOT DISTINCT FROM 410)
-		ORDER BY x.seq
+		-- Incident by incident: two daemons that begin the same ones wait for each other one way only. The first message of one tells.
+		ORDER BY r.refused, CASE WHEN r.refused THEN x.recipient ELSE x.endpoint END, x.seq
 	LOOP
 		IF m.refused THEN -- refused under another address than before: news
 			UPDATE closeloop.operator_news AS n SET ended_at = clock_timestamp()

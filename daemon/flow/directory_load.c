@@ -17,6 +17,7 @@ struct directory_load {
 	struct live *live;
 	int64_t version;
 	struct directory *made;
+	struct directory *before; /* until the clocks are replaced too: else they would be taken for known */
 	struct pg_conn *conn;
 	struct arena *arena;
 	bool clocks; /* else they stay as they are */
@@ -100,7 +101,13 @@ static void on_versions(void *arg, const struct pg_rows *rows)
 
 static void on_replaced(void *arg, const struct pg_error *error)
 {
-	load_end(arg, error);
+	struct directory_load *l = arg;
+
+	if (error) {
+		directory_free(l->live->directory);
+		l->live->directory = TAKE(l->before);
+	}
+	load_end(l, error);
 }
 
 static void add_sources(struct pg_batch *b, struct directory_load *l)
@@ -145,7 +152,7 @@ static void on_done(void *arg, const struct pg_error *error)
 	struct directory_load *l = arg;
 
 	if (!error) {
-		directory_free(l->live->directory);
+		l->before = TAKE(l->live->directory);
 		l->live->directory = TAKE(l->made);
 		log_info("directory: version=%lld people=%d", (long long)l->version, directory_count(l->live->directory));
 	}

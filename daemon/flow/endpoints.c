@@ -8,6 +8,7 @@
 #include "outbox/operator_store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROBE_S 60
@@ -227,16 +228,26 @@ static void add_endpoint_news(struct courier *c, struct pg_batch *b, struct cour
 	e->news = (struct endpoint_news){0};
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct courier_endpoint *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* In the order of their names, as every daemon writes them: two that write the same rows wait for each other one way only. */
 bool endpoints_add_news(struct courier *c, struct pg_batch *b)
 {
-	bool any = false;
+	struct courier_endpoint **news = arena_new_array(c->arena, struct courier_endpoint *, (size_t)c->n_endpoints);
+	int n = 0;
 
 	for (int i = 0; i < c->n_endpoints; i++)
-		if (endpoint_has_news(&c->endpoints[i])) {
-			add_endpoint_news(c, b, &c->endpoints[i]);
-			any = true;
-		}
-	return any;
+		if (endpoint_has_news(&c->endpoints[i]))
+			news[n++] = &c->endpoints[i];
+	qsort(news, (size_t)n, sizeof(*news), by_name);
+	for (int i = 0; i < n; i++)
+		add_endpoint_news(c, b, news[i]);
+	return n > 0;
 }
 
 bool endpoints_settled(struct courier *c, bool committed)

@@ -155,20 +155,21 @@ static void on_blamed(void *arg, const struct pg_rows *rows)
 
 /*
  * The row alone can't be judged: it is put off, and set aside at its third try. Unless the error may be the server's or the
- * schema's: then it is put off for longer, and a try counts only if others were judged meanwhile.
+ * schema's: then it is put off for longer, and a try counts only if others were judged meanwhile. One that says nothing of the row
+ * (somebody else was faster, the disk is full) takes back the try that was counted when it was picked.
  */
 static void blame_single(struct intake_run *r, const struct pg_error *error, pg_done_fn *done)
 {
 	struct pg_params *p = arena_new_obj(r->arena, struct pg_params);
 	struct pg_batch *b = pg_batch_new(r->flow->work);
-	bool surely = intake_blames_rows(error);
+	bool surely = intake_blames_rows(error), counts = surely || (intake_suspects_rows(error) && r->others_pass);
 
 	r->suspects = 0;
 	pg_params_init(p, r->arena);
 	pg_add_int8(p, r->single_id);
 	pg_add_text(p, arena_printf(r->arena, "%s %s", error->sqlstate, error->message));
-	pg_add_bool(p, surely || r->others_pass);
-	pg_add_float8(p, surely ? PUT_OFF_S : PUT_OFF_LONG_S);
+	pg_add_bool(p, counts);
+	pg_add_float8(p, surely || pg_error_is_conflict(error) ? PUT_OFF_S : PUT_OFF_LONG_S);
 	r->others_pass = false;
 	pg_batch_add(b, &stmt_rollback, NULL, NULL, NULL);
 	pg_batch_add(b, &intake_blame, p, on_blamed, r);
@@ -194,30 +195,28 @@ static void intake_halve(struct intake_run *r)
 
 static void batch_failed(struct intake_run *r, const struct pg_error *error)
 {
+	pg_done_fn *done = on_rolled_back;
+
 	unreserve_all(r);
 	r->flow->stats.batch_failures++;
 	if (error->lost)
 		return; /* intake_run_lost() follows */
 	log_warning("batch of %d: sqlstate=%s statement=%s %s", r->n_claimed, error->sqlstate, error->statement,
 		    error->message);
-	if (pg_error_is_conflict(error)) {
-		send_end(r, &stmt_rollback, on_rolled_back);
-	} else if (!intake_blames_rows(error)) {
+	if (!pg_error_is_conflict(error) && !intake_blames_rows(error)) {
 		if ((++r->failures > 1 || r->suspects) && !r->single_id && r->limit > 1 &&
 		    intake_suspects_rows(error)) { /* halved without blame */
 			intake_halve(r);
 			r->failures = 1; /* it gets no later by that */
 		}
-		if (r->single_id && intake_suspects_rows(error))
-			blame_single(r, error, on_rolled_back_later);
-		else
-			send_end(r, &stmt_rollback, on_rolled_back_later);
-	} else if (r->single_id) {
-		blame_single(r, error, on_rolled_back);
-	} else {
+		done = on_rolled_back_later;
+	} else if (intake_blames_rows(error) && !r->single_id) {
 		intake_halve(r);
-		send_end(r, &stmt_rollback, on_rolled_back);
 	}
+	if (r->single_id)
+		blame_single(r, error, done);
+	else
+		send_end(r, &stmt_rollback, done);
 }
 
 /* ---- committing ---- */

@@ -22,6 +22,7 @@
 #define FORWARDED_BYTES_MAX 1000
 #define YIELD_US US_PER_MS
 #define YIELDS_MAX 3
+#define CONFLICTS_MAX 4                     /* times the same is asked that is in somebody's way; a deadlock takes a second */
 #define SESSION_REMEMBER_S (14 * 24 * 3600) /* a session that has ended is still told from none: its note is kept */
 
 const struct settings *visit_settings(const struct visit *v)
@@ -367,8 +368,10 @@ struct asked {
 	struct list link; /* page->waiting */
 	struct visit *visit;
 	struct visit_question question;
+	int conflicts;
 };
 
+static void ask_now(struct asked *a);
 static void page_next(struct page *p);
 
 static void asked_rows(void *arg, const struct pg_rows *rows)
@@ -401,6 +404,11 @@ static void asked_done(void *arg, const struct pg_error *error)
 
 	for (int i = 0; error && i < a->visit->n_read; i++) /* rows came, and then the end of the connection */
 		json_decref(a->visit->read[i]);
+	if (error && pg_error_is_conflict(error) && ++a->conflicts < CONFLICTS_MAX) { /* nothing of it was done: once more */
+		a->visit->n_read = 0;
+		ask_now(a);
+		return;
+	}
 	if (!error)
 		a->question.then(a->visit);
 	else if (strncmp(error->sqlstate, "CL", 2) == 0 && a->question.on_refused)

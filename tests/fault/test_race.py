@@ -92,6 +92,22 @@ def test_an_error_of_the_server_at_every_row(strict_site, size):
     site.settled()
 
 
+@pytest.mark.parametrize("sqlstate", ["40P01", "53100"])
+def test_what_says_nothing_of_a_row_sets_none_aside(strict_site, sqlstate):
+    """A row that stands alone, since a daemon ended over it, meets a deadlock or a full disk again and again: that counts against nobody."""
+    site = strict_site
+    site.q("CREATE SEQUENCE refusals")
+    refuse(site, "nextval('refusals') <= 4", sqlstate)
+    site.configure()
+    site.respond(customer_id="alone")
+    site.q("UPDATE closeloop.inbox SET tries = 1")
+    site.start()
+    site.wait(lambda: site.q("UPDATE closeloop.inbox SET available_at = clock_timestamp()")
+              or site.one("SELECT count(*) FROM closeloop.cases") == 1, lambda: f"judged: {site.q('SELECT * FROM closeloop.inbox')}", 60)
+    assert site.one("SELECT last_value FROM refusals") == 5
+    site.settled()
+
+
 def test_changed_while_it_is_judged(strict_site, size, figure):
     """An answer is corrected again and again while two daemons judge it: one case, one opening, judged in its last state."""
     site, rounds = strict_site, size(150, 2000)

@@ -197,3 +197,19 @@ def test_clocks_of_a_batch_that_was_rolled_back_are_made_good(site):
     site.wait(lambda: site.q(CASES_DUE) == [("nia", True, True)], "the case under its owner's calendar")
     assert site.q("SELECT calendar FROM closeloop.person_clocks WHERE person = 'nia'") == [("rare",)]
     site.settled()
+
+
+def test_clocks_that_could_not_be_written_are_written_later(site):
+    """The directory is only known when its clocks are written too."""
+    calendars = f'{{ rare: {{ timezone = "UTC"; hours = [ "{the_day_after_tomorrow()} 00:00-24:00" ]; }}; }}'
+    site.daemon(calendars=calendars)
+    site.q("""CREATE SEQUENCE public.tries; GRANT ALL ON SEQUENCE public.tries TO PUBLIC;
+        CREATE FUNCTION public.refuse_once() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF nextval('public.tries') = 1 THEN RAISE 'not now' USING ERRCODE = '57014'; END IF; RETURN NULL; END $$;
+        CREATE TRIGGER refuse_once AFTER INSERT ON closeloop.person_clocks FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_once()""")
+    site.q("INSERT INTO closeloop.people (id, name, email, calendar) VALUES ('nia', 'Nia', 'nia@halden.example', 'rare')")
+    site.respond(customer_id="k")
+    site.cases(1)
+    assert site.one("SELECT last_value FROM public.tries") == 2
+    assert site.q("SELECT calendar FROM closeloop.person_clocks WHERE person = 'nia'") == [("rare",)]
+    site.settled()

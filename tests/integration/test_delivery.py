@@ -180,6 +180,33 @@ def test_an_older_answer_does_not_take_back_a_pause(site):
     site.mails(3)
 
 
+def test_endpoints_are_told_of_in_one_order(site):
+    """By name, whichever came into the configuration first: two daemons that tell of the same ones can't wait for each other."""
+    hook = f'{{ url = "http://127.0.0.1:{site.hook.port}/"; secret_file = "secret"; }}'
+    site.hook.status = 503
+    daemon = site.daemon(webhooks=f"{{ zeta: {hook}; }}", defaults='{ route = "both"; follow_up = "standard"; priority = "normal"; }',
+                         routes='{ both: { owner = [ "person:ben" ]; notify = [ "webhook:zeta" ]; }; field: { owner = [ "person:ben" ];'
+                         ' notify = [ "webhook:zeta" ]; }; }')
+    site.configure(webhooks=f"{{ alpha: {hook}; zeta: {hook}; }}",
+                   routes=site.sections["routes"].replace('"webhook:zeta"', '"webhook:zeta", "webhook:alpha"'))
+    daemon.hang_up()
+    site.wait(lambda: daemon.log.count("reload: ruleset=") == 1, "the second webhook")
+    site.q("""CREATE TABLE told (n serial, name text, txid bigint);
+        CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO told (name, txid) VALUES (NEW.name, txid_current()); RETURN NULL; END $$;
+        CREATE TRIGGER tell AFTER INSERT OR UPDATE ON closeloop.endpoints FOR EACH ROW EXECUTE FUNCTION tell();
+        CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON closeloop.attempts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+            EXECUTE FUNCTION slowly()""")
+    site.respond(customer_id="k0")
+    site.wait(lambda: site.one(SETTLING), "the first results on their way into the table")
+    site.respond(customer_id="k1")  # its results are told of together
+    both = "SELECT array_agg(name ORDER BY n) FROM told WHERE name <> '*' GROUP BY txid HAVING count(*) > 1"
+    site.wait(lambda: site.q(both), "both told of at once")
+    assert all(names == ["alpha", "zeta"] for names, in site.q(both)), site.q(both)
+    site.q("UPDATE closeloop.messages SET state = 'cancelled' WHERE state = 'queued'")
+
+
 def test_hold_keeps_everything_queued(site):
     daemon = site.daemon(top={"delivery": "hold"})
     site.respond()

@@ -221,6 +221,25 @@ def test_two_taps_are_one(paged):
     assert kinds == ["opened", "acknowledged", "contacted", "resolved"]
 
 
+def test_what_meets_a_deadlock_is_done_all_the_same(paged):
+    """A batch and the press wait for each other, and PostgreSQL ends the press: who pressed doesn't hear of it, unless it never ends."""
+    path = opened(paged)
+    browser = signed_in(paged, "minsu")
+    page = browser.get(path)
+    paged.q("""CREATE SEQUENCE public.tries; GRANT ALL ON SEQUENCE public.tries TO PUBLIC;
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF nextval('public.tries') <> 4 THEN RAISE 'no' USING ERRCODE = '40P01'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON closeloop.cases FOR EACH ROW EXECUTE FUNCTION public.refuse()""")
+    assert browser.act(page, path, "acknowledge").status == 303
+    assert paged.one("SELECT status FROM closeloop.cases") == "acknowledged"
+    page = browser.get(path)
+    assert browser.act(page, path, "resolve", cause="late", note="done").status == 503
+    assert paged.one("SELECT status FROM closeloop.cases") == "acknowledged"
+    assert paged.one("SELECT last_value FROM public.tries") == 8
+    paged.q("DROP TRIGGER refuse ON closeloop.cases")
+    assert [k for k, in paged.q("SELECT kind FROM closeloop.case_events ORDER BY id")] == ["opened", "acknowledged"]
+
+
 def typed_in(page, text="what I wrote"):
     """The boxes that hold it, none of them folded away."""
     assert not re.search(rf"<details>(?:(?!</details>).)*{text}</textarea>", page.body, re.S)

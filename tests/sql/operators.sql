@@ -113,6 +113,11 @@ SELECT is(closeloop.operator_undelivered(ARRAY[
 	pg_temp.mail(9, 'kim', 'sent', 250, 'ok')]), 4, 'one incident each');
 SELECT set_eq('SELECT pg_temp.lasting()', ARRAY['mail_refused minsu', 'mail_refused anna', 'mail_refused ben', 'dead_messages email'],
 	'a server that is down says nothing about a person; operators are not told about their own mail');
+SELECT closeloop.operator_undelivered(ARRAY[pg_temp.mail(20, 'zoe', 'failed', 550, 'x'), pg_temp.mail(21, 'ada', 'failed', 550, 'x')]);
+SELECT results_eq($$SELECT subject FROM closeloop.operator_news WHERE subject IN ('ada', 'zoe') ORDER BY id$$, ARRAY['ada', 'zoe'],
+	'incident by incident: two daemons that begin the same ones wait for each other one way only');
+DELETE FROM closeloop.operator_news WHERE subject IN ('ada', 'zoe');
+DELETE FROM closeloop.messages WHERE recipient IN ('ada', 'zoe');
 SELECT is(closeloop.operator_undelivered(ARRAY[pg_temp.mail(10, 'minsu', 'failed', 550, 'x')]), 0, 'a second refusal is no news');
 SELECT results_eq($$SELECT subject, address, code, answer, waiting FROM closeloop.operator_claim(true, 10) ORDER BY subject$$,
 	$$VALUES ('anna', 'anna@example.com', NULL, 'refused', 0::bigint), ('ben', 'ben@example.com', 451, '4.7.1 Greylisted', 0),
