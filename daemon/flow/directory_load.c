@@ -56,6 +56,7 @@ static void on_zones(void *arg, const struct pg_rows *rows)
 static void load_end(struct directory_load *l, const struct pg_error *error)
 {
 	directory_free(l->made);
+	directory_free(l->before);
 	l->done(l->arg, error);
 	arena_free(l->arena);
 	free(l);

@@ -70,6 +70,7 @@ const struct pg_stmt outbox_insert_one = {
  * entries of messages long sent that a held xmin leaves behind. state::text: by the case, never by messages_outstanding, which would
  * be read once for each message (an empty table's statistics make it look small). What was tried already and whose case is closed is
  * cancelled instead: the settle may not have seen a closing that was committed in the same moment (tests/model: NO_SECOND_LOOK).
+ * Who asks may not have heard yet that an endpoint is paused; what was written after that must stay.
  */
 const struct pg_stmt outbox_claim = {
 	"outbox_claim",
@@ -78,7 +79,8 @@ const struct pg_stmt outbox_claim = {
 	" attempt = m.attempt + (m.state = 'queued')::int, fence = m.fence + 1, daemon = $3,"
 	" lease_until = clock_timestamp() + interval '30 seconds', next_at = clock_timestamp() + interval '30 seconds'"
 	" WHERE m.id = ANY (ARRAY("
-	"  SELECT d.id FROM unnest($1::text[], $2::int[], $4::timestamptz[], $5::boolean[]) AS e (name, room, since, leases)"
+	"  SELECT d.id FROM (SELECT u.* FROM unnest($1::text[], $2::int[], $4::timestamptz[], $5::boolean[]) AS u (name, room, since, leases)"
+	"   WHERE NOT EXISTS (SELECT FROM closeloop.endpoints AS p WHERE p.name IN (u.name, '*') AND (p.paused OR p.disabled))) AS e"
 	"  CROSS JOIN LATERAL (SELECT f.id FROM " STATES_IF
 	"e.leases) AS s CROSS JOIN LATERAL (SELECT q.id, q.next_at FROM closeloop.messages q"
 	"    WHERE q.endpoint = e.name AND q.state = s.state AND q.state IN ('queued', 'leased')"
