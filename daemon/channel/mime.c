@@ -209,9 +209,14 @@ static void qp_body(struct buf *out, const struct buf *text)
 			column = 0;
 			plain = qp_plain(text, i, true);
 		}
-		if (plain) {
-			buf_putc(out, (char)c);
-			column++;
+		if (plain) { /* mostly all the rest of the line is */
+			size_t most = i + (MIME_LINE_BYTES_MAX - 1 - column), end = i + 1;
+
+			while (end < most && end < text->n && qp_plain(text, end, false))
+				end++;
+			buf_add(out, text->p + i, end - i);
+			column += end - i;
+			i = end - 1;
 		} else {
 			char code[3] = {'=', hex[c >> 4], hex[c & 15]};
 
