@@ -216,7 +216,7 @@ struct link_mail {
 /*
  * What operators are told, by kind:
  *   ENDPOINT_DISABLED   name: endpoint; code, answer: what it said (410)
- *   ENDPOINT_FAILING     name: endpoint; failures, code, answer, until: the next try
+ *   ENDPOINT_FAILING    name: endpoint; failures, code, answer, until: the next try
  *   CREDENTIALS         name: endpoint ("email": the mail server); code, answer
  *   MAIL_REFUSED        name: the person's id, address; code, answer
  *   SOURCE_SILENT       name: source; since: the last response, usual_s, trigger_missing

@@ -14,6 +14,7 @@ import time
 
 import servers
 
+BUILD = pathlib.Path(os.environ["CLOSELOOPD"]).resolve().parents[1]
 LIBRARY = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
@@ -61,7 +62,7 @@ class FakedPostgres(servers.Postgres):
     def __init__(self, folder, clock_file, **settings):
         super().__init__(folder, **settings)
         self.clock_file = clock_file
-        self.library = shutil.copy(os.environ["SERVER_CLOCK"], self.folder)  # the build folder may be root's own
+        self.library = shutil.copy(BUILD / "tests/support/libserver-clock.so", self.folder)  # the build folder may be root's own
 
     def _environment(self):
         return super()._environment() | {"LD_PRELOAD": self.library, "CLOCK_FILE": str(self.clock_file)}
